@@ -1,0 +1,213 @@
+"""Values of a paid job: the job, its paid calls, its files and its money. No I/O."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal
+
+from mediagen.errors import Billed
+
+Kind = Literal["image", "video"]
+Origin = Literal["explicit", "source", "profile", "environment", "default"]
+
+
+class JobStatus(StrEnum):
+    """State of a job and of each of its paid calls."""
+
+    SUBMITTING = "submitting"  # the row is durable; the paid request may or may not have been sent
+    RUNNING = "running"  # Google gave an operation name and works on it
+    DOWNLOADING = "downloading"  # made and billed; the file is not here yet
+    SUCCEEDED = "succeeded"  # the file is here
+    FAILED = "failed"  # Google refused or failed, or the request never left
+    FILTERED = "filtered"  # a safety filter refused it
+    CANCELLED = "cancelled"  # cancelled at Google on the caller's wish
+    UNCONFIRMED = "unconfirmed"  # sent, no answer seen: may be billed, never sent again by us
+    EXPIRED = "expired"  # made, but gone from Google before it could be downloaded
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self not in OPEN_STATUSES
+
+
+OPEN_STATUSES = frozenset({JobStatus.SUBMITTING, JobStatus.RUNNING, JobStatus.DOWNLOADING})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quote:
+    """Price before the call, in US dollars, for the whole job.
+
+    Attributes:
+        usd: Expected price, or None when no price is known.
+        basis: How it was computed, in words ("8 s x $0.07 at 720p").
+        as_of: Date of the price, ISO 8601.
+        certainty: Whether Google published the price or it was inferred.
+    """
+
+    usd: Decimal | None
+    min_usd: Decimal | None
+    max_usd: Decimal | None
+    basis: str
+    as_of: str
+    source: str
+    certainty: Literal["published", "inferred", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Charge:
+    """Price after the call, in US dollars."""
+
+    usd: Decimal | None
+    basis: str
+    certainty: Literal["exact", "estimated", "unknown"]
+    billed: Billed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Adjustment:
+    """One value that was changed before sending, and why."""
+
+    field: str
+    from_value: Any
+    to_value: Any
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobError:
+    """Why a job or a paid call ended without a file."""
+
+    code: str
+    message: str
+    retryable: bool
+    billed: Billed
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artifact:
+    """One file that a job produced and that is stored here."""
+
+    artifact_id: str
+    path: str
+    mime_type: str
+    size_bytes: int
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+    duration_seconds: float | None = None
+    fps: float | None = None
+    has_audio: bool | None = None
+    gcs_uri: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """Address of the file for MCP clients."""
+        return f"mediagen://artifacts/{self.artifact_id}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """Tokens that Google reports for one call."""
+
+    input_tokens: int = 0
+    output_text_tokens: int = 0
+    output_image_tokens: int = 0
+    output_video_tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PaidCall:
+    """One paid request of a job: one POST, one operation, at most one file.
+
+    Attributes:
+        operation: Google's operation or interaction name once known.
+        remote_uri: Where Google keeps the file until `expires_at`.
+        attempts: How often the download was tried.
+    """
+
+    job_id: str
+    ordinal: int
+    status: JobStatus
+    operation: str | None = None
+    remote_uri: str | None = None
+    expires_at: datetime | None = None
+    submitted_at: datetime | None = None
+    due_at: datetime | None = None
+    attempts: int = 0
+    usage: Usage | None = None
+    charge: Charge | None = None
+    error: JobError | None = None
+    artifact: Artifact | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One request of a caller as the ledger keeps it.
+
+    Attributes:
+        requested: What the caller asked for, as given.
+        effective: What is sent, after defaults and adjustments.
+        origins: Where each effective value comes from.
+        body: The request body as it is sent; large inputs are kept as files beside the ledger.
+        base_url: Address of the API the job was sent to, so that it is polled there after a restart.
+    """
+
+    job_id: str
+    kind: Kind
+    mode: str
+    backend: str
+    endpoint: str
+    base_url: str
+    model: str
+    created_at: datetime
+    updated_at: datetime
+    requested: dict[str, Any]
+    effective: dict[str, Any]
+    origins: dict[str, Origin]
+    quote: Quote
+    output_dir: str
+    calls: tuple[PaidCall, ...] = ()
+    adjustments: tuple[Adjustment, ...] = ()
+    warnings: tuple[str, ...] = ()
+    output_name: str | None = None
+    request_id: str | None = None
+    parent_job_id: str | None = None
+    input_files: dict[str, Any] = field(default_factory=dict)
+    estimated_seconds: float = 60.0
+
+    @property
+    def status(self) -> JobStatus:
+        """State of the whole: open while any call is, then the best that a call reached."""
+        states = {call.status for call in self.calls}
+        for status in _STATUS_PRECEDENCE:
+            if status in states:
+                return status
+        return JobStatus.FAILED
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """Files of the job, in the order of its calls."""
+        return tuple(call.artifact for call in self.calls if call.artifact)
+
+    @property
+    def error(self) -> JobError | None:
+        """Why the job has no file; None while it may still get one."""
+        if not self.status.is_terminal or self.status is JobStatus.SUCCEEDED:
+            return None
+        return next((call.error for call in self.calls if call.status is self.status and call.error), None)
+
+
+_STATUS_PRECEDENCE = (
+    JobStatus.SUBMITTING,
+    JobStatus.RUNNING,
+    JobStatus.DOWNLOADING,
+    JobStatus.SUCCEEDED,
+    JobStatus.UNCONFIRMED,
+    JobStatus.EXPIRED,
+    JobStatus.FILTERED,
+    JobStatus.CANCELLED,
+    JobStatus.FAILED,
+)
