@@ -1,12 +1,13 @@
 """Values of a paid job: the job, its paid calls, its files and its money. No I/O."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
 
-from mediagen.errors import Billed
+from mediagen.errors import Billed, MediaGenError
 
 Kind = Literal["image", "video"]
 Origin = Literal["explicit", "source", "profile", "environment", "default"]
@@ -151,7 +152,6 @@ class Job:
         requested: What the caller asked for, as given.
         effective: What is sent, after defaults and adjustments.
         origins: Where each effective value comes from.
-        body: The request body as it is sent; large inputs are kept as files beside the ledger.
         base_url: Address of the API the job was sent to, so that it is polled there after a restart.
     """
 
@@ -211,3 +211,41 @@ _STATUS_PRECEDENCE = (
     JobStatus.CANCELLED,
     JobStatus.FAILED,
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a job is; `fraction` is an estimate until it is 1.0."""
+
+    fraction: float
+    message: str
+    elapsed_seconds: float
+    estimated_seconds: float
+
+
+def progress_of(job: Job, now: datetime) -> Progress:
+    """Estimate how far a job is, from the time it has run and the usual time of its model."""
+    end = job.updated_at if job.status.is_terminal else now
+    elapsed = max(0.0, (end - job.created_at).total_seconds())
+    estimated = max(1.0, job.estimated_seconds)
+    fraction = 1.0 if job.status.is_terminal else 0.95 * (1 - math.exp(-1.6 * elapsed / estimated))
+    match job.status:
+        case JobStatus.SUBMITTING | JobStatus.RUNNING:
+            message = f"{job.model} is working: {elapsed:.0f} s of about {estimated:.0f} s (estimate)"
+        case JobStatus.DOWNLOADING:
+            message, fraction = f"made; downloading the file after {elapsed:.0f} s", max(fraction, 0.96)
+        case _:
+            message = f"{job.status} after {elapsed:.0f} s"
+    return Progress(
+        fraction=round(fraction, 4),
+        message=message,
+        elapsed_seconds=round(elapsed, 1),
+        estimated_seconds=round(estimated, 1),
+    )
+
+
+def job_error(error: MediaGenError) -> JobError:
+    """Keep an error as a value."""
+    return JobError(
+        code=error.code, message=error.message, retryable=error.retryable, billed=error.billed, hint=error.hint
+    )

@@ -4,11 +4,12 @@ A request holds what the caller said and nothing else: an absent argument is Non
 wins. Parameters hold what is sent, after defaults and adjustments.
 """
 
+import difflib
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 Backend = Literal["auto", "gemini", "vertex", "cliproxy", "emulator"]
 ImageMode = Literal["text_to_image", "image_edit"]
@@ -244,3 +245,29 @@ class VideoParameters:
     person_generation: str | None = None
     resize_mode: str | None = None
     compression_quality: str | None = None
+
+
+def explain_invalid(error: ValidationError, request_type: type[BaseModel]) -> str:
+    """Say which argument is wrong and what is allowed, without the values of free text."""
+    known = list(request_type.model_fields)
+    lines = [_explain_one(dict(item), known) for item in error.errors(include_url=False, include_input=True)]
+    return f"[invalid_arguments] {' '.join(lines)} Nothing was sent or billed."
+
+
+def _explain_one(item: dict[str, Any], known: list[str]) -> str:
+    name = ".".join(str(part) for part in item["loc"]) or "arguments"
+    match item["type"]:
+        case "extra_forbidden":
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f" Did you mean {close[0]!r}?" if close else ""
+            return f"{name}: unknown argument.{meant} Accepted: {', '.join(known)}."
+        case "missing":
+            return f"{name}: is needed."
+        case _:
+            value = item.get("input")
+            shown = f" (got {value!r})" if isinstance(value, (int, float, bool)) or _is_word(value) else ""
+            return f"{name}: {item['msg']}{shown}."
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= 40 and " " not in value

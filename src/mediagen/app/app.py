@@ -1,0 +1,99 @@
+"""Composition root: settings → parts → what the server and the command line call. The only constructor of parts."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from mediagen.app.pool import EndpointPool
+from mediagen.catalog import Catalog
+from mediagen.generator.checks import Checks
+from mediagen.generator.generator import Generator
+from mediagen.generator.inputs import stored_file
+from mediagen.generator.planner import Planner
+from mediagen.ledger.ledger import Ledger
+from mediagen.media.inputs import InputLoader
+from mediagen.pricing import Prices
+from mediagen.runner.runner import Runner
+from mediagen.runner.steps import CallSteps
+from mediagen.settings import Settings, check_supported
+from mediagen.storage.local import LocalStorage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class App:
+    """What the server and the command line work with, while it is open."""
+
+    settings: Settings
+    generator: Generator
+    checks: Checks
+    runner: Runner
+
+
+def now() -> datetime:
+    """The present, in UTC."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, *, confine_inputs: bool = True) -> AsyncIterator[App]:
+    """Build all parts and close them again.
+
+    Args:
+        settings: What the environment says.
+        confine_inputs: Whether input files must lie in the input roots; False only where a person typed the path.
+
+    Raises:
+        ConfigurationError: A setting that this version cannot honour.
+    """
+    check_supported(settings)
+    state = settings.folder_for_state()
+    async with AsyncExitStack() as stack:
+        ledger = Ledger(state / "ledger.sqlite3", clock=now)
+        stack.push_async_callback(ledger.aclose)
+        pool = _pool(settings, state)
+        stack.push_async_callback(pool.aclose)
+        steps = CallSteps(
+            ledger=ledger,
+            endpoints=pool,
+            storage=LocalStorage(),
+            prices=Prices.load(),
+            spool=state / "spool",
+            poll_seconds=settings.poll_seconds,
+            clock=now,
+        )
+        runner = await stack.enter_async_context(Runner(steps))
+        confined = confine_inputs or settings.input_roots is not None
+        planner = Planner(
+            settings=settings,
+            catalog=Catalog.load(),
+            prices=steps.prices,
+            ledger=ledger,
+            loader=InputLoader(
+                roots=settings.roots_for_inputs() if confined else None, resolve_artifact=partial(stored_file, ledger)
+            ),
+            clock=now,
+        )
+        generator = Generator(
+            settings=settings,
+            planner=planner,
+            ledger=ledger,
+            runner=runner,
+            storage=steps.storage,
+            endpoints=pool,
+            clock=now,
+        )
+        checks = Checks(settings=settings, planner=planner, endpoints=pool)
+        yield App(settings=settings, generator=generator, checks=checks, runner=runner)
+
+
+def _pool(settings: Settings, state: Path) -> EndpointPool:
+    return EndpointPool(
+        key=settings.gemini_api_key,
+        key_source=settings.gemini_key_source,
+        api_version="v1beta" if settings.gemini_api_version == "beta" else settings.gemini_api_version,
+        state_dir=state,
+        ffmpeg=settings.ffmpeg,
+    )

@@ -1,0 +1,213 @@
+"""The catalogue: finding a model by its name, for a kind, a surface and a day."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from types import MappingProxyType
+
+from mediagen.catalog.packaged import model_spec, read_document
+from mediagen.catalog.spec import SURFACE_NAMES, ModelSpec, Surface, SurfaceSpec
+from mediagen.errors import InvalidRequestError
+from mediagen.jobs import Adjustment, Kind
+
+_PREFIXES = ("publishers/google/models/", "models/", "google/")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundModel:
+    """A model for a request.
+
+    Attributes:
+        spec: What the model accepts on the surface that was asked for.
+        warnings: What the caller should know about its availability.
+        adjustments: Set when the caller gave a short name.
+    """
+
+    spec: ModelSpec
+    warnings: tuple[str, ...] = ()
+    adjustments: tuple[Adjustment, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalog:
+    """All models that are known, living and retired.
+
+    Attributes:
+        as_of: Day on which the catalogue was last checked.
+        aliases: Model id by short name.
+        defaults: Model id by kind and surface.
+    """
+
+    as_of: date
+    specs: tuple[ModelSpec, ...]
+    aliases: Mapping[str, str]
+    defaults: Mapping[Kind, Mapping[Surface, str]]
+
+    @classmethod
+    def load(cls) -> "Catalog":
+        """The packaged catalogue; read once per process."""
+        return _packaged()
+
+    def models(self, kind: Kind | None = None, surface: Surface | None = None) -> tuple[ModelSpec, ...]:
+        """Rows in the order of the catalogue, retired ones included.
+
+        Args:
+            kind: Only this kind.
+            surface: Only models that the surface has or had, each as it holds there.
+        """
+        rows = (spec for spec in self.specs if kind is None or spec.kind == kind)
+        if surface is None:
+            return tuple(rows)
+        return tuple(spec.on_surface(surface) for spec in rows if surface in spec.surfaces)
+
+    def default_model(self, kind: Kind, surface: Surface) -> ModelSpec:
+        """Model that is used when the caller names none.
+
+        Raises:
+            InvalidRequestError: No model makes this kind there.
+        """
+        model_id = self.defaults[kind].get(surface)
+        spec = self._get(model_id) if model_id else None
+        if spec is None:
+            others = _listing([name for name in SURFACE_NAMES if name in self.defaults[kind]])
+            raise InvalidRequestError(
+                f"No model makes {kind}s on {SURFACE_NAMES[surface]}; surfaces that do: {others}.",
+                field="backend",
+                hint=f"Choose one of these surfaces: {others}.",
+                code="model_not_on_surface",
+            )
+        return spec.on_surface(surface)
+
+    def find(self, model_id: str, kind: Kind, surface: Surface, today: date) -> FoundModel:
+        """Find the model that a caller names.
+
+        Args:
+            model_id: Google's id or a short name.
+            kind: What the caller wants to make.
+            surface: API surface that will be used.
+            today: Day for which retirements are judged.
+
+        Returns:
+            The model; an id that is not in the catalogue comes back unchecked, with a warning.
+
+        Raises:
+            InvalidRequestError: Retired, of another kind or not on this surface; says what to use instead.
+        """
+        known = self._known_id(model_id)
+        spec = self._get(known)
+        if spec is None:
+            return self._unknown(_without_prefix(model_id), kind)
+        self._refuse_wrong_kind(spec, kind, surface)
+        if spec.is_retired(surface, today):
+            raise self._retired(spec, surface)
+        on_it = spec.surfaces.get(surface)
+        if on_it is None:
+            raise self._elsewhere(spec, surface, today)
+        adjustments: tuple[Adjustment, ...] = ()
+        if known != model_id:
+            is_alias = _without_prefix(model_id).lower() in self.aliases
+            reason = "short name of the model" if is_alias else "Google writes it this way"
+            adjustments = (Adjustment(field="model", from_value=model_id, to_value=known, reason=reason),)
+        return FoundModel(
+            spec=spec.on_surface(surface),
+            warnings=self._availability(spec, surface, on_it, today),
+            adjustments=adjustments,
+        )
+
+    def _get(self, model_id: str) -> ModelSpec | None:
+        return next((spec for spec in self.specs if spec.id == model_id), None)
+
+    def _known_id(self, model_id: str) -> str:
+        bare = _without_prefix(model_id).lower()
+        return self.aliases.get(bare, bare)
+
+    def _unknown(self, model_id: str, kind: Kind) -> FoundModel:
+        living = [spec.id for spec in self.specs if spec.kind == kind and spec.status != "retired"]
+        near = difflib.get_close_matches(model_id.lower(), living, n=1, cutoff=0.8)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        warning = f"model={model_id!r} is not in the catalogue (as of {self.as_of}); passed through unchecked.{meant}"
+        return FoundModel(spec=ModelSpec(id=model_id, kind=kind, status="uncertain"), warnings=(warning,))
+
+    def _refuse_wrong_kind(self, spec: ModelSpec, kind: Kind, surface: Surface) -> None:
+        if spec.kind == kind:
+            return
+        default = self.defaults[kind].get(surface)
+        raise InvalidRequestError(
+            f"model={spec.id!r} makes {spec.kind}s, not {kind}s.",
+            field="model",
+            hint=f"Use model={default!r}."
+            if default
+            else f"Choose another backend: {SURFACE_NAMES[surface]} has none.",
+            code="wrong_kind",
+        )
+
+    def _retired(self, spec: ModelSpec, surface: Surface) -> InvalidRequestError:
+        on_it = spec.surfaces.get(surface)
+        instead = self._instead(spec, surface)
+        if on_it is not None:
+            where = f"was shut down on {SURFACE_NAMES[surface]} on {on_it.shutdown}"
+        else:
+            dates = [f"{SURFACE_NAMES[name]} on {there.shutdown}" for name, there in spec.surfaces.items()]
+            where = f"was shut down ({', '.join(dates)}) and was never on {SURFACE_NAMES[surface]}"
+        return InvalidRequestError(
+            f"model={spec.id!r} {where}.",
+            field="model",
+            hint=f"Use model={instead!r}." if instead else "No model replaces it on this surface.",
+            code="model_retired",
+        )
+
+    def _elsewhere(self, spec: ModelSpec, surface: Surface, today: date) -> InvalidRequestError:
+        names: list[Surface] = [name for name in spec.surfaces if not spec.is_retired(name, today)]
+        instead = self._instead(spec, surface)
+        hint = f"Use model={instead!r} here, or" if instead else f"No model makes {spec.kind}s here;"
+        return InvalidRequestError(
+            f"model={spec.id!r} is not on {SURFACE_NAMES[surface]}; surfaces that have it: {_listing(names)}.",
+            field="model",
+            hint=f"{hint} choose one of those surfaces.",
+            code="model_not_on_surface",
+        )
+
+    def _instead(self, spec: ModelSpec, surface: Surface) -> str | None:
+        """Replacement that works on the surface, or the default one there."""
+        named = self._get(spec.replacement_on(surface) or "")
+        if named is not None and named.serves(surface):
+            return named.id
+        return self.defaults[spec.kind].get(surface)
+
+    def _availability(self, spec: ModelSpec, surface: Surface, on_it: SurfaceSpec, today: date) -> tuple[str, ...]:
+        where = SURFACE_NAMES[surface]
+        warnings = []
+        if on_it.note:
+            warnings.append(f"{spec.id} on {where}: {on_it.note}.")
+        elif on_it.status == "uncertain":
+            when = f" (a shutdown on {on_it.shutdown} was announced)" if on_it.shutdown else ""
+            instead = self._instead(spec, surface)
+            hint = f"; if it fails, use {instead}" if instead and instead != spec.id else ""
+            warnings.append(f"Sources disagree whether {spec.id} still works on {where}{when}{hint}.")
+        if on_it.guaranteed_until and on_it.guaranteed_until <= today:
+            warnings.append(f"Google promised {spec.id} on {where} only until {on_it.guaranteed_until}.")
+        return tuple(warnings)
+
+
+def _without_prefix(model_id: str) -> str:
+    bare = model_id.strip()
+    for prefix in _PREFIXES:
+        bare = bare.removeprefix(prefix)
+    return bare
+
+
+def _listing(surfaces: list[Surface]) -> str:
+    return ", ".join(f"{SURFACE_NAMES[name]} (backend={name!r})" for name in surfaces)
+
+
+@cache
+def _packaged() -> Catalog:
+    document = read_document()
+    return Catalog(
+        as_of=document["as_of"],
+        specs=tuple(model_spec(row, document["pixels"]) for row in document["models"]),
+        aliases=MappingProxyType(document["aliases"]),
+        defaults=MappingProxyType({kind: MappingProxyType(table) for kind, table in document["defaults"].items()}),
+    )

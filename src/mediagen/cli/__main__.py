@@ -1,0 +1,5 @@
+"""`python -m mediagen.cli`."""
+
+from mediagen.cli import main
+
+main()

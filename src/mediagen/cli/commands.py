@@ -1,0 +1,216 @@
+"""Runs the commands over the same generator as the server."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import anyio
+from pydantic import BaseModel, ValidationError
+
+from mediagen.app.app import App, open_app
+from mediagen.cli.console import print_error, print_report, progress_display
+from mediagen.cli.parser import COMMANDS, build_parser, request_values
+from mediagen.cli.settings_view import models_text, settings_rows
+from mediagen.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    InvalidRequestError,
+    JobNotFoundError,
+    MediaGenError,
+    SubmissionUnconfirmedError,
+    UnavailableError,
+)
+from mediagen.jobs import JobStatus
+from mediagen.report.job import JobListReport, JobReport
+from mediagen.report.text import check_summary, estimate_summary, list_summary, summary
+from mediagen.requests import (
+    CancelJobRequest,
+    CheckApiRequest,
+    EstimateCostRequest,
+    ExtendVideoRequest,
+    GenerateImageRequest,
+    GenerateVideoRequest,
+    GetJobRequest,
+    ListJobsRequest,
+    explain_invalid,
+)
+from mediagen.runner.runner import OnProgress
+from mediagen.settings import read_settings
+
+OK, FAILED, BAD_ARGUMENTS, CONFIGURATION, UNAVAILABLE, OVER_BUDGET, UNCONFIRMED = range(7)
+LONGEST_WAIT = 3600.0
+
+EXIT_CODES: tuple[tuple[type[MediaGenError], int], ...] = (
+    (InvalidRequestError, BAD_ARGUMENTS),
+    (JobNotFoundError, BAD_ARGUMENTS),
+    (ConfigurationError, CONFIGURATION),
+    (UnavailableError, UNAVAILABLE),
+    (BudgetExceededError, OVER_BUDGET),
+    (SubmissionUnconfirmedError, UNCONFIRMED),
+)
+STATUS_CODES = {JobStatus.SUCCEEDED: OK, JobStatus.UNCONFIRMED: UNCONFIRMED, "dry_run": OK}
+ERROR_CODES = {"authentication": CONFIGURATION, "configuration": CONFIGURATION, "unavailable": UNAVAILABLE}
+
+Action = Callable[[App, argparse.Namespace], Awaitable[int]]
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["emulator"]:
+        from mediagen.emulator.__main__ import main as emulator
+
+        return emulator(words[1:])
+    namespace = build_parser().parse_args(words)
+    try:
+        return _dispatch(namespace)
+    except ValidationError as error:
+        print_error(explain_invalid(error, COMMANDS.get(namespace.command, (ListJobsRequest,))[0]))
+        return BAD_ARGUMENTS
+    except MediaGenError as error:
+        print_error(f"{error} [{error.code}]")
+        return _exit_code(error)
+    except KeyboardInterrupt:
+        print_error("stopped waiting; a job that was sent goes on at Google: `mediagen jobs resume` collects it.")
+        return 130
+
+
+def _dispatch(namespace: argparse.Namespace) -> int:
+    match namespace.command:
+        case "serve":
+            return _serve(namespace)
+        case "demo":
+            from mediagen.cli.demo import run_demo
+
+            return run_demo(output_dir=namespace.output_dir, live=namespace.live)
+        case "models":
+            print_report(*models_text(), as_json=namespace.json)
+            return OK
+        case "config":
+            view = settings_rows(read_settings(), only_paths=namespace.action == "path")
+            print_report(*view, as_json=namespace.json)
+            return OK
+        case "jobs":
+            return anyio.run(_with_app, JOB_ACTIONS[namespace.action], namespace)
+        case _:
+            return anyio.run(_with_app, ACTIONS[namespace.command], namespace)
+
+
+def _serve(namespace: argparse.Namespace) -> int:
+    from mediagen.server.serve import serve_http, serve_stdio
+
+    return serve_http(namespace.host, namespace.port) if namespace.http else serve_stdio()
+
+
+async def _with_app(action: Action, namespace: argparse.Namespace) -> int:
+    settings = read_settings()
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("mediagen").setLevel(settings.log_level)
+    async with open_app(settings, confine_inputs=False) as app:
+        return await action(app, namespace)
+
+
+async def _generate(app: App, namespace: argparse.Namespace) -> int:
+    request_type = COMMANDS[namespace.command][0]
+    values = request_values(namespace, request_type)
+    if not values.get("dry_run"):
+        values.setdefault("wait_seconds", LONGEST_WAIT)
+    request = request_type.model_validate(values)
+    with progress_display() as show:
+        report = await _made(app, request, show)
+    return _job_printed(report, namespace)
+
+
+async def _made(app: App, request: BaseModel, show: OnProgress) -> JobReport:
+    match request:
+        case GenerateImageRequest():
+            return await app.generator.generate_image(request, show)
+        case GenerateVideoRequest():
+            return await app.generator.generate_video(request, show)
+        case ExtendVideoRequest():
+            return await app.generator.extend_video(request, show)
+    raise AssertionError(type(request))
+
+
+async def _check(app: App, namespace: argparse.Namespace) -> int:
+    report = await app.checks.check_api(CheckApiRequest.model_validate(request_values(namespace, CheckApiRequest)))
+    print_report(report, check_summary(report), as_json=namespace.json)
+    if report.ok:
+        return OK
+    return UNAVAILABLE if report.surface and not report.surface.reachable else CONFIGURATION
+
+
+async def _cost(app: App, namespace: argparse.Namespace) -> int:
+    request = EstimateCostRequest.model_validate(request_values(namespace, EstimateCostRequest))
+    report = await app.checks.estimate_cost(request)
+    print_report(report, estimate_summary(report), as_json=namespace.json)
+    return OK
+
+
+async def _list_jobs(app: App, namespace: argparse.Namespace) -> int:
+    page = await app.generator.list_jobs(ListJobsRequest.model_validate(request_values(namespace, ListJobsRequest)))
+    report = JobListReport(jobs=page.jobs, next_cursor=page.next_cursor)
+    print_report(report, list_summary(report), as_json=namespace.json)
+    return OK
+
+
+async def _show_job(app: App, namespace: argparse.Namespace, wait_seconds: float = 0.0) -> int:
+    if wait_seconds:
+        await app.runner.resume()
+    with progress_display() as show:
+        request = GetJobRequest(job_id=namespace.job_id, wait_seconds=wait_seconds)
+        report = await app.generator.get_job(request, show if wait_seconds else None)
+    code = _job_printed(report, namespace)
+    return code if wait_seconds else OK
+
+
+async def _cancel_job(app: App, namespace: argparse.Namespace) -> int:
+    report = await app.generator.cancel_job(CancelJobRequest(job_id=namespace.job_id))
+    print_report(report, summary(report), as_json=namespace.json)
+    return OK
+
+
+async def _resume_jobs(app: App, namespace: argparse.Namespace) -> int:
+    taken = await app.runner.resume()
+    code, reports = OK, []
+    for job in taken:
+        with progress_display() as show:
+            report = await app.generator.get_job(GetJobRequest(job_id=job.job_id, wait_seconds=LONGEST_WAIT), show)
+        reports.append(report)
+        code = max(code, _job_code(report))
+    listed = JobListReport(jobs=reports, next_cursor=None)
+    print_report(listed, list_summary(listed) if reports else "No open jobs to take over.", as_json=namespace.json)
+    return code
+
+
+def _job_printed(report: JobReport, namespace: argparse.Namespace) -> int:
+    print_report(report, summary(report), as_json=namespace.json)
+    return _job_code(report)
+
+
+def _job_code(report: JobReport) -> int:
+    if report.error and report.status == JobStatus.FAILED:
+        return ERROR_CODES.get(report.error.code, FAILED)
+    return STATUS_CODES.get(report.status, FAILED)
+
+
+def _exit_code(error: MediaGenError) -> int:
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), FAILED)
+
+
+ACTIONS: dict[str, Action] = {
+    "image": _generate,
+    "video": _generate,
+    "extend": _generate,
+    "check": _check,
+    "cost": _cost,
+}
+JOB_ACTIONS: dict[str, Action] = {
+    "list": _list_jobs,
+    "show": _show_job,
+    "wait": partial(_show_job, wait_seconds=LONGEST_WAIT),
+    "cancel": _cancel_job,
+    "resume": _resume_jobs,
+}

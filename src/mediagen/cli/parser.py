@@ -1,0 +1,117 @@
+"""The command line, made from the same request models as the tools."""
+
+import argparse
+import types
+import typing
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from mediagen import __version__, requests
+
+COMMANDS: dict[str, tuple[type[BaseModel], str, str]] = {
+    "image": (requests.GenerateImageRequest, "prompt", "make or edit pictures (costs money)"),
+    "video": (requests.GenerateVideoRequest, "prompt", "make a clip (costs money)"),
+    "extend": (requests.ExtendVideoRequest, "source", "continue a clip (costs money)"),
+    "check": (requests.CheckApiRequest, "", "test key, address, models and this machine"),
+    "cost": (requests.EstimateCostRequest, "kind", "price of a job before it is made"),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(prog="mediagen", description="Pictures and films on Google's media models.")
+    parser.add_argument("--version", action="version", version=f"mediagen {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (request, positional, help_text) in COMMANDS.items():
+        command = commands.add_parser(name, help=help_text, description=request.__doc__)
+        _add_request(command, request, positional)
+        _add_json(command)
+    _add_jobs(commands)
+    models = commands.add_parser("models", help="models of the catalogue, with prices")
+    _add_json(models)
+    config = commands.add_parser("config", help="where settings come from")
+    config.add_argument("action", choices=("show", "path"), help="show: every setting; path: where things are kept")
+    _add_json(config)
+    serve = commands.add_parser("serve", help="the MCP server (stdio, or --http on this machine)")
+    serve.add_argument("--http", action="store_true", help="Streamable HTTP instead of stdio")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on; this machine only")
+    serve.add_argument("--port", type=int, default=8765, help="port to listen on")
+    commands.add_parser("emulator", help="a free local stand-in for Google's API", add_help=False)
+    demo = commands.add_parser("demo", help="the whole job on the emulator, through a real MCP client")
+    demo.add_argument("--live", action="store_true", help="make one picture with your key, after asking")
+    demo.add_argument("--output-dir", default="demo-output", help="folder for the files")
+    return parser
+
+
+def request_values(namespace: argparse.Namespace, request: type[BaseModel]) -> dict[str, Any]:
+    """The options that were given, under the names of the request."""
+    given = vars(namespace)
+    return {name: given[name] for name in request.model_fields if given.get(name) is not None}
+
+
+def _add_jobs(commands: Any) -> None:
+    jobs = commands.add_parser("jobs", help="follow jobs: list, show, wait, cancel, resume")
+    actions = jobs.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="jobs of the ledger, newest first")
+    _add_request(listing, requests.ListJobsRequest, "")
+    for name, help_text in (
+        ("show", "state, files and cost of a job"),
+        ("wait", "wait until a job has ended"),
+        ("cancel", "ask Google to stop a job"),
+    ):
+        action = actions.add_parser(name, help=help_text)
+        action.add_argument("job_id")
+    resume = actions.add_parser("resume", help="take over open jobs whose server is gone, and finish them")
+    for action in (*actions.choices.values(),):
+        _add_json(action)
+    resume.description = "Runs until no open job is left."
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the structured result")
+
+
+def _add_request(parser: argparse.ArgumentParser, request: type[BaseModel], positional: str) -> None:
+    for name, field in request.model_fields.items():
+        if name == positional:
+            parser.add_argument(name, nargs=None if field.is_required() else "?", help=_escape(field.description or ""))
+        else:
+            _add_option(parser, name, field)
+
+
+def _add_option(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
+    kind, is_list, choices = _option_type(field.annotation)
+    flags = [f"--{name.replace('_', '-')}", *([f"--{name}"] if "_" in name else [])]
+    options: dict[str, Any] = {
+        "dest": name,
+        "default": None,
+        "help": _escape(field.description or ""),
+        "required": field.is_required(),
+    }
+    if kind is bool:
+        parser.add_argument(*flags, action=argparse.BooleanOptionalAction, **options)
+    elif is_list:
+        parser.add_argument(*flags, action="append", metavar=name.upper().rstrip("S"), **options)
+    else:
+        parser.add_argument(*flags, choices=choices, metavar=None if choices else name.upper(), **options)
+
+
+def _option_type(annotation: Any) -> tuple[type, bool, tuple[str, ...] | None]:
+    """What kind of option a field needs: (type, repeatable, choices)."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _option_type(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return _option_type(next(option for option in arguments if option is not type(None)))
+    if origin is list:
+        return str, True, None
+    if origin is typing.Literal:
+        return str, False, arguments
+    return (annotation if annotation in (bool, int, float, Decimal) else str), False, None
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%")

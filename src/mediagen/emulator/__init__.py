@@ -1,0 +1,1 @@
+"""A local stand-in that speaks Google's Gemini API over real HTTP, so that everything can be tried without a key."""

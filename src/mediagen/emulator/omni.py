@@ -1,0 +1,365 @@
+"""Turns the body of an interaction into an order for a clip, or refuses it.
+
+Source: https://ai.google.dev/gemini-api/docs/omni (checked 2026-11-21)
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from mediagen.emulator.answers import interaction_error
+from mediagen.emulator.catalogue import (
+    VIDEO_FPS,
+    VIDEO_INPUT_IMAGE_TOKENS,
+    VIDEO_INPUT_TOKENS_PER_SECOND,
+    VIDEO_SHORT_SIDES,
+    VIDEO_TOKENS_PER_SECOND,
+    VideoModel,
+    film_size,
+)
+from mediagen.emulator.faults import Fault
+from mediagen.emulator.ffmpeg import Probe, find_ffmpeg, probe
+from mediagen.emulator.films import FilmPlan, FilmTask
+from mediagen.emulator.interactions import Order
+from mediagen.emulator.pictures import open_picture, placeholder
+from mediagen.emulator.reading import read_base64
+from mediagen.emulator.world import World
+from mediagen.errors import MediaError
+
+DEFAULT_SECONDS = 8.0
+MAX_REFERENCE_VIDEOS = 3
+MAX_REFERENCE_VIDEO_SECONDS = 3.0
+# encoders round the container's length by up to a frame or an audio packet
+_SLACK_SECONDS = 0.1
+_BINDING = re.compile(r"<(FIRST_FRAME|LAST_FRAME|IMAGE_REF_\d+)>@Image(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Film:
+    """A film that came as input, and what ffmpeg says about it (None without ffmpeg)."""
+
+    path: Path
+    probe: Probe | None
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.probe.duration_seconds if self.probe else 0.0
+
+
+@dataclass(kw_only=True, slots=True)
+class Inputs:
+    """The media and texts of an interaction, in order."""
+
+    texts: list[str] = field(default_factory=list)
+    pictures: list[bytes] = field(default_factory=list)
+    films: list[Film] = field(default_factory=list)
+
+    @property
+    def prompt(self) -> str:
+        """All texts."""
+        return "\n".join(self.texts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """Where a request came in and what it asked to go wrong."""
+
+    base_url: str
+    host: str
+    faults: tuple[Fault, ...] = ()
+
+
+class OrderDesk:
+    """Reads interactions for one emulator."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def take(self, body: dict[str, Any], model: VideoModel, caller: Caller) -> Order:
+        """Check an interaction and plan its clip.
+
+        Raises:
+            ApiError: It asks for what the model cannot do.
+        """
+        _check_switches(body)
+        wanted = _wanted_format(body)
+        inputs = await self._inputs(body.get("input"), caller)
+        previous = self._previous(body.get("previous_interaction_id"))
+        if previous is not None:
+            inputs.films.insert(0, await self._film(previous))
+        task = _task(body, inputs)
+        digest = hashlib.sha256(json.dumps(_essence(body), sort_keys=True).encode()).digest()
+        plan = _plan(task, model, inputs, wanted, digest)
+        if plan.task == "extend":
+            plan = _extension_plan(plan, model, new_part=self._world.settings.extend_returns == "new_part")
+        return _order(body, model, plan, wanted, inputs, caller)
+
+    def _previous(self, interaction_id: str | None) -> Path | None:
+        if not interaction_id:
+            return None
+        previous = self._world.interactions.get(interaction_id)
+        if previous.status != "completed" or previous.film is None or previous.film.expired:
+            raise interaction_error("The previous interaction has no video to continue from.")
+        if not previous.film.path.exists():
+            raise interaction_error("The video of the previous interaction was deleted or has expired.")
+        return previous.film.path
+
+    async def _inputs(self, value: Any, caller: Caller) -> Inputs:
+        inputs = Inputs()
+        if isinstance(value, str):
+            inputs.texts.append(value)
+            return inputs
+        blocks = value if isinstance(value, list) else [value] if value else []
+        for block in blocks:
+            for part in block.get("content", []) if block["type"] == "user_input" else [block]:
+                await self._part(part, inputs, caller)
+        return inputs
+
+    async def _part(self, part: dict[str, Any], inputs: Inputs, caller: Caller) -> None:
+        if part["type"] == "text":
+            inputs.texts.append(part.get("text") or "")
+            return
+        if bool(part.get("data")) == bool(part.get("uri")):
+            raise interaction_error(f"Exactly one of data and uri is needed in a content of type {part['type']}.")
+        if part["type"] == "image":
+            inputs.pictures.append(await self._picture(part, caller))
+        else:
+            inputs.films.append(await self._film(await self._film_path(part, caller)))
+
+    async def _picture(self, part: dict[str, Any], caller: Caller) -> bytes:
+        if part.get("uri"):
+            stored = self._world.files.resolve(part["uri"], caller.host)
+            if stored is None:
+                return placeholder(part["uri"])
+            content = await anyio.Path(stored.path).read_bytes()
+        else:
+            content = read_base64(part["data"]) or b""
+        try:
+            await anyio.to_thread.run_sync(open_picture, content)
+        except ValueError as error:
+            raise interaction_error("Unable to process input image.") from error
+        return content
+
+    async def _film_path(self, part: dict[str, Any], caller: Caller) -> Path:
+        if part.get("uri"):
+            stored = self._world.files.resolve(part["uri"], caller.host)
+            if stored is None:
+                raise interaction_error("The emulator does not fetch videos from elsewhere; upload the file first.")
+            return stored.path
+        content = read_base64(part["data"])
+        if not content:
+            raise interaction_error("Unable to process input video.")
+        _, path = self._world.files.new_path()
+        await anyio.Path(path).write_bytes(content)
+        return path
+
+    async def _film(self, path: Path) -> Film:
+        try:
+            executable = find_ffmpeg(self._world.settings.ffmpeg)
+        except MediaError:
+            # the clip itself will fail with the same reason, as an interaction
+            return Film(path=path, probe=None)
+        try:
+            return Film(path=path, probe=await probe(executable, path))
+        except MediaError as error:
+            raise interaction_error("Unable to process input video.") from error
+
+
+def _check_switches(body: dict[str, Any]) -> None:
+    if body.get("background") and body.get("store") is not True:
+        raise interaction_error("background=true requires store=true.")
+    if body.get("store") is False and body.get("previous_interaction_id"):
+        raise interaction_error("previous_interaction_id requires store=true.")
+    if body.get("stream"):
+        raise interaction_error("Streaming is not supported for this model.")
+    if body.get("system_instruction"):
+        raise interaction_error("System instructions are not supported for this model.")
+
+
+def _wanted_format(body: dict[str, Any]) -> dict[str, Any]:
+    formats = body.get("response_format") or []
+    formats = formats if isinstance(formats, list) else [formats]
+    if any(wanted["type"] == "image" for wanted in formats):
+        raise interaction_error("response_format of type image is not supported for this model.")
+    video = [wanted for wanted in formats if wanted["type"] == "video"]
+    if video and video[0].get("gcs_uri"):
+        raise interaction_error("gcs_uri is not supported in the Gemini API.")
+    return dict(video[0]) if video else {}
+
+
+def _seconds(wanted: dict[str, Any], least: float, most: float) -> float:
+    text = wanted.get("duration")
+    if text is None:
+        return min(DEFAULT_SECONDS, most)
+    match = re.fullmatch(r"(\d{1,4}(?:\.\d{1,9})?)s", text)
+    if match is None:
+        raise interaction_error(f"Invalid duration '{text}': expected seconds such as '8s'.")
+    seconds = float(match.group(1))
+    if not least <= seconds <= most:
+        raise interaction_error(f"Invalid duration '{text}': must be between {least:g}s and {most:g}s.")
+    return seconds
+
+
+def _essence(body: dict[str, Any]) -> dict[str, Any]:
+    """Keep what decides how a clip looks."""
+    return {name: body.get(name) for name in ("model", "input", "generation_config", "response_format")}
+
+
+def _task(body: dict[str, Any], inputs: Inputs) -> str:
+    config = (body.get("generation_config") or {}).get("video_config") or {}
+    if config.get("task"):
+        return str(config["task"])
+    if "<IMAGE_REF_" in inputs.prompt or "<VIDEO_REF_" in inputs.prompt:
+        return "image_to_video" if "<FIRST_FRAME>" in inputs.prompt else "reference_to_video"
+    if inputs.films:
+        return "edit"
+    if not inputs.pictures:
+        return "text_to_video"
+    is_frames = "_FRAME>" in inputs.prompt or len(inputs.pictures) == 1
+    return "image_to_video" if is_frames else "reference_to_video"
+
+
+def _plan(task: str, model: VideoModel, inputs: Inputs, wanted: dict[str, Any], digest: bytes) -> FilmPlan:
+    if task in {"extend", "edit", "upscale"}:
+        return _source_plan(task, model, inputs, wanted, digest)
+    pictures: tuple[bytes, ...] = ()
+    kind: FilmTask = "text_to_video"
+    if task == "image_to_video":
+        kind, pictures = _frames(model, inputs)
+    elif task == "reference_to_video":
+        kind, pictures = "reference_to_video", _references(model, inputs)
+    elif inputs.pictures or inputs.films:
+        raise interaction_error("The task text_to_video takes no images or videos.")
+    return FilmPlan(
+        task=kind,
+        size=film_size(wanted.get("aspect_ratio") or "16:9", wanted.get("resolution") or "720p"),
+        seconds=_seconds(wanted, model.min_seconds, model.max_seconds),
+        digest=digest,
+        pictures=pictures,
+    )
+
+
+def _frames(model: VideoModel, inputs: Inputs) -> tuple[FilmTask, tuple[bytes, ...]]:
+    if not inputs.pictures:
+        raise interaction_error("The task image_to_video needs an image.")
+    if inputs.films:
+        raise interaction_error("The task image_to_video takes no videos.")
+    places = {tag: int(number) - 1 for tag, number in _BINDING.findall(inputs.prompt)}
+    if any(not 0 <= place < len(inputs.pictures) for place in places.values()):
+        raise interaction_error("A prompt tag is bound to an image that was not given.")
+    has_last = "<LAST_FRAME>" in inputs.prompt
+    first = inputs.pictures[places.get("FIRST_FRAME", 0)]
+    frames = 2 if has_last else 1
+    if len(inputs.pictures) < frames:
+        raise interaction_error("The prompt speaks of a last frame, but only one image was given.")
+    references = len(inputs.pictures) - frames
+    if references and "<IMAGE_REF_" not in inputs.prompt:
+        raise interaction_error(f"Too many images for image_to_video: {len(inputs.pictures)}.")
+    _check_reference_count(model, references)
+    if has_last:
+        return "first_last", (first, inputs.pictures[places.get("LAST_FRAME", 1)])
+    return "image_to_video", (first,)
+
+
+def _references(model: VideoModel, inputs: Inputs) -> tuple[bytes, ...]:
+    if not inputs.pictures and not inputs.films:
+        raise interaction_error("The task reference_to_video needs at least one reference.")
+    _check_reference_count(model, len(inputs.pictures))
+    if len(inputs.films) > MAX_REFERENCE_VIDEOS:
+        raise interaction_error(f"At most {MAX_REFERENCE_VIDEOS} reference videos are supported.")
+    if any(film.seconds > MAX_REFERENCE_VIDEO_SECONDS + _SLACK_SECONDS for film in inputs.films):
+        raise interaction_error(f"Reference videos are at most {MAX_REFERENCE_VIDEO_SECONDS:g}s long.")
+    return tuple(inputs.pictures)
+
+
+def _check_reference_count(model: VideoModel, count: int) -> None:
+    if count > model.max_references:
+        raise interaction_error(f"Too many reference images: {count}. At most {model.max_references} are supported.")
+
+
+def _source_plan(task: str, model: VideoModel, inputs: Inputs, wanted: dict[str, Any], digest: bytes) -> FilmPlan:
+    if len(inputs.films) != 1:
+        raise interaction_error(f"The task {task} needs exactly one video, got {len(inputs.films)}.")
+    film = inputs.films[0]
+    if task == "edit" and film.seconds > model.max_edit_seconds + _SLACK_SECONDS:
+        raise interaction_error(f"Video is too long to edit: at most {model.max_edit_seconds}s.")
+    is_extension = task == "extend"
+    seconds = _seconds(wanted, model.min_seconds, model.max_extension_seconds) if is_extension else film.seconds
+    kinds: dict[str, FilmTask] = {"extend": "extend", "edit": "edit", "upscale": "upscale"}
+    return FilmPlan(
+        task=kinds[task],
+        size=_source_size(film, wanted.get("resolution")),
+        seconds=seconds,
+        digest=digest,
+        pictures=tuple(inputs.pictures),
+        source=film.path,
+        source_probe=film.probe,
+    )
+
+
+def _source_size(film: Film, resolution: str | None) -> tuple[int, int]:
+    if film.probe is None:
+        return film_size("16:9", resolution or "720p")
+    width, height = film.probe.width, film.probe.height
+    factor = VIDEO_SHORT_SIDES[resolution] / min(width, height) if resolution else 1.0
+    return round(width * factor / 2) * 2, round(height * factor / 2) * 2
+
+
+def _extension_plan(plan: FilmPlan, model: VideoModel, *, new_part: bool) -> FilmPlan:
+    source = plan.source_probe
+    if source is not None:
+        if "mp4" not in source.container or source.codec != "h264":
+            raise interaction_error("Unsupported video: only MP4 with H.264 can be extended.")
+        if abs(source.fps - VIDEO_FPS) > 0.005:
+            raise interaction_error(f"Video fps mismatch. Expected: {VIDEO_FPS} got: {source.fps:g}")
+        if source.duration_seconds + plan.seconds > model.max_total_seconds + _SLACK_SECONDS:
+            raise interaction_error(
+                f"Video is too long to extend: {source.duration_seconds:g}s + {plan.seconds:g}s exceeds "
+                f"{model.max_total_seconds}s."
+            )
+    return FilmPlan(
+        task="extend",
+        size=plan.size,
+        seconds=plan.seconds,
+        digest=plan.digest,
+        pictures=plan.pictures,
+        source=plan.source,
+        source_probe=source,
+        new_part_only=new_part,
+    )
+
+
+def _resolution_of(size: tuple[int, int]) -> str:
+    short = min(size)
+    return min(VIDEO_SHORT_SIDES, key=lambda name: abs(VIDEO_SHORT_SIDES[name] - short))
+
+
+def _order(
+    body: dict[str, Any], model: VideoModel, plan: FilmPlan, wanted: dict[str, Any], inputs: Inputs, caller: Caller
+) -> Order:
+    resolution = _resolution_of(plan.size)
+    input_tokens = (
+        max(1, len(inputs.prompt) // 4)
+        + VIDEO_INPUT_IMAGE_TOKENS * len(inputs.pictures)
+        + round(VIDEO_INPUT_TOKENS_PER_SECOND * sum(film.seconds for film in inputs.films))
+    )
+    return Order(
+        model=model,
+        plan=plan,
+        resolution=resolution,
+        delivery=wanted.get("delivery") or "inline",
+        base_url=caller.base_url,
+        input_tokens=input_tokens,
+        video_tokens=round(VIDEO_TOKENS_PER_SECOND[resolution] * plan.seconds),
+        store=body.get("store") is not False,
+        previous_id=body.get("previous_interaction_id"),
+        input=body.get("input"),
+        labels=body.get("labels") or {},
+        faults=caller.faults,
+    )

@@ -1,0 +1,32 @@
+"""How one emulator behaves, as a value."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmulatorSettings:
+    """Settings of one emulator.
+
+    Attributes:
+        host: Address to listen on; loopback unless the caller knows better.
+        port: TCP port; 0 picks a free one.
+        video_seconds: How long a clip "renders" before it is completed; 0 = as soon as it is encoded.
+        image_seconds: How long a picture takes.
+        ffmpeg: Path of the ffmpeg executable; None looks on PATH, then in the imageio_ffmpeg package.
+        extend_returns: Whether an extension answers with the whole film or with the new part alone.
+        idle_exit_seconds: End the process this long after the last request; None = never.
+        processing_seconds: How long an uploaded file stays in state PROCESSING.
+        state_dir: Where files are kept; None = a temporary folder that is removed at the end.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    video_seconds: float = 2.0
+    image_seconds: float = 0.0
+    ffmpeg: str | None = None
+    extend_returns: Literal["whole", "new_part"] = "whole"
+    idle_exit_seconds: float | None = None
+    processing_seconds: float = 0.1
+    state_dir: Path | None = None

@@ -1,0 +1,66 @@
+"""Everything one emulator knows: files, interactions, the bill, the faults, what was asked."""
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import anyio
+from anyio.abc import TaskGroup
+
+from mediagen.emulator.bill import Bill
+from mediagen.emulator.faults import FaultQueue
+from mediagen.emulator.files import FileShelf
+from mediagen.emulator.interactions import InteractionBook
+from mediagen.emulator.settings import EmulatorSettings
+from mediagen.emulator.traffic import Traffic
+from mediagen.emulator.uploads import UploadDesk
+
+
+class World:
+    """The state of one emulator, shared by all its endpoints."""
+
+    def __init__(self, settings: EmulatorSettings) -> None:
+        self.settings = settings
+        self._temporary = settings.state_dir is None
+        folder = settings.state_dir or Path(tempfile.mkdtemp(prefix="mediagen-emulator-"))
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.bill = Bill()
+        self.faults = FaultQueue()
+        self.traffic = Traffic()
+        self.files = FileShelf(folder)
+        self.uploads = UploadDesk(self.files, settings.processing_seconds)
+        self.interactions = InteractionBook(settings, self.files, self.bill)
+        self.started_at = time.monotonic()
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nothing was asked and no clip was rendering."""
+        if self.interactions.is_rendering or self.traffic.open_requests:
+            return 0.0
+        busy_until = max(self.started_at, self.traffic.last_at, self.interactions.last_finished_at)
+        return time.monotonic() - busy_until
+
+    async def run(self, started: anyio.Event, stop: anyio.Event) -> None:
+        """Carry the background work until told to stop."""
+        tasks: TaskGroup
+        async with anyio.create_task_group() as tasks:
+            self.interactions.tasks = tasks
+            started.set()
+            await stop.wait()
+            tasks.cancel_scope.cancel()
+
+    def reset(self) -> None:
+        """Forget everything, as if just started."""
+        self.interactions.clear()
+        self.faults.clear()
+        self.traffic.clear()
+        self.uploads.clear()
+        self.files.clear()
+        self.bill.clear()
+
+    def close(self) -> None:
+        """Remove the files, when they are in a temporary folder."""
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,223 @@
+"""What every API surface offers; the values that go in and come out. No I/O, no HTTP client."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from mediagen.endpoints.wire.generate_content import DecodedImage
+from mediagen.endpoints.wire.interactions import State, VideoMedia
+from mediagen.endpoints.wire.media import WireMedia
+from mediagen.jobs import JobError, Kind, Usage
+from mediagen.requests import ImageParameters, VideoParameters
+
+__all__ = [
+    "Accepted",
+    "BodyEncoder",
+    "DecodedImage",
+    "Downloaded",
+    "Endpoint",
+    "EndpointCheck",
+    "Finished",
+    "OnProgress",
+    "PaidRequest",
+    "PartSink",
+    "Polled",
+    "State",
+    "Submission",
+    "VideoMedia",
+    "WireMedia",
+]
+
+OnProgress = Callable[[int, int | None], Awaitable[None]]
+"""Called with the bytes that are here and the bytes of the whole file, or None when that is unknown."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PaidRequest:
+    """One request that costs money.
+
+    Attributes:
+        model: Google's model id.
+        body: As made by `build_image` or `build_video`.
+    """
+
+    kind: Kind
+    model: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """The paid request was answered with its picture."""
+
+    image: DecodedImage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepted:
+    """Google works on it in the background.
+
+    Attributes:
+        operation: Name to poll by.
+    """
+
+    operation: str
+
+
+Submission = Finished | Accepted
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Polled:
+    """State of an operation.
+
+    Attributes:
+        video_uri: Where the clip can be downloaded, once completed.
+        video_inline: The clip itself, when Google sent it along.
+        text: What the model said.
+        error: Why there is no clip; set for failed, filtered and cancelled.
+        raw_status: Google's own word.
+    """
+
+    state: State
+    video_uri: str | None = None
+    video_inline: bytes | None = None
+    mime_type: str | None = None
+    text: str = ""
+    usage: Usage | None = None
+    error: JobError | None = None
+    raw_status: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Downloaded:
+    """A file is whole in its sink.
+
+    Attributes:
+        mime_type: As declared by the server, or None when it said nothing of use.
+    """
+
+    mime_type: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointCheck:
+    """What a free test of a surface found.
+
+    Attributes:
+        reachable: Whether anything answered.
+        key_ok: Whether the credentials were accepted; None when that could not be found out.
+        latency_ms: Time of the first answer in milliseconds.
+        models: Ids of the models that the key can see, in Google's order.
+        clock_skew_seconds: Google's clock minus ours; to the second.
+        error: Why the test failed, if it did.
+    """
+
+    reachable: bool
+    key_ok: bool | None
+    latency_ms: float | None = None
+    models: tuple[str, ...] = ()
+    clock_skew_seconds: float | None = None
+    error: str | None = None
+
+
+class PartSink(Protocol):
+    """An unfinished file that bytes are added to; survives the process, so that a download can go on."""
+
+    def size(self) -> int:
+        """Bytes that are already there."""
+        ...
+
+    async def append(self, data: bytes, /) -> None:
+        """Add bytes at the end.
+
+        Raises:
+            StorageError: They cannot be written.
+        """
+        ...
+
+    async def truncate(self) -> None:
+        """Throw away what is there, to start over."""
+        ...
+
+
+class BodyEncoder(Protocol):
+    """Makes request bodies; pure, so that a dry run needs no connection."""
+
+    def build_image(
+        self,
+        parameters: ImageParameters,
+        prompt: str,
+        images: Sequence[WireMedia] = (),
+        documents: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Make the body of one picture request.
+
+        Raises:
+            InvalidRequestError: A parameter that this surface does not have.
+        """
+        ...
+
+    def build_video(self, parameters: VideoParameters, prompt: str, media: VideoMedia) -> dict[str, Any]:
+        """Make the body of one clip request.
+
+        Raises:
+            InvalidRequestError: A parameter that this surface does not have.
+        """
+        ...
+
+
+class Endpoint(BodyEncoder, Protocol):
+    """One API surface of Google's media models. Whoever opened it closes it with `aclose`."""
+
+    @property
+    def name(self) -> str:
+        """Short name, as in the ledger."""
+        ...
+
+    async def submit(self, call: PaidRequest) -> Submission:
+        """Send a paid request once. Costs money.
+
+        Raises:
+            SubmissionUnconfirmedError: It may have arrived, but its outcome is unknown; it is never sent again.
+            ContentFilteredError: A safety filter refused it; `billed` says whether it costs.
+            EndpointError: Google refused it or failed.
+            AuthenticationError: The credentials were refused.
+        """
+        ...
+
+    async def poll(self, operation: str) -> Polled:
+        """Ask for the state of an operation. Costs nothing.
+
+        Raises:
+            EndpointError: With code ``operation_unknown`` when Google does not know it (any more).
+            UnavailableError: No answer could be had; try again later.
+        """
+        ...
+
+    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> Downloaded:
+        """Bring a file here, going on after what `part` already holds. Costs nothing.
+
+        Raises:
+            EndpointError: With code ``expired`` when the file is gone.
+            UnavailableError: It could not be had completely; what came is kept in `part`.
+            StorageError: `part` could not be written.
+        """
+        ...
+
+    async def cancel(self, operation: str) -> bool:
+        """Ask Google to stop; False when it is over already or not known."""
+        ...
+
+    async def upload(self, path: Path, mime_type: str) -> str:
+        """Send a file to Google's own store and return its address once it can be used. Costs nothing."""
+        ...
+
+    async def check(self) -> EndpointCheck:
+        """Test address, credentials and models. Costs nothing; failures are told, not raised."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...

@@ -1,0 +1,166 @@
+"""Brings a finished file here piece by piece, going on where an earlier attempt ended. Costs nothing."""
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httpx
+
+from mediagen.endpoints.base import Downloaded, OnProgress, PartSink
+from mediagen.endpoints.files import wait_until_active
+from mediagen.endpoints.http import TRANSIENT, HttpChannel, unreachable
+from mediagen.endpoints.wire.google_errors import GoogleFailure, to_exception
+from mediagen.errors import EndpointError, MediaGenError, UnavailableError
+
+CHUNK_BYTES = 128 * 1024
+MAX_REDIRECTS = 5
+_GONE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+_OWN_FILE = re.compile(r"(?P<file>.*/files/[A-Za-z0-9_-]+)(?P<action>:download)?")
+_CONTENT_RANGE = re.compile(r"bytes (?:(?P<start>\d+)-\d+|\*)/(?P<total>\d+|\*)")
+_NOT_A_FILE = ("text/html", "application/json")
+
+KEPT_HINT = "The file is still at Google and the part that arrived is kept; it is fetched again."
+
+
+async def download_file(
+    channel: HttpChannel, uri: str, part: PartSink, on_progress: OnProgress | None = None
+) -> Downloaded:
+    """Bring a file into `part`; the key goes only to the API itself, never along a redirect to elsewhere.
+
+    Raises:
+        EndpointError: The file is gone (code ``expired``) or could not be made (``file_failed``).
+        UnavailableError: It could not be had completely.
+        AuthenticationError: The key was refused.
+    """
+    url = channel.allowed(uri)
+    if channel.is_own(url) and (own := _OWN_FILE.fullmatch(url.path)):
+        await _wait_for(channel, url.copy_with(path=own["file"], query=None))
+        url = url.copy_with(path=f"{own['file']}:download").copy_set_param("alt", "media")
+    tried = 0
+    while True:
+        tried += 1
+        try:
+            return await _Attempt(channel=channel, url=url, part=part, on_progress=on_progress).run()
+        except httpx.RequestError as failed:
+            error = unreachable(failed)
+            error.__cause__ = failed
+        except UnavailableError as failed:
+            error = failed
+        error.billed = "yes"
+        error.hint = KEPT_HINT
+        if tried >= channel.settings.attempts or not await channel.wait_before_retry(error, tried):
+            raise error
+
+
+async def _wait_for(channel: HttpChannel, file_url: httpx.URL) -> None:
+    answer = await channel.read("GET", file_url, accept=_GONE)
+    if not answer.is_success:
+        raise _gone(answer.failure(), channel.key_source)
+    await wait_until_active(channel, file_url, first=answer)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Attempt:
+    channel: HttpChannel
+    url: httpx.URL
+    part: PartSink
+    on_progress: OnProgress | None
+
+    async def run(self) -> Downloaded:
+        """Follow redirects by hand, so that each hop is looked at before it is taken."""
+        url = self.url
+        for _hop in range(MAX_REDIRECTS + 1):
+            offset = self.part.size()
+            headers = {"range": f"bytes={offset}-"} if offset else {}
+            async with self.channel.stream(self.channel.reads, "GET", url, headers=headers) as response:
+                if not response.has_redirect_location:
+                    return await self._take(response, offset)
+                url = self._next(url, response)
+        raise EndpointError("The file's address leads in circles (more than 5 redirects).", code="too_many_redirects")
+
+    def _next(self, url: httpx.URL, response: httpx.Response) -> httpx.URL:
+        try:
+            return self.channel.allowed(url.join(response.headers["location"]))
+        except httpx.InvalidURL as error:
+            raise EndpointError("The file's address leads nowhere.", code="unsafe_uri") from error
+
+    async def _take(self, response: httpx.Response, offset: int) -> Downloaded:
+        match response.status_code:
+            case HTTPStatus.OK:
+                if offset:
+                    await self.part.truncate()
+                return await self._write(response, _content_length(response))
+            case HTTPStatus.PARTIAL_CONTENT:
+                return await self._resume(response, offset)
+            case HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return await self._out_of_range(response, offset)
+            case _:
+                raise await self._refusal(response)
+
+    async def _resume(self, response: httpx.Response, offset: int) -> Downloaded:
+        found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+        if not found or found["start"] is None or int(found["start"]) != offset:
+            await self.part.truncate()
+            raise _cut_off("Google sent another piece of the file than was asked for.")
+        rest = _content_length(response)
+        total = int(found["total"]) if found["total"] != "*" else None
+        return await self._write(response, total if total is not None or rest is None else offset + rest)
+
+    async def _out_of_range(self, response: httpx.Response, offset: int) -> Downloaded:
+        found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+        if offset and found and found["total"] == str(offset):
+            return Downloaded()
+        await self.part.truncate()
+        raise _cut_off("What was kept of the file does not fit to it.")
+
+    async def _write(self, response: httpx.Response, total: int | None) -> Downloaded:
+        mime_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if mime_type in _NOT_A_FILE:
+            raise _cut_off(f"Something else than the file was sent ({mime_type}).")
+        async for chunk in response.aiter_bytes(CHUNK_BYTES):
+            await self.part.append(chunk)
+            if self.on_progress:
+                await self.on_progress(self.part.size(), total)
+        size = self.part.size()
+        if not size or (total is not None and size < total):
+            raise _cut_off(f"The file was cut off after {size} bytes.")
+        if total is not None and size > total:
+            await self.part.truncate()
+            raise _cut_off("More arrived than the file is long.")
+        return Downloaded(mime_type=None if mime_type in {"", "application/octet-stream"} else mime_type)
+
+    async def _refusal(self, response: httpx.Response) -> MediaGenError:
+        answer = await self.channel.read_to_end(response, 0)
+        failure = answer.failure()
+        is_own = self.channel.is_own(response.url)
+        if not is_own and (response.url != self.url or failure.status_code in TRANSIENT):
+            # A signed address may have run out on the way; the API itself says whether the file is gone.
+            error = _cut_off(f"The place of the file answered {failure.status_code}.")
+            error.retry_after = failure.retry_after
+            return error
+        if failure.status_code in _GONE:
+            return _gone(failure, self.channel.key_source)
+        return to_exception(failure, paid=False, key_source=self.channel.key_source, model="")
+
+
+def _content_length(response: httpx.Response) -> int | None:
+    length = response.headers.get("content-length", "")
+    is_plain = response.headers.get("content-encoding", "identity") == "identity"
+    return int(length) if is_plain and length.isascii() and length.isdigit() else None
+
+
+def _gone(failure: GoogleFailure, key_source: str) -> MediaGenError:
+    if failure.is_key_refused:
+        return to_exception(failure, paid=False, key_source=key_source, model="")
+    return EndpointError(
+        f"The file is no longer at Google ({failure.status_code}).",
+        status_code=failure.status_code,
+        reason=failure.reason or failure.status,
+        code="expired",
+        hint="Google keeps generated files for two days; it has to be made again.",
+        billed="yes",
+    )
+
+
+def _cut_off(message: str) -> UnavailableError:
+    return UnavailableError(message, code="download_incomplete", hint=KEPT_HINT, billed="yes")

@@ -1,0 +1,300 @@
+"""The HTTP client of an API surface: who may be contacted, what is signed, and reads that are tried again."""
+
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any
+
+import anyio
+import httpx
+
+from mediagen import __version__
+from mediagen.endpoints.wire.google_errors import GoogleFailure, parse_error, to_exception
+from mediagen.errors import ConfigurationError, EndpointError, MediaGenError, RateLimitError, UnavailableError
+
+logger = logging.getLogger("mediagen.endpoints")
+# These log whole addresses, with the queries of signed URLs, and the headers of answers.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+MEBIBYTE = 1024 * 1024
+ERROR_LIMIT = MEBIBYTE
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+TRANSIENT = frozenset({408, 429, 499, 500, 502, 503, 504})
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpSettings:
+    """How patient the client is. Times in seconds.
+
+    Attributes:
+        paid_read_seconds: Silence after which the outcome of a paid request counts as unknown; a 4K picture is slow.
+        paid_total_seconds: The same for the whole answer.
+        attempts: How often a read is tried.
+        paid_retries: How often a paid request is sent again after it was certainly not accepted.
+        longest_wait_seconds: Longer waits that Google asks for are left to the caller.
+        answer_limit: Largest answer to a paid request that is taken into memory, in bytes.
+        read_limit: Largest answer to a read, in bytes; a finished clip may come inside one.
+    """
+
+    connect_seconds: float = 10.0
+    read_seconds: float = 60.0
+    write_seconds: float = 120.0
+    paid_read_seconds: float = 300.0
+    paid_total_seconds: float = 900.0
+    attempts: int = 5
+    paid_retries: int = 2
+    first_backoff_seconds: float = 1.0
+    longest_backoff_seconds: float = 20.0
+    longest_wait_seconds: float = 60.0
+    answer_limit: int = 64 * MEBIBYTE
+    read_limit: int = 256 * MEBIBYTE
+    clock: Callable[[], datetime] = field(default=_utc_now)
+    sleep: Callable[[float], Awaitable[None]] = field(default=anyio.sleep)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """An answer read to its end."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    body: bytes
+    sent_key: str = ""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return HTTPStatus.OK <= self.status_code < HTTPStatus.MULTIPLE_CHOICES
+
+    def failure(self, *secrets: str) -> GoogleFailure:
+        """Read it as an error; neither the key nor `secrets` come back."""
+        hidden = (*secrets, self.sent_key) if self.sent_key else secrets
+        return parse_error(self.status_code, self.headers, self.body, secrets=hidden)
+
+
+class HttpChannel:
+    """Connections to one API surface. Whoever made it closes it with `aclose`.
+
+    Only the origin of `base_url` gets the key, and only that origin or https addresses are contacted at all.
+    """
+
+    def __init__(self, *, base_url: str, auth: httpx.Auth, key_source: str, settings: HttpSettings) -> None:
+        self.base_url = base_url.strip().rstrip("/")
+        self.key_source = key_source
+        self.settings = settings
+        self._base = _parsed(self.base_url)
+        context = httpx.create_ssl_context()
+        common: dict[str, Any] = {
+            "auth": auth,
+            "verify": context,
+            "follow_redirects": False,
+            "headers": {"user-agent": f"mediagen-mcp/{__version__}", "accept-encoding": "identity"},
+            # A proxy of the environment cannot reach this machine.
+            "trust_env": not _is_loopback(self._base.host),
+        }
+        self.reads = httpx.AsyncClient(timeout=self._timeout(settings.read_seconds), **common)
+        # A reused connection may be closed by the other side just then, and the outcome would be unknown.
+        self.paid = httpx.AsyncClient(
+            timeout=self._timeout(settings.paid_read_seconds),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+            **common,
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self.reads.aclose()
+        await self.paid.aclose()
+
+    def is_own(self, url: httpx.URL) -> bool:
+        """Whether the address has the origin of the surface."""
+        return _origin(url) == _origin(self._base)
+
+    def allowed(self, address: str | httpx.URL) -> httpx.URL:
+        """Parse an address that came from elsewhere.
+
+        Raises:
+            EndpointError: It is neither https nor on the surface itself; code ``unsafe_uri``.
+        """
+        try:
+            url = httpx.URL(address)
+        except (httpx.InvalidURL, TypeError) as error:
+            raise _unsafe("an address that cannot be read") from error
+        if url.userinfo or not url.host or not (self.is_own(url) or url.scheme == "https"):
+            raise _unsafe(f"{url.scheme or 'no'} address on host {url.host or '(none)'}")
+        return url
+
+    async def read(
+        self,
+        method: str,
+        url: str | httpx.URL,
+        *,
+        attempts: int | None = None,
+        accept: frozenset[int] = frozenset(),
+        **content: Any,
+    ) -> Answer:
+        """Send a request that costs nothing, again while that may help.
+
+        Args:
+            method: HTTP method.
+            url: Address; must be allowed already.
+            attempts: How often at most; default as in the settings.
+            accept: Failing statuses that are handed back rather than raised.
+            content: ``params``, ``headers``, ``content`` or ``json`` as httpx takes them.
+
+        Raises:
+            MediaGenError: Google refused it, or could not be reached.
+        """
+        remaining = attempts or self.settings.attempts
+        tried = 0
+        while True:
+            tried += 1
+            error: MediaGenError
+            try:
+                answer = await self._read_once(method, url, content)
+            except httpx.RequestError as failed:
+                error = unreachable(failed)
+                error.__cause__ = failed
+            else:
+                if answer.is_success or answer.status_code in accept:
+                    return answer
+                error = to_exception(answer.failure(), paid=False, key_source=self.key_source, model="")
+            if tried >= remaining or not await self.wait_before_retry(error, tried):
+                raise error
+
+    async def _read_once(self, method: str, url: str | httpx.URL, content: dict[str, Any]) -> Answer:
+        async with self.stream(self.reads, method, url, **content) as response:
+            return await self.read_to_end(response, self.settings.read_limit)
+
+    @asynccontextmanager
+    async def stream(
+        self, client: httpx.AsyncClient, method: str, url: str | httpx.URL, **content: Any
+    ) -> AsyncIterator[httpx.Response]:
+        """Send a request and log it without its query."""
+        started = time.monotonic()
+        async with client.stream(method, url, **content) as response:
+            logger.debug(
+                "%s %s -> %d in %.1f s",
+                method,
+                response.url.path if self.is_own(response.url) else response.url.host,
+                response.status_code,
+                time.monotonic() - started,
+            )
+            yield response
+
+    async def read_to_end(self, response: httpx.Response, limit: int) -> Answer:
+        """Take the body into memory, at most `limit` bytes; of a refusal, whatever part of it arrives.
+
+        Raises:
+            EndpointError: It is larger; code ``answer_too_large``.
+            httpx.RequestError: A successful answer was cut off.
+        """
+        body = bytearray()
+        is_refusal = response.is_client_error and response.status_code not in TRANSIENT - {HTTPStatus.TOO_MANY_REQUESTS}
+        limit = limit if response.is_success else ERROR_LIMIT
+        try:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > limit:
+                    if response.is_success:
+                        raise too_large(limit)
+                    break
+        except httpx.RequestError:
+            if not is_refusal:
+                raise
+        return Answer(
+            status_code=response.status_code,
+            headers=dict(response.headers),
+            body=bytes(body),
+            sent_key=response.request.headers.get("x-goog-api-key", ""),
+        )
+
+    async def wait_before_retry(self, error: MediaGenError, tried: int) -> bool:
+        """Sleep before the next attempt; False when another attempt does not help or is too far away."""
+        if not isinstance(error, (RateLimitError, UnavailableError)) or not error.retryable:
+            return False
+        if error.retry_after is not None:
+            if error.retry_after > self.settings.longest_wait_seconds:
+                return False
+            await self.settings.sleep(error.retry_after + self.jitter(0.5))
+        else:
+            await self.settings.sleep(self.backoff(tried))
+        return True
+
+    def backoff(self, tried: int) -> float:
+        """Seconds to wait after so many attempts, at random up to a bound that doubles."""
+        bound = self.settings.first_backoff_seconds * 2.0 ** (tried - 1)
+        return self.jitter(min(self.settings.longest_backoff_seconds, bound))
+
+    def jitter(self, bound: float) -> float:
+        """Random share of so many seconds."""
+        return random.uniform(0, bound)  # noqa: S311 - spreads load, guards nothing
+
+    def _timeout(self, read_seconds: float) -> httpx.Timeout:
+        settings = self.settings
+        return httpx.Timeout(read_seconds, connect=settings.connect_seconds, write=settings.write_seconds, pool=None)
+
+
+def unreachable(error: httpx.RequestError) -> UnavailableError:
+    """Make our error of a connection that failed; the cause may hold addresses, so only its kind is told."""
+    return UnavailableError(
+        f"Google could not be reached ({type(error).__name__}).",
+        reason=type(error).__name__,
+        hint="Check the network, a proxy in between, and the base URL.",
+    )
+
+
+def too_large(limit: int) -> EndpointError:
+    """Make our error of an answer that does not fit into memory."""
+    return EndpointError(
+        f"Google's answer is larger than {limit // MEBIBYTE} MiB.",
+        code="answer_too_large",
+        hint="Ask for a smaller picture or a lower resolution.",
+        billed="unknown",
+    )
+
+
+def _unsafe(what: str) -> EndpointError:
+    return EndpointError(
+        f"Google named {what}, which is not contacted: only https addresses and the API itself are.",
+        code="unsafe_uri",
+        hint="Check the base URL of the API.",
+    )
+
+
+def _parsed(base_url: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise _bad_base_url() from error
+    if url.scheme not in _DEFAULT_PORTS or not url.host or url.userinfo or url.query or url.fragment:
+        raise _bad_base_url()
+    return url
+
+
+def _bad_base_url() -> ConfigurationError:
+    return ConfigurationError(
+        "The base URL of the Gemini API cannot be used.",
+        hint="Set GOOGLE_GEMINI_BASE_URL to an address like https://generativelanguage.googleapis.com, or unset it.",
+    )
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port if url.port is not None else _DEFAULT_PORTS.get(url.scheme)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,326 @@
+"""Clips by the Interactions API (Gemini Omni): request body and state of an interaction. Pure.
+
+Source: https://ai.google.dev/gemini-api/docs/interactions and requests of google-genai 3.4.0 (checked 2026-11-21)
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mediagen.endpoints.wire.json_values import Json, bytes_from_base64, child, children, count, parse_object, word
+from mediagen.endpoints.wire.media import WireMedia, sniff_mime_type
+from mediagen.endpoints.wire.scrub import excerpt
+from mediagen.errors import Billed, UnavailableError
+from mediagen.jobs import JobError, Usage
+from mediagen.requests import VideoParameters
+
+State = Literal["running", "completed", "failed", "filtered", "cancelled"]
+
+TEXT_LIMIT = 300
+EDIT_MODES = frozenset({"video_edit", "insert_objects", "remove_objects"})
+
+REPHRASE = "Rephrase the prompt or use other input files."
+ASK_AGAIN = "Ask again; look at your usage at Google first if it matters whether this one was billed."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoMedia:
+    """Files that go into a clip.
+
+    Attributes:
+        references: Pictures to keep consistent, in the order the prompt speaks of them.
+        source_video: Video to extend or edit.
+        previous_interaction_id: Interaction whose clip is extended; needs no file.
+    """
+
+    first_frame: WireMedia | None = None
+    last_frame: WireMedia | None = None
+    references: tuple[WireMedia, ...] = ()
+    source_video: WireMedia | None = None
+    previous_interaction_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interaction:
+    """State of an interaction at Google.
+
+    Attributes:
+        id: Name to poll by; empty when the answer has none.
+        state: What it means for us; states that are not known count as running.
+        video_uri: Where the clip can be fetched from.
+        video_inline: The clip itself, when Google sent it along.
+        text: What the model said.
+        error: Why there is no clip.
+        raw_status: Google's own word.
+    """
+
+    id: str
+    state: State
+    raw_status: str
+    video_uri: str | None = None
+    video_inline: bytes | None = None
+    mime_type: str | None = None
+    text: str = ""
+    usage: Usage | None = None
+    error: JobError | None = None
+
+
+def encode_video(parameters: VideoParameters, prompt: str, media: VideoMedia) -> dict[str, Any]:
+    """Make the request body of one clip, to be made in the background so that its id comes at once.
+
+    The tags that bind pictures to their role are put before the prompt unless it has them.
+    """
+    task = _task(parameters, media)
+    content = _content(media)
+    text = _tagged(prompt, media)
+    generation_config: Json = {}
+    if parameters.seed is not None:
+        generation_config["seed"] = parameters.seed
+    if task:
+        generation_config["video_config"] = {"task": task}
+    body: Json = {
+        "model": parameters.model,
+        "background": True,
+        "store": True,  # background is refused without it
+        "input": [{"type": "user_input", "content": [*content, {"type": "text", "text": text}]}] if content else text,
+        "response_format": _response_format(parameters, task),
+    }
+    if generation_config:
+        body["generation_config"] = generation_config
+    if media.previous_interaction_id:
+        body["previous_interaction_id"] = media.previous_interaction_id
+    return body
+
+
+def _task(parameters: VideoParameters, media: VideoMedia) -> str | None:
+    """Name the task; None where Google finds it from the inputs, as for a first and a last frame."""
+    if media.source_video or media.previous_interaction_id:
+        return "edit" if parameters.mode in EDIT_MODES else "extend"
+    if media.last_frame or (media.first_frame and media.references):
+        return None
+    if media.references:
+        return "reference_to_video"
+    return "image_to_video" if media.first_frame else "text_to_video"
+
+
+def _response_format(parameters: VideoParameters, task: str | None) -> Json:
+    response_format: Json = {"type": "video", "resolution": parameters.resolution, "delivery": "uri"}
+    if parameters.aspect_ratio:
+        response_format["aspect_ratio"] = parameters.aspect_ratio
+    if task != "edit":  # an edited clip keeps the length of its source
+        response_format["duration"] = f"{parameters.duration_seconds}s"
+    return response_format
+
+
+def _content(media: VideoMedia) -> list[Json]:
+    pictures = [picture for picture in (media.first_frame, media.last_frame, *media.references) if picture]
+    content = [_media_content("image", picture) for picture in pictures]
+    return [*([_media_content("video", media.source_video)] if media.source_video else []), *content]
+
+
+def _media_content(kind: str, media: WireMedia) -> Json:
+    where = {"uri": media.uri} if media.uri is not None else {"data": media.base64}
+    return {"type": kind, "mime_type": media.mime_type, **where}
+
+
+def _tagged(prompt: str, media: VideoMedia) -> str:
+    sources = [
+        tag for tag, given in (("<FIRST_FRAME>", media.first_frame), ("<LAST_FRAME>", media.last_frame)) if given
+    ]
+    references = [f"<IMAGE_REF_{number}>" for number in range(len(media.references))]
+    tags = [*sources, *references]
+    if all(tag in prompt for tag in tags) or _HEADER.search(prompt):
+        return prompt
+    if tags == ["<FIRST_FRAME>"]:
+        return f"<FIRST_FRAME> {prompt}"
+    return f"{_header('Sources', sources, 1)}{_header('References', references, 1 + len(sources))}{prompt}"
+
+
+def _header(title: str, tags: Sequence[str], first: int) -> str:
+    bound = " ".join(f"{tag}@Image{number}" for number, tag in enumerate(tags, first))
+    return f"[# {title} {bound}] " if tags else ""
+
+
+_HEADER = re.compile(r"\[# (?:Sources|References) [^\]]*@Image\d")
+
+
+def decode_interaction(body: bytes) -> Interaction:
+    """Read an interaction as created, polled or cancelled.
+
+    Raises:
+        UnavailableError: The body is not an interaction, or its inline video is damaged; polling again may help.
+    """
+    payload = parse_object(body)
+    if payload is None or not ("id" in payload or "status" in payload):
+        raise UnavailableError("Google's answer about the job cannot be read.", code="unreadable_answer")
+    video = next(reversed([item for item in _outputs(payload) if _is_video(item)]), {})
+    usage = _usage(payload, has_video=bool(video))
+    interaction = _InteractionParts(
+        payload=payload,
+        status=word(payload, "status"),
+        text="".join(word(item, "text") for item in _outputs(payload)).strip(),
+        usage=usage,
+        has_video=bool(video),
+    )
+    state, error = _state(interaction)
+    inline = _inline_video(video) if state == "completed" else None
+    return Interaction(
+        id=word(payload, "id"),
+        state=state,
+        raw_status=excerpt(interaction.status, 60),
+        video_uri=word(video, "uri") or None,
+        video_inline=inline,
+        mime_type=_mime_type(video, inline),
+        text=interaction.text,
+        usage=usage,
+        error=error,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _InteractionParts:
+    payload: Json
+    status: str
+    text: str
+    usage: Usage | None
+    has_video: bool
+
+    @property
+    def billed(self) -> Billed:
+        """Whether Google charges, as far as the tokens it reports show."""
+        if self.usage is None:
+            return "unknown"
+        if self.usage.output_video_tokens:
+            return "yes"
+        # A bare total does not say whether a clip is in it.
+        reported = child(self.payload, "usage")
+        return "no" if "output_tokens_by_modality" in reported or not self.usage.output_text_tokens else "unknown"
+
+
+# Ends without a clip that have a name of their own: code, message, hint.
+_ENDS = {
+    "incomplete": ("interaction_incomplete", "The model stopped before the clip was finished.", ASK_AGAIN),
+    "budget_exceeded": (
+        "interaction_budget_exceeded",
+        "Google stopped the job because its budget for it was used up.",
+        "Ask for a shorter clip or a lower resolution, or look at the spending limits of the project.",
+    ),
+    "requires_action": ("interaction_requires_action", "The model waits for an action that no clip needs.", REPHRASE),
+    "requires_continuation": (
+        "interaction_requires_continuation",
+        "The model ended its turn before the clip was made.",
+        ASK_AGAIN,
+    ),
+}
+
+
+def _state(parts: _InteractionParts) -> tuple[State, JobError | None]:
+    if parts.has_video and (parts.status == "completed" or parts.status in _ENDS):
+        return "completed", None
+    match parts.status:
+        case "completed":
+            return _completed_without_video(parts)
+        case "failed":
+            return _failed(parts)
+        case "cancelled" | "canceled":
+            return "cancelled", JobError(
+                code="cancelled", message="The job was cancelled at Google.", retryable=False, billed=parts.billed
+            )
+        case status if status in _ENDS:
+            code, message, hint = _ENDS[status]
+            return "failed", JobError(code=code, message=message, retryable=False, billed=parts.billed, hint=hint)
+        case _:
+            return "running", None
+
+
+def _completed_without_video(parts: _InteractionParts) -> tuple[State, JobError]:
+    if parts.text:
+        return "filtered", JobError(
+            code="refused_text_only",
+            message=f'The model answered with text in place of a clip: "{excerpt(parts.text, TEXT_LIMIT)}"',
+            retryable=False,
+            billed=parts.billed,
+            hint=REPHRASE,
+        )
+    return "failed", JobError(
+        code="completed_without_video",
+        message="Google says that the job is completed, but gave no clip.",
+        retryable=False,
+        billed=parts.billed,
+        hint=ASK_AGAIN,
+    )
+
+
+def _failed(parts: _InteractionParts) -> tuple[State, JobError]:
+    errors = children(parts.payload, "errors")
+    errors += [found for found in (child(parts.payload, "error"),) if found]
+    # Codes are bare words ("internal") or addresses (https://ai.google.dev/errors/blocked).
+    codes = [word(error, "code").rstrip("/").rpartition("/")[2].lower() for error in errors]
+    said = "; ".join(excerpt(word(error, "message"), TEXT_LIMIT) for error in errors if word(error, "message"))
+    if any(_FILTER.search(code) for code in codes):
+        return "filtered", JobError(
+            code="content_filtered",
+            message=f"A safety filter refused the clip. {said}".strip(),
+            retryable=False,
+            billed="yes" if parts.billed == "yes" else "no",
+            hint=REPHRASE,
+        )
+    named = ", ".join(excerpt(code, 60) for code in codes if code) or "no reason given"
+    return "failed", JobError(
+        code="generation_failed",
+        message=f"Google failed to make the clip ({named}). {said}".strip(),
+        retryable=any(code in _PASSING for code in codes),
+        billed=parts.billed,
+        hint=ASK_AGAIN,
+    )
+
+
+_FILTER = re.compile(r"block|safety|prohibited|content_filter|rai\b")
+_PASSING = frozenset({"internal", "unavailable", "overloaded", "deadline_exceeded", "rate_limit_exceeded"})
+
+
+def _outputs(payload: Json) -> list[Json]:
+    steps = [step for step in children(payload, "steps") if word(step, "type") == "model_output"]
+    return [item for step in steps for item in children(step, "content")] + children(payload, "outputs")
+
+
+def _is_video(item: Json) -> bool:
+    return word(item, "type") == "video" and bool(word(item, "uri") or word(item, "data"))
+
+
+def _inline_video(video: Json) -> bytes | None:
+    data = bytes_from_base64(video.get("data"))
+    if data is None and not word(video, "uri") and video:
+        raise UnavailableError(
+            "The clip came inside the answer and cannot be read (bad base64).",
+            code="unreadable_answer",
+            hint="It stays at Google and is asked for again.",
+            billed="yes",
+        )
+    return data
+
+
+def _mime_type(video: Json, inline: bytes | None) -> str | None:
+    declared = word(video, "mime_type")
+    return (sniff_mime_type(inline, declared) if inline else declared) or None
+
+
+def _usage(payload: Json, *, has_video: bool) -> Usage | None:
+    usage = child(payload, "usage")
+    by_modality = children(usage, "output_tokens_by_modality")
+    if not by_modality and "total_output_tokens" not in usage:
+        return None
+    video, image = (
+        sum(count(item, "tokens") for item in by_modality if word(item, "modality").lower() == modality)
+        for modality in ("video", "image")
+    )
+    total = count(usage, "total_output_tokens") or sum(count(item, "tokens") for item in by_modality)
+    if has_video and not by_modality:
+        video = total
+    return Usage(
+        input_tokens=count(usage, "total_input_tokens"),
+        output_text_tokens=max(0, total - video - image) + count(usage, "total_thought_tokens"),
+        output_image_tokens=image,
+        output_video_tokens=video,
+    )

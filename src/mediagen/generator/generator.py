@@ -1,0 +1,229 @@
+"""The data path of one call, in order. Read this first.
+
+plan      validate, choose surface and model, bring in the inputs, name the price     (planner.py, defaults.py)
+budget    caps and approval                                                           (budget.py)
+ledger    the row is durable before anything is sent                                  (ledger/)
+runner    submit, poll, download, store                                               (runner/)
+report    what the caller is told                                                     (report.py)
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from mediagen.endpoints.base import Endpoint
+from mediagen.errors import InvalidRequestError
+from mediagen.generator.budget import caps, check_budget
+from mediagen.generator.inputs import stored_file
+from mediagen.generator.plan import Plan, shorten_data, with_upload
+from mediagen.generator.planner import Planner
+from mediagen.jobs import Job, JobStatus, PaidCall
+from mediagen.ledger.ids import new_job_id
+from mediagen.ledger.ledger import Ledger
+from mediagen.report.job import JobReport, dry_run_report, job_report
+from mediagen.requests import (
+    CancelJobRequest,
+    ExtendVideoRequest,
+    GenerateImageRequest,
+    GenerateVideoRequest,
+    GenerationRequest,
+    GetJobRequest,
+    ListJobsRequest,
+)
+from mediagen.routing import Route
+from mediagen.runner.runner import OnProgress, Runner
+from mediagen.settings import Settings
+from mediagen.storage.local import LocalStorage, sanitise_name
+
+STATUS_FILTERS = ("open", *JobStatus)
+
+
+class Endpoints(Protocol):
+    """Opens endpoints by route; one is shared by all calls to the same address."""
+
+    async def base_url(self, route: Route) -> str:
+        """Address of the route; starts the built-in emulator if it is needed."""
+        ...
+
+    async def at(self, backend: str, base_url: str) -> Endpoint:
+        """The endpoint at that address."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobPage:
+    """Some jobs, newest first, and where to go on."""
+
+    jobs: list[JobReport]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Generator:
+    """Makes pictures and clips; every public method is one call of a caller."""
+
+    settings: Settings
+    planner: Planner
+    ledger: Ledger
+    runner: Runner
+    storage: LocalStorage
+    endpoints: Endpoints
+    clock: Callable[[], datetime]
+
+    async def generate_image(self, request: GenerateImageRequest, on_progress: OnProgress | None = None) -> JobReport:
+        """Make or edit pictures. Costs money.
+
+        Raises:
+            InvalidRequestError, BudgetExceededError, ConfigurationError: Nothing was sent.
+        """
+        if existing := await self._already_asked(request):
+            return await self._follow(existing, request.wait_seconds, on_progress)
+        return await self._run(await self.planner.plan_image(request), request, on_progress)
+
+    async def generate_video(self, request: GenerateVideoRequest, on_progress: OnProgress | None = None) -> JobReport:
+        """Make a clip. Costs money.
+
+        Raises:
+            InvalidRequestError, BudgetExceededError, ConfigurationError: Nothing was sent.
+        """
+        if existing := await self._already_asked(request):
+            return await self._follow(existing, request.wait_seconds, on_progress)
+        return await self._run(await self.planner.plan_video(request), request, on_progress)
+
+    async def extend_video(self, request: ExtendVideoRequest, on_progress: OnProgress | None = None) -> JobReport:
+        """Continue a clip. Costs money.
+
+        Raises:
+            InvalidRequestError, BudgetExceededError, ConfigurationError, JobNotFoundError: Nothing was sent.
+        """
+        if existing := await self._already_asked(request):
+            return await self._follow(existing, request.wait_seconds, on_progress)
+        base_url = await self.endpoints.base_url(self.planner.route(request.backend))
+        return await self._run(await self.planner.plan_extension(request, base_url), request, on_progress)
+
+    async def get_job(self, request: GetJobRequest, on_progress: OnProgress | None = None) -> JobReport:
+        """State of a job; waits for it if asked to.
+
+        Raises:
+            JobNotFoundError: No such job.
+        """
+        job = await self.ledger.get(request.job_id)
+        return await self._follow(job, request.wait_seconds or 0.0, on_progress)
+
+    async def list_jobs(self, request: ListJobsRequest) -> JobPage:
+        """Jobs in the ledger, newest first.
+
+        Raises:
+            InvalidRequestError: A state or a cursor that does not exist.
+        """
+        if request.status is not None and request.status not in STATUS_FILTERS:
+            raise InvalidRequestError(
+                f"status is {request.status!r}; allowed: {', '.join(STATUS_FILTERS)}.", field="status"
+            )
+        page = await self.ledger.list_jobs(
+            status=request.status,
+            kind=request.kind,
+            query=request.query,
+            limit=request.limit,
+            cursor=request.cursor,
+        )
+        return JobPage(jobs=[self._report(job) for job in page.jobs], next_cursor=page.next_cursor)
+
+    async def cancel_job(self, request: CancelJobRequest) -> JobReport:
+        """Ask Google to stop a job; what is made already is kept and billed.
+
+        Raises:
+            JobNotFoundError: No such job.
+            InvalidRequestError: It cannot be stopped any more.
+        """
+        job = await self.ledger.get(request.job_id)
+        if job.status is JobStatus.SUBMITTING:
+            raise InvalidRequestError(
+                f"job_id {job.job_id} is being sent; a request that is on its way cannot be called back.",
+                field="job_id",
+                hint="Follow it with get_job.",
+            )
+        return self._report(await self.runner.cancel(job.job_id))
+
+    async def artifact_file(self, artifact_id: str) -> Path:
+        """Path of a stored file.
+
+        Raises:
+            JobNotFoundError: Unknown id, or the file is no longer there.
+        """
+        return await stored_file(self.ledger, artifact_id)
+
+    async def _already_asked(self, request: GenerationRequest) -> Job | None:
+        """The job of an earlier call with the same request_id."""
+        if request.request_id is None or request.force_new or request.dry_run:
+            return None
+        return await self.ledger.find_request(request.request_id)
+
+    async def _run(self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
+        folder = _folder(request, self.settings)
+        name = sanitise_name(request.output_name) if request.output_name else None
+        warnings = check_budget(plan.quote, request.max_usd, self.settings)
+        plan = dataclasses.replace(plan, warnings=(*plan.warnings, *warnings))
+        if request.dry_run:
+            return dry_run_report(self._draft(plan, request, folder, name, ""), shorten_data(plan.body))
+        await self.storage.check_directory(folder)
+        base_url = await self.endpoints.base_url(plan.route)
+        body = plan.body
+        if plan.upload:
+            endpoint = await self.endpoints.at(plan.route.backend, base_url)
+            assert plan.upload.path is not None
+            body = with_upload(body, await endpoint.upload(plan.upload.path, plan.upload.mime_type))
+        usual = await self.ledger.typical_seconds(plan.model, plan.effective.get("resolution"))
+        plan = dataclasses.replace(plan, estimated_seconds=usual or plan.estimated_seconds)
+        draft = self._draft(plan, request, folder, name, base_url)
+        job = await self.ledger.create(
+            draft, caps=caps(self.settings, self.clock()), replace_request_id=request.force_new
+        )
+        if job.job_id == draft.job_id:
+            self.runner.start(job, [body] * plan.count)
+        return await self._follow(job, request.wait_seconds, on_progress)
+
+    def _draft(self, plan: Plan, request: GenerationRequest, folder: Path, name: str | None, base_url: str) -> Job:
+        now = self.clock()
+        job_id = new_job_id(self.clock)
+        return Job(
+            job_id=job_id,
+            kind=plan.kind,
+            mode=plan.mode,
+            backend=plan.route.backend,
+            endpoint=plan.route.surface,
+            base_url=base_url,
+            model=plan.model,
+            created_at=now,
+            updated_at=now,
+            requested=plan.requested,
+            effective={**plan.effective, "output_dir": str(folder)},
+            origins=plan.origins,
+            quote=plan.quote,
+            output_dir=str(folder),
+            output_name=name,
+            calls=tuple(
+                PaidCall(job_id=job_id, ordinal=ordinal, status=JobStatus.SUBMITTING) for ordinal in range(plan.count)
+            ),
+            adjustments=plan.adjustments,
+            warnings=plan.warnings,
+            request_id=request.request_id,
+            parent_job_id=plan.parent_job_id,
+            input_files=plan.input_files,
+            estimated_seconds=plan.estimated_seconds,
+        )
+
+    async def _follow(self, job: Job, wait_seconds: float | None, on_progress: OnProgress | None) -> JobReport:
+        seconds = self.settings.wait_seconds if wait_seconds is None else wait_seconds
+        return self._report(await self.runner.wait(job.job_id, seconds, on_progress))
+
+    def _report(self, job: Job) -> JobReport:
+        return job_report(job, self.clock(), extra_warnings=self.runner.notes(job.job_id))
+
+
+def _folder(request: GenerationRequest, settings: Settings) -> Path:
+    """Absolute folder for the files of a request."""
+    return Path(request.output_dir).expanduser().resolve() if request.output_dir else settings.folder_for_files()

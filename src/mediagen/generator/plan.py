@@ -1,0 +1,83 @@
+"""Everything about a job that is known before it costs money."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from mediagen.jobs import Adjustment, Kind, Origin, Quote
+from mediagen.media.inputs import InputMedia
+from mediagen.routing import Route
+
+SHOWN_CHARACTERS = 200
+TO_BE_UPLOADED = "(uploaded when the job is sent)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A validated, priced and routed request.
+
+    Attributes:
+        body: Request body of each paid call; holds `TO_BE_UPLOADED` where `upload` is to be named.
+        upload: Local video that has to be at Google before the body can be sent.
+        count: Paid calls, each with the same body.
+    """
+
+    kind: Kind
+    mode: str
+    model: str
+    route: Route
+    count: int
+    requested: dict[str, Any]
+    effective: dict[str, Any]
+    origins: dict[str, Origin]
+    quote: Quote
+    body: dict[str, Any]
+    estimated_seconds: float
+    upload: InputMedia | None = None
+    adjustments: tuple[Adjustment, ...] = ()
+    warnings: tuple[str, ...] = ()
+    parent_job_id: str | None = None
+    input_files: dict[str, Any] = field(default_factory=dict)
+
+
+def as_requested(request: BaseModel) -> dict[str, Any]:
+    """What the caller said, with large inline data shortened."""
+    given = request.model_dump(mode="json", exclude_unset=True)
+    return {name: _shorten(value) for name, value in given.items()}
+
+
+def shorten_data(value: Any) -> Any:
+    """The same structure with base64 payloads replaced by their length."""
+    if isinstance(value, Mapping):
+        return {name: _payload(item) if name == "data" else shorten_data(item) for name, item in value.items()}
+    return [shorten_data(item) for item in value] if isinstance(value, list) else value
+
+
+def with_upload(value: Any, uri: str) -> Any:
+    """The same body with the address of the uploaded file in its place."""
+    if isinstance(value, Mapping):
+        return {name: with_upload(item, uri) for name, item in value.items()}
+    if isinstance(value, list):
+        return [with_upload(item, uri) for item in value]
+    return uri if value == TO_BE_UPLOADED else value
+
+
+def without_nones(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values without those that are absent."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _payload(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
+        return f"[BASE64_DATA: {len(value)} chars, ~{len(value) * 3 // 4} bytes]"
+    return value
+
+
+def _shorten(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_shorten(item) for item in value]
+    if isinstance(value, str) and value.startswith("data:") and len(value) > SHOWN_CHARACTERS:
+        return f"{value[:40]}… ({len(value)} characters)"
+    return value

@@ -1,0 +1,208 @@
+"""The job ledger as the rest of the program sees it: async methods over one SQLite file."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Concatenate, ParamSpec, TypeVar, Unpack
+
+import anyio.to_thread
+
+from mediagen.jobs import Artifact, Job, JobStatus, Kind
+from mediagen.ledger import reading, writing
+from mediagen.ledger.caps import Cap, usd
+from mediagen.ledger.database import Database
+from mediagen.ledger.owners import Owners
+from mediagen.ledger.reading import Filter, Page
+from mediagen.ledger.writing import CallChanges, Step
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Ledger:
+    """Every job and paid call that was ever begun, shared by all processes that use the same file.
+
+    Opened at first use. Each method is one transaction, run in a worker thread, and durable when it returns; each
+    raises LedgerError when the file is locked, read-only, full, damaged or of a newer version. Whoever made the
+    ledger calls `aclose`; a method called after that opens the file again.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
+        """Name the file; nothing is read or written yet.
+
+        Args:
+            path: The file; its folder is made when missing, with the folder ``owners`` beside it.
+            clock: Gives the present, aware.
+        """
+        self._clock = clock
+        self._database = Database(path)
+        self._owners = Owners(path.parent / "owners")
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
+
+    async def open(self) -> None:
+        """Open, check and migrate the file now instead of at first use."""
+        await anyio.to_thread.run_sync(self._database.open)
+
+    async def aclose(self) -> None:
+        """Close the file and leave the jobs of this process to others."""
+        await anyio.to_thread.run_sync(self._close)
+
+    async def create(self, job: Job, *, caps: Sequence[Cap] = (), replace_request_id: bool = False) -> Job:
+        """Take in a job before anything is sent; it then belongs to this process.
+
+        Args:
+            job: With its calls, all of them submitting.
+            caps: Limits that the job must not break, checked against all processes in the same transaction.
+            replace_request_id: Take the request_id from the job that has it, instead of returning that job.
+
+        Returns:
+            The job as it is kept; one with another job_id when its request_id was used before.
+
+        Raises:
+            BudgetExceededError: A cap would be exceeded; nothing was written.
+        """
+        return await self._write(
+            partial(writing.create, caps=caps, replace_request_id=replace_request_id, owners=self._owners), job
+        )
+
+    async def get(self, job_id: str) -> Job:
+        """Read one job.
+
+        Raises:
+            JobNotFoundError: There is none of that id.
+        """
+        return await self._read(reading.job, job_id)
+
+    async def find_request(self, request_id: str) -> Job | None:
+        """Read the job that was begun under a caller's own id, if any."""
+        return await self._read(reading.request, request_id)
+
+    async def open_jobs(self) -> list[Job]:
+        """Read all jobs that have not ended, oldest first, whoever drives them."""
+        return await self._read(reading.open_jobs)
+
+    async def list_jobs(
+        self,
+        *,
+        status: str | None = None,
+        kind: Kind | None = None,
+        query: str | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page:
+        """Read some jobs, newest first.
+
+        Args:
+            status: A state, or ``open`` for all states in which something may still happen.
+            kind: Only pictures or only videos.
+            query: Only jobs whose prompt or id contains this; case does not matter, and no character is special.
+            limit: How many, at least 1.
+            cursor: `next_cursor` of the page before.
+
+        Raises:
+            InvalidRequestError: The cursor is none.
+        """
+        return await self._read(reading.page, Filter(status=status, kind=kind, query=query), limit, cursor)
+
+    async def artifact(self, artifact_id: str) -> tuple[Artifact, Job]:
+        """Read one file's record and the job that made it.
+
+        Raises:
+            JobNotFoundError: There is none of that id.
+        """
+        return await self._read(reading.artifact, artifact_id)
+
+    async def update_call(
+        self, job_id: str, ordinal: int, *, expected: JobStatus, **changes: Unpack[CallChanges]
+    ) -> bool:
+        """Change a paid call if it is still in the expected state.
+
+        Returns:
+            False, with nothing changed, when another has moved it on.
+
+        Raises:
+            JobNotFoundError: No such job or call.
+        """
+        step = Step(job_id=job_id, ordinal=ordinal, expected=expected, changes=changes, now=self._clock())
+        return await self._write(writing.take, step)
+
+    async def store_artifact(
+        self, job_id: str, ordinal: int, *, expected: JobStatus, artifact: Artifact, **changes: Unpack[CallChanges]
+    ) -> bool:
+        """Record the file of a paid call and end the call as succeeded, both or neither.
+
+        Returns:
+            False, with nothing changed, when another has moved the call on.
+
+        Raises:
+            JobNotFoundError: No such job or call.
+        """
+        step = Step(
+            job_id=job_id,
+            ordinal=ordinal,
+            expected=expected,
+            changes={**changes, "status": JobStatus.SUCCEEDED},
+            now=self._clock(),
+            artifact=artifact,
+        )
+        return await self._write(writing.take, step)
+
+    async def mark_delivered(self, job_id: str) -> bool:
+        """Note that the caller has seen the end of a job; False when that was noted before.
+
+        Raises:
+            JobNotFoundError: There is none of that id.
+        """
+        return await self._write(writing.mark_delivered, job_id, self._clock())
+
+    async def claim(self, job_id: str) -> bool:
+        """Take over an open job whose process is gone.
+
+        Returns:
+            True for exactly one of all that ask; False when the job has ended or belongs to a living process,
+            this one included.
+
+        Raises:
+            JobNotFoundError: There is none of that id.
+        """
+        return await self._write(writing.claim, job_id, self._owners)
+
+    async def release(self, job_id: str) -> bool:
+        """Leave a job of this process to whoever claims it next; False when it is not of this process."""
+        return await self._write(writing.release, job_id, self._owners)
+
+    async def typical_seconds(self, model: str, resolution: str | None) -> float | None:
+        """Median time of the last 20 videos of a model that succeeded, in seconds; None when there are none.
+
+        Those of the emulator do not count.
+        """
+        return await self._read(reading.typical_seconds, model, resolution)
+
+    async def spent(self, since: datetime) -> Decimal:
+        """What jobs created since a moment cost or may cost, in US dollars, counted as the caps count it."""
+        return usd(await self._read(reading.counted_since, since))
+
+    async def _read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await anyio.to_thread.run_sync(
+            lambda: self._transact(lambda connection: work(connection, *args, **kwargs), write=False)
+        )
+
+    async def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await anyio.to_thread.run_sync(
+            lambda: self._transact(lambda connection: work(connection, *args, **kwargs), write=True)
+        )
+
+    def _transact(self, work: Callable[[Connection], T], *, write: bool) -> T:
+        with self._database.transaction(write=write) as connection:
+            return work(connection)
+
+    def _close(self) -> None:
+        self._owners.close()
+        self._database.close()

@@ -1,0 +1,101 @@
+"""Every statement that the ledger runs, by name."""
+
+BEGIN_READ = "BEGIN"
+BEGIN_WRITE = "BEGIN IMMEDIATE"
+COMMIT = "COMMIT"
+ROLLBACK = "ROLLBACK"
+
+# EXTRA is FULL plus a sync of the folder after the rollback journal is removed: without it the last commit may be
+# undone by a power cut.
+SYNCHRONOUS = "PRAGMA synchronous = EXTRA"
+FOREIGN_KEYS = "PRAGMA foreign_keys = ON"
+JOURNAL_MODE = "PRAGMA journal_mode"
+SET_JOURNAL_MODE = {
+    "delete": "PRAGMA journal_mode = DELETE",
+    "wal": "PRAGMA journal_mode = WAL",
+}
+QUICK_CHECK = "PRAGMA quick_check(1)"
+USER_VERSION = "PRAGMA user_version"
+SET_USER_VERSION = "PRAGMA user_version = {version:d}"
+COUNT_TABLES = "SELECT count(*) FROM sqlite_master"
+
+INSERT_JOB = """
+INSERT INTO jobs (
+    job_id, kind, mode, backend, endpoint, base_url, model, resolution, status, created_at, updated_at, owner,
+    request_id, parent_job_id, output_dir, output_name, estimated_seconds, folded_prompt, requested, effective,
+    origins, quote, adjustments, warnings, input_files
+) VALUES (
+    :job_id, :kind, :mode, :backend, :endpoint, :base_url, :model, :resolution, :status, :created_at, :updated_at,
+    :owner, :request_id, :parent_job_id, :output_dir, :output_name, :estimated_seconds, :folded_prompt, :requested,
+    :effective, :origins, :quote, :adjustments, :warnings, :input_files
+)
+"""
+
+INSERT_CALL = """
+INSERT INTO calls (
+    job_id, ordinal, status, operation, remote_uri, expires_at, submitted_at, due_at, attempts, created_at,
+    counted_microusd, usage, charge, error, warnings
+) VALUES (
+    :job_id, :ordinal, :status, :operation, :remote_uri, :expires_at, :submitted_at, :due_at, :attempts, :created_at,
+    :counted_microusd, :usage, :charge, :error, :warnings
+)
+"""
+
+INSERT_ARTIFACT = """
+INSERT INTO artifacts (
+    artifact_id, job_id, ordinal, path, mime_type, size_bytes, sha256, width, height, duration_seconds, fps,
+    has_audio, gcs_uri
+) VALUES (
+    :artifact_id, :job_id, :ordinal, :path, :mime_type, :size_bytes, :sha256, :width, :height, :duration_seconds, :fps,
+    :has_audio, :gcs_uri
+)
+"""
+
+UPDATE_CALL = """
+UPDATE calls
+SET status = :status, operation = :operation, remote_uri = :remote_uri, expires_at = :expires_at,
+    submitted_at = :submitted_at, due_at = :due_at, attempts = :attempts, counted_microusd = :counted_microusd,
+    usage = :usage, charge = :charge, error = :error, warnings = :warnings
+WHERE job_id = :job_id AND ordinal = :ordinal AND status = :expected
+"""
+
+TOUCH_JOB = "UPDATE jobs SET status = :status, updated_at = :updated_at WHERE job_id = :job_id"
+SET_OWNER = "UPDATE jobs SET owner = :owner WHERE job_id = :job_id"
+RELEASE_OWNER = "UPDATE jobs SET owner = NULL WHERE job_id = :job_id AND owner = :owner"
+FORGET_REQUEST = "UPDATE jobs SET request_id = NULL WHERE request_id = :request_id"
+MARK_DELIVERED = "UPDATE jobs SET delivered_at = :delivered_at WHERE job_id = :job_id AND delivered_at IS NULL"
+
+SELECT_JOB = "SELECT * FROM jobs WHERE job_id = :job_id"
+SELECT_REQUEST = "SELECT * FROM jobs WHERE request_id = :request_id"
+SELECT_CALLS = """
+SELECT * FROM calls WHERE job_id IN (SELECT value FROM json_each(:job_ids)) ORDER BY job_id, ordinal
+"""
+SELECT_ARTIFACTS = "SELECT * FROM artifacts WHERE job_id IN (SELECT value FROM json_each(:job_ids))"
+SELECT_ARTIFACT_JOB = "SELECT job_id FROM artifacts WHERE artifact_id = :artifact_id"
+SELECT_OPEN_JOBS = "SELECT * FROM jobs WHERE status IN ('submitting', 'running', 'downloading') ORDER BY seq"
+
+LIST_JOBS = "SELECT * FROM jobs WHERE seq < :before"
+LIST_OPEN = " AND status IN ('submitting', 'running', 'downloading')"
+LIST_STATUS = " AND status = :status"
+LIST_KIND = " AND kind = :kind"
+# instr takes its argument literally: % and _ mean themselves.
+LIST_QUERY = " AND (instr(folded_prompt, :query) OR instr(job_id, :query))"
+LIST_ORDER = " ORDER BY seq DESC LIMIT :limit"
+
+SUM_COUNTED = "SELECT coalesce(sum(counted_microusd), 0) FROM calls WHERE created_at >= :since"
+RECENT_VIDEOS = """
+SELECT created_at, updated_at FROM jobs
+WHERE kind = 'video' AND status = 'succeeded' AND backend <> 'emulator' AND model = :model
+    AND resolution IS :resolution
+ORDER BY seq DESC LIMIT 20
+"""
+
+
+def list_jobs(*, status: str | None, kind: str | None, query: str | None) -> str:
+    """Put together the statement for one page: no condition that is not needed, so that an index serves each."""
+    conditions = (
+        LIST_OPEN if status == "open" else LIST_STATUS if status else "",
+        LIST_KIND if kind else "",
+        LIST_QUERY if query else "",
+    )
+    return "".join((LIST_JOBS, *conditions, LIST_ORDER))

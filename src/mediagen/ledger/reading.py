@@ -1,0 +1,132 @@
+"""What the ledger is asked. Blocking functions on an open connection."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from sqlite3 import Connection, Row
+from statistics import median
+
+from mediagen.errors import InvalidRequestError, JobNotFoundError
+from mediagen.jobs import Artifact, Job, Kind
+from mediagen.ledger import queries
+from mediagen.ledger.rows import job_from, time_text
+
+MAX_CURSOR_DIGITS = 18
+NEWEST = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """Some jobs, newest first.
+
+    Attributes:
+        next_cursor: Where to go on, or None at the end.
+    """
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filter:
+    """Which jobs to list; None leaves a condition out."""
+
+    status: str | None
+    kind: Kind | None
+    query: str | None
+
+
+def job(connection: Connection, job_id: str) -> Job:
+    """Read one job.
+
+    Raises:
+        JobNotFoundError: There is none of that id.
+    """
+    row = connection.execute(queries.SELECT_JOB, {"job_id": job_id}).fetchone()
+    if row is None:
+        raise JobNotFoundError(f"There is no job {job_id!r} in the ledger.", hint="list_jobs shows those there are.")
+    return _jobs(connection, [row])[0]
+
+
+def request(connection: Connection, request_id: str) -> Job | None:
+    """Read the job of a caller's own id."""
+    rows = connection.execute(queries.SELECT_REQUEST, {"request_id": request_id}).fetchall()
+    return next(iter(_jobs(connection, rows)), None)
+
+
+def open_jobs(connection: Connection) -> list[Job]:
+    """Read all jobs that have not ended, oldest first."""
+    return _jobs(connection, connection.execute(queries.SELECT_OPEN_JOBS).fetchall())
+
+
+def page(connection: Connection, wanted: Filter, limit: int, cursor: str | None) -> Page:
+    """Read one page of jobs."""
+    statement = queries.list_jobs(status=wanted.status, kind=wanted.kind, query=wanted.query)
+    parameters = {
+        "before": _position(cursor),
+        "status": wanted.status,
+        "kind": wanted.kind,
+        "query": (wanted.query or "").casefold(),
+        "limit": limit + 1,
+    }
+    rows = connection.execute(statement, parameters).fetchall()
+    more = len(rows) > limit
+    rows = rows[:limit]
+    return Page(jobs=tuple(_jobs(connection, rows)), next_cursor=str(rows[-1]["seq"]) if more and rows else None)
+
+
+def artifact(connection: Connection, artifact_id: str) -> tuple[Artifact, Job]:
+    """Read one artifact and the job that made it.
+
+    Raises:
+        JobNotFoundError: There is none of that id.
+    """
+    row = connection.execute(queries.SELECT_ARTIFACT_JOB, {"artifact_id": artifact_id}).fetchone()
+    if row is None:
+        raise JobNotFoundError(
+            f"There is no artifact {artifact_id!r} in the ledger.", hint="get_job shows the artifacts of a job."
+        )
+    owner = job(connection, row["job_id"])
+    return next(found for found in owner.artifacts if found.artifact_id == artifact_id), owner
+
+
+def counted_since(connection: Connection, since: datetime) -> int:
+    """Add up what was spent or reserved since a moment, in micro-dollars."""
+    return int(connection.execute(queries.SUM_COUNTED, {"since": time_text(since)}).fetchone()[0])
+
+
+def typical_seconds(connection: Connection, model: str, resolution: str | None) -> float | None:
+    """Compute how long the latest videos of a kind took."""
+    rows = connection.execute(queries.RECENT_VIDEOS, {"model": model, "resolution": resolution})
+    taken = [
+        (datetime.fromisoformat(row["updated_at"]) - datetime.fromisoformat(row["created_at"])).total_seconds()
+        for row in rows
+    ]
+    return median(taken) if taken else None
+
+
+def _jobs(connection: Connection, rows: Sequence[Row]) -> list[Job]:
+    if not rows:
+        return []
+    job_ids = {"job_ids": json.dumps([row["job_id"] for row in rows])}
+    calls: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in connection.execute(queries.SELECT_CALLS, job_ids):
+        calls[row["job_id"]].append(row)
+    artifacts: defaultdict[str, dict[int, Row]] = defaultdict(dict)
+    for row in connection.execute(queries.SELECT_ARTIFACTS, job_ids):
+        artifacts[row["job_id"]][row["ordinal"]] = row
+    return [job_from(row, calls[row["job_id"]], artifacts[row["job_id"]]) for row in rows]
+
+
+def _position(cursor: str | None) -> int:
+    if cursor is None:
+        return NEWEST
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_CURSOR_DIGITS):
+        raise InvalidRequestError(
+            f"cursor is {cursor!r}, which no page of list_jobs gave.",
+            field="cursor",
+            hint="Pass next_cursor of the page before, or leave it out.",
+        )
+    return int(cursor)

@@ -1,0 +1,194 @@
+"""Between the values of a job and the rows of the ledger."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from os import PathLike, fspath
+from sqlite3 import Row
+from typing import Any, TypeVar
+
+from mediagen.errors import LedgerError
+from mediagen.jobs import Adjustment, Artifact, Charge, Job, JobError, JobStatus, PaidCall, Quote, Usage
+from mediagen.ledger.caps import counted_microusd
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def time_text(moment: datetime) -> str:
+    """Write an aware time so that it sorts as text."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def job_row(job: Job, *, owner: str) -> dict[str, Any]:
+    """Columns of a job."""
+    resolution = job.effective.get("resolution")
+    return {
+        "job_id": job.job_id,
+        "kind": job.kind,
+        "mode": job.mode,
+        "backend": job.backend,
+        "endpoint": job.endpoint,
+        "base_url": job.base_url,
+        "model": job.model,
+        "resolution": str(resolution) if resolution is not None else None,
+        "status": str(job.status),
+        "created_at": time_text(job.created_at),
+        "updated_at": time_text(job.updated_at),
+        "owner": owner,
+        "request_id": job.request_id,
+        "parent_job_id": job.parent_job_id,
+        "output_dir": job.output_dir,
+        "output_name": job.output_name,
+        "estimated_seconds": job.estimated_seconds,
+        "folded_prompt": str(job.requested.get("prompt") or "").casefold(),
+        "requested": _json(job.requested),
+        "effective": _json(job.effective),
+        "origins": _json(job.origins),
+        "quote": _json(asdict(job.quote)),
+        "adjustments": _json([asdict(adjustment) for adjustment in job.adjustments]),
+        "warnings": _json(job.warnings),
+        "input_files": _json(job.input_files),
+    }
+
+
+def call_row(job: Job, call: PaidCall) -> dict[str, Any]:
+    """Columns of a paid call."""
+    return {
+        "job_id": job.job_id,
+        "ordinal": call.ordinal,
+        "status": str(call.status),
+        "operation": call.operation,
+        "remote_uri": call.remote_uri,
+        "expires_at": _optional(time_text, call.expires_at),
+        "submitted_at": _optional(time_text, call.submitted_at),
+        "due_at": _optional(time_text, call.due_at),
+        "attempts": call.attempts,
+        "created_at": time_text(job.created_at),
+        "counted_microusd": counted_microusd(job, call),
+        "usage": _json(asdict(call.usage)) if call.usage else None,
+        "charge": _json(asdict(call.charge)) if call.charge else None,
+        "error": _json(asdict(call.error)) if call.error else None,
+        "warnings": _json(call.warnings),
+    }
+
+
+def artifact_row(job_id: str, ordinal: int, artifact: Artifact) -> dict[str, Any]:
+    """Columns of an artifact."""
+    return {"job_id": job_id, "ordinal": ordinal, **asdict(artifact)}
+
+
+def job_from(row: Row, calls: Iterable[Row], artifacts: Mapping[int, Row]) -> Job:
+    """Read a job back.
+
+    Args:
+        row: Row of the job.
+        calls: Rows of its calls, in their order.
+        artifacts: Rows of its artifacts by ordinal.
+
+    Raises:
+        LedgerError: A column holds what no version of this program wrote.
+    """
+    try:
+        return _job(row, tuple(_call(call, artifacts.get(call["ordinal"])) for call in calls))
+    except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation) as error:
+        raise LedgerError(
+            f"Job {row['job_id']} in the ledger cannot be read: {type(error).__name__} in one of its columns.",
+            hint="The ledger was changed by another program; move it aside or restore a copy of it.",
+        ) from error
+
+
+def _job(row: Row, calls: tuple[PaidCall, ...]) -> Job:
+    return Job(
+        job_id=row["job_id"],
+        kind=row["kind"],
+        mode=row["mode"],
+        backend=row["backend"],
+        endpoint=row["endpoint"],
+        base_url=row["base_url"],
+        model=row["model"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+        updated_at=datetime.fromisoformat(row["updated_at"]),
+        requested=json.loads(row["requested"]),
+        effective=json.loads(row["effective"]),
+        origins=json.loads(row["origins"]),
+        quote=_quote(json.loads(row["quote"])),
+        output_dir=row["output_dir"],
+        calls=calls,
+        adjustments=tuple(Adjustment(**adjustment) for adjustment in json.loads(row["adjustments"])),
+        warnings=tuple(json.loads(row["warnings"])),
+        output_name=row["output_name"],
+        request_id=row["request_id"],
+        parent_job_id=row["parent_job_id"],
+        input_files=json.loads(row["input_files"]),
+        estimated_seconds=row["estimated_seconds"],
+    )
+
+
+def _call(row: Row, artifact: Row | None) -> PaidCall:
+    return PaidCall(
+        job_id=row["job_id"],
+        ordinal=row["ordinal"],
+        status=JobStatus(row["status"]),
+        operation=row["operation"],
+        remote_uri=row["remote_uri"],
+        expires_at=_optional(datetime.fromisoformat, row["expires_at"]),
+        submitted_at=_optional(datetime.fromisoformat, row["submitted_at"]),
+        due_at=_optional(datetime.fromisoformat, row["due_at"]),
+        attempts=row["attempts"],
+        usage=Usage(**json.loads(row["usage"])) if row["usage"] else None,
+        charge=_charge(json.loads(row["charge"])) if row["charge"] else None,
+        error=JobError(**json.loads(row["error"])) if row["error"] else None,
+        artifact=_artifact(artifact) if artifact is not None else None,
+        warnings=tuple(json.loads(row["warnings"])),
+    )
+
+
+def _artifact(row: Row) -> Artifact:
+    return Artifact(
+        artifact_id=row["artifact_id"],
+        path=row["path"],
+        mime_type=row["mime_type"],
+        size_bytes=row["size_bytes"],
+        sha256=row["sha256"],
+        width=row["width"],
+        height=row["height"],
+        duration_seconds=row["duration_seconds"],
+        fps=row["fps"],
+        has_audio=_optional(bool, row["has_audio"]),
+        gcs_uri=row["gcs_uri"],
+    )
+
+
+def _quote(columns: dict[str, Any]) -> Quote:
+    money = {name: _optional(Decimal, columns.pop(name)) for name in ("usd", "min_usd", "max_usd")}
+    return Quote(**money, **columns)
+
+
+def _charge(columns: dict[str, Any]) -> Charge:
+    return Charge(usd=_optional(Decimal, columns.pop("usd")), **columns)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, default=_plain, separators=(",", ":"))
+
+
+def _plain(value: object) -> object:
+    """Write what JSON has no word for: exact numbers and paths as text."""
+    match value:
+        case Decimal():
+            return str(value)
+        case datetime():
+            return time_text(value)
+        case PathLike():
+            return fspath(value)
+        case set() | frozenset():
+            return sorted(value)
+        case _:
+            raise LedgerError(f"A value of type {type(value).__name__} cannot be written to the ledger.")
+
+
+def _optional(convert: Callable[[A], B], value: A | None) -> B | None:
+    return None if value is None else convert(value)

@@ -1,0 +1,112 @@
+"""What the ledger is told. Blocking functions on a connection that holds the write lock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from sqlite3 import Connection
+from typing import TypedDict
+
+from mediagen.errors import JobNotFoundError
+from mediagen.jobs import OPEN_STATUSES, Artifact, Charge, Job, JobError, JobStatus, PaidCall, Usage
+from mediagen.ledger import queries, reading
+from mediagen.ledger.caps import Cap, check_caps
+from mediagen.ledger.owners import Owners
+from mediagen.ledger.rows import artifact_row, call_row, job_row, time_text
+
+
+class CallChanges(TypedDict, total=False):
+    """Fields of a paid call that may change; each given one replaces the value that is there."""
+
+    status: JobStatus
+    operation: str | None
+    remote_uri: str | None
+    expires_at: datetime | None
+    submitted_at: datetime | None
+    due_at: datetime | None
+    attempts: int
+    usage: Usage | None
+    charge: Charge | None
+    error: JobError | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One change of one paid call, on condition that it is still in the state the change starts from."""
+
+    job_id: str
+    ordinal: int
+    expected: JobStatus
+    changes: CallChanges
+    now: datetime
+    artifact: Artifact | None = None
+
+
+def create(connection: Connection, job: Job, *, caps: Sequence[Cap], replace_request_id: bool, owners: Owners) -> Job:
+    """Take in a job, or find the one that has its request_id."""
+    if job.request_id is not None:
+        if replace_request_id:
+            connection.execute(queries.FORGET_REQUEST, {"request_id": job.request_id})
+        elif existing := reading.request(connection, job.request_id):
+            return existing
+    check_caps(job, caps, counted_since=partial(reading.counted_since, connection))
+    connection.execute(queries.INSERT_JOB, job_row(job, owner=owners.register()))
+    connection.executemany(queries.INSERT_CALL, [call_row(job, call) for call in job.calls])
+    return reading.job(connection, job.job_id)
+
+
+def take(connection: Connection, step: Step) -> bool:
+    """Change a call if it is still in the expected state."""
+    job = reading.job(connection, step.job_id)
+    call = _call(job, step.ordinal)
+    if call.status is not step.expected:
+        return False
+    changed = replace(call, **step.changes)
+    if step.artifact:
+        connection.execute(queries.INSERT_ARTIFACT, artifact_row(step.job_id, step.ordinal, step.artifact))
+    connection.execute(queries.UPDATE_CALL, {**call_row(job, changed), "expected": str(step.expected)})
+    job = replace(job, calls=tuple(changed if known is call else known for known in job.calls))
+    connection.execute(
+        queries.TOUCH_JOB,
+        {"job_id": job.job_id, "status": str(job.status), "updated_at": time_text(step.now)},
+    )
+    return True
+
+
+def mark_delivered(connection: Connection, job_id: str, now: datetime) -> bool:
+    """Note that the caller has seen the end of a job."""
+    _row_of(connection, job_id)
+    cursor = connection.execute(queries.MARK_DELIVERED, {"job_id": job_id, "delivered_at": time_text(now)})
+    return cursor.rowcount == 1
+
+
+def claim(connection: Connection, job_id: str, owners: Owners) -> bool:
+    """Give an open job to this process if nobody alive drives it."""
+    status, owner = _row_of(connection, job_id)
+    if JobStatus(status) not in OPEN_STATUSES:
+        return False
+    if owner is not None and (owner == owners.own_id or owners.is_alive(owner)):
+        return False
+    connection.execute(queries.SET_OWNER, {"job_id": job_id, "owner": owners.register()})
+    return True
+
+
+def release(connection: Connection, job_id: str, owners: Owners) -> bool:
+    """Give a job of this process back."""
+    cursor = connection.execute(queries.RELEASE_OWNER, {"job_id": job_id, "owner": owners.own_id})
+    return cursor.rowcount == 1
+
+
+def _row_of(connection: Connection, job_id: str) -> tuple[str, str | None]:
+    row = connection.execute(queries.SELECT_JOB, {"job_id": job_id}).fetchone()
+    if row is None:
+        raise JobNotFoundError(f"There is no job {job_id!r} in the ledger.", hint="list_jobs shows those there are.")
+    return row["status"], row["owner"]
+
+
+def _call(job: Job, ordinal: int) -> PaidCall:
+    for call in job.calls:
+        if call.ordinal == ordinal:
+            return call
+    raise JobNotFoundError(f"Job {job.job_id} has no call {ordinal}; it has {len(job.calls)}.")

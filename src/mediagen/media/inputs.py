@@ -1,0 +1,281 @@
+"""Pictures, documents and videos that a caller passes in: read and checked before anything is sent."""
+
+import hashlib
+import io
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, NoReturn, assert_never
+
+import anyio
+
+from mediagen.errors import InvalidRequestError, MediaError
+from mediagen.media.local_files import read_digest, read_file, resolve_local
+from mediagen.media.mp4 import read_mp4
+from mediagen.media.sniff import SNIFF_BYTES, sniff
+from mediagen.media.sources import (
+    ArtifactSource,
+    DataSource,
+    LocalSource,
+    RemoteSource,
+    parse_source,
+    shown,
+    too_large,
+)
+from mediagen.media.stills import check_still, still_as_png
+
+MAX_IMAGE_BYTES: Final = 20 * 1024**2
+MAX_DOCUMENT_BYTES: Final = 1024**2
+MAX_VIDEO_BYTES: Final = 2 * 1024**3  # Source: https://ai.google.dev/gemini-api/docs/files (checked 2026-11-21)
+# Source: https://ai.google.dev/gemini-api/docs/image-understanding (checked 2026-11-21)
+SENT_AS_THEY_ARE: Final = frozenset({"image/png", "image/jpeg", "image/webp"})
+CONVERTED_TO_PNG: Final = frozenset({"image/gif", "image/bmp", "image/tiff"})
+DOCUMENT_TYPES: Final = {
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+    ".csv": "text/csv",
+    ".json": "application/json",
+}
+_FORBIDDEN_IN_TEXT = frozenset(range(32)) - {9, 10, 12, 13, 27}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputMedia:
+    """One input, ready to be sent.
+
+    Attributes:
+        field: Argument it was given for.
+        source: As given; a data: URI shortened to ``data:image/png;…(N bytes)``.
+        mime_type: Real type of the bytes; of an address, the type that its suffix says.
+        data: Bytes to send, or None for a video (streamed from `path`) and for an address.
+        path: Real file, or None for a data: URI and an address.
+        uri: Address that Google reads by itself; nothing else is known of it then.
+        sha256: Of the bytes to send, in hexadecimal.
+        width: As shown (rotation applied), in pixels.
+        conversion: What was done to the file, in words; None when its bytes are sent as they are.
+    """
+
+    field: str
+    source: str
+    mime_type: str
+    data: bytes | None = None
+    path: Path | None = None
+    uri: str | None = None
+    sha256: str | None = None
+    width: int | None = None
+    height: int | None = None
+    duration_seconds: float | None = None
+    fps: float | None = None
+    has_audio: bool | None = None
+    size_bytes: int | None = None
+    conversion: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Content:
+    """Bytes of a source and how they came here."""
+
+    data: bytes
+    source: str
+    name: str
+    path: Path | None = None
+    declared_type: str = ""
+
+
+class InputLoader:
+    """Loads what a caller names.
+
+    Args:
+        roots: Folders from which local files may be read; None allows every folder.
+        resolve_artifact: Gives the path of a file that an earlier job made; its errors are passed on.
+        max_bytes: Largest picture, in bytes.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Path] | None,
+        resolve_artifact: Callable[[str], Awaitable[Path]],
+        *,
+        max_bytes: int = MAX_IMAGE_BYTES,
+    ) -> None:
+        self._roots = None if roots is None else tuple(roots)
+        self._resolve_artifact = resolve_artifact
+        self._max_bytes = max_bytes
+
+    async def load_image(self, source: str, field: str) -> InputMedia:
+        """Load a picture: PNG, JPEG and WebP as they are; GIF, BMP and TIFF as the PNG of their first frame.
+
+        An https or gs:// address is not fetched: it is handed on with the mime type that its suffix says.
+
+        Raises:
+            InvalidRequestError: It cannot be found, read or used; names the field and what to do.
+            JobNotFoundError: There is no such artifact.
+        """
+        content = await self._content(source, field, self._max_bytes)
+        if isinstance(content, RemoteSource):
+            return _remote_image(content, field)
+        return await anyio.to_thread.run_sync(_image, content, field, self._max_bytes)
+
+    async def load_document(self, source: str, field: str) -> InputMedia:
+        """Load a text file: UTF-8, at most 1 MB.
+
+        Raises:
+            InvalidRequestError: It cannot be found or read, is too large or is not text.
+            JobNotFoundError: There is no such artifact.
+        """
+        content = await self._content(source, field, MAX_DOCUMENT_BYTES)
+        if isinstance(content, RemoteSource):
+            _refuse(field, f"{shown(source)} is an address", "Download the document and give its path.")
+        return _document(content, field)
+
+    async def load_video(self, source: str, field: str) -> InputMedia:
+        """Load an MP4 file of this machine: its facts only, for the bytes are streamed when they are sent.
+
+        Raises:
+            InvalidRequestError: It cannot be found or read, is no MP4 with a picture, or is larger than 2 GB.
+            JobNotFoundError: There is no such artifact.
+        """
+        if source[:5].lower() == "data:":
+            _refuse(field, "a video cannot be given as a data: URI", "Save it as a file and give its path.")
+        parsed = parse_source(source, field, max_bytes=0)
+        if isinstance(parsed, RemoteSource):
+            _refuse(field, f"{shown(source)} is an address", "Download the video and give its path.")
+        assert not isinstance(parsed, DataSource)
+        path = await self._path(parsed, field)
+        return await anyio.to_thread.run_sync(_video, path, source, field)
+
+    async def _content(self, source: str, field: str, max_bytes: int) -> _Content | RemoteSource:
+        parsed = parse_source(source, field, max_bytes=max_bytes)
+        match parsed:
+            case RemoteSource():
+                return parsed
+            case DataSource(data=data, declared_type=declared, shown=name):
+                if not data:
+                    _refuse(field, "the data: URI is empty", "Give a file with contents.")
+                return _Content(data=data, source=name, name=name, declared_type=declared)
+            case LocalSource() | ArtifactSource():
+                path = await self._path(parsed, field)
+                data = await anyio.to_thread.run_sync(lambda: read_file(path, field, max_bytes=max_bytes))
+                return _Content(data=data, source=source, name=shown(source), path=path)
+            case _:
+                assert_never(parsed)
+
+    async def _path(self, parsed: LocalSource | ArtifactSource, field: str) -> Path:
+        if isinstance(parsed, LocalSource):
+            return await anyio.to_thread.run_sync(resolve_local, parsed.path, field, self._roots)
+        stored = await self._resolve_artifact(parsed.artifact_id)
+        return await anyio.to_thread.run_sync(resolve_local, stored, field, None)
+
+
+def _refuse(field: str, why: str, hint: str, *, cause: Exception | None = None, code: str | None = None) -> NoReturn:
+    raise InvalidRequestError(f"{field}: {why}.", field=field, hint=hint, code=code) from cause
+
+
+def _remote_image(remote: RemoteSource, field: str) -> InputMedia:
+    if remote.mime_type not in SENT_AS_THEY_ARE:
+        _refuse(
+            field,
+            f"{shown(remote.uri)} does not say by its ending that it is a PNG, JPEG or WebP picture",
+            "Download it first and give the path of the file.",
+        )
+    return InputMedia(field=field, source=remote.uri, mime_type=remote.mime_type or "", uri=remote.uri)
+
+
+def _image(content: _Content, field: str, max_bytes: int) -> InputMedia:
+    mime_type = sniff(content.data[:SNIFF_BYTES])
+    try:
+        if mime_type in SENT_AS_THEY_ARE:
+            return _checked_image(content, field, mime_type or "")
+        if mime_type in CONVERTED_TO_PNG:
+            return _converted_image(content, field, mime_type or "", max_bytes)
+    except MediaError as error:
+        raise InvalidRequestError(f"{field}: {error.message}", field=field, hint=error.hint, code=error.code) from error
+    _refuse(
+        field,
+        f"{content.name} is {_called(mime_type)}, not a PNG, JPEG or WebP picture",
+        "Convert it to PNG or JPEG.",
+        code="unsupported_input",
+    )
+
+
+def _called(mime_type: str | None) -> str:
+    return "of no known format" if mime_type is None else f"of type {mime_type}"
+
+
+def _checked_image(content: _Content, field: str, mime_type: str) -> InputMedia:
+    facts = check_still(io.BytesIO(content.data), mime_type, content.name)
+    return InputMedia(
+        field=field,
+        source=content.source,
+        mime_type=mime_type,
+        data=content.data,
+        path=content.path,
+        sha256=hashlib.sha256(content.data).hexdigest(),
+        width=facts.width,
+        height=facts.height,
+        size_bytes=len(content.data),
+    )
+
+
+def _converted_image(content: _Content, field: str, mime_type: str, max_bytes: int) -> InputMedia:
+    png, has_more = still_as_png(io.BytesIO(content.data), mime_type, content.name)
+    if len(png) > max_bytes:
+        raise too_large(field, f"{content.name} as PNG", max_bytes)
+    converted = _checked_image(replace(content, data=png), field, "image/png")
+    first = ", first frame only" if has_more else ""
+    return replace(converted, conversion=f"{mime_type} converted to image/png{first}")
+
+
+def _document(content: _Content, field: str) -> InputMedia:
+    data = content.data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        _refuse(field, f"{content.name} is not UTF-8 text", "Save it as UTF-8 text.", cause=error)
+    if not data.strip():
+        _refuse(field, f"{content.name} is empty", "Give a file with contents.")
+    if _FORBIDDEN_IN_TEXT.intersection(data) or data.startswith(b"%PDF-"):
+        _refuse(field, f"{content.name} is not a text file", "Give plain text, Markdown, CSV or JSON.")
+    declared = content.declared_type if content.declared_type in DOCUMENT_TYPES.values() else "text/plain"
+    return InputMedia(
+        field=field,
+        source=content.source,
+        mime_type=DOCUMENT_TYPES.get(content.path.suffix.lower(), "text/plain") if content.path else declared,
+        data=data,
+        path=content.path,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+    )
+
+
+def _video(path: Path, source: str, field: str) -> InputMedia:
+    head, sha256, size_bytes = read_digest(path, field, max_bytes=MAX_VIDEO_BYTES)
+    mime_type = sniff(head)
+    if mime_type != "video/mp4":
+        _refuse(
+            field,
+            f"{shown(source)} is {_called(mime_type)}, not an MP4 video",
+            "Convert it to MP4 (ffmpeg -i input output.mp4).",
+            code="unsupported_input",
+        )
+    try:
+        facts = read_mp4(path)
+    except MediaError as error:
+        _refuse(field, error.message.rstrip("."), error.hint, cause=error, code=error.code)
+    if facts.width is None:
+        _refuse(
+            field, f"{shown(source)} has no picture", "Give a video with a picture track.", code="unsupported_input"
+        )
+    return InputMedia(
+        field=field,
+        source=source,
+        mime_type=mime_type,
+        path=path,
+        sha256=sha256,
+        width=facts.width,
+        height=facts.height,
+        duration_seconds=facts.duration_seconds,
+        fps=facts.fps,
+        has_audio=facts.has_audio,
+        size_bytes=size_bytes,
+    )

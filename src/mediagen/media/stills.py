@@ -1,0 +1,183 @@
+"""Pictures through Pillow: checked, measured, converted. Blocking; imports Pillow when first used."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from mediagen.errors import MediaError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_PIXELS: Final = 100_000_000
+# Above this a picture is checked by its structure only: decoding it would take hundreds of megabytes.
+MAX_DECODED_PIXELS: Final = 25_000_000
+STILL_FORMATS: Final = {
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "image/webp": "WEBP",
+    "image/gif": "GIF",
+    "image/bmp": "BMP",
+    "image/tiff": "TIFF",
+    "image/avif": "AVIF",
+}
+_ORIENTATION_TAG = 0x0112
+_QUARTER_TURNS = frozenset({5, 6, 7, 8})
+_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
+_JPEG_QUALITIES = (85, 75, 60, 45, 30)
+_SMALLEST_SIDE = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StillFacts:
+    """Size of a picture as shown (EXIF orientation applied), in pixels."""
+
+    width: int
+    height: int
+
+
+@contextmanager
+def open_still(source: Path | BinaryIO, mime_type: str, name: str) -> Iterator["Image"]:
+    """Open a picture with the one decoder of its mime type; pixels are not decoded yet.
+
+    Raises:
+        MediaError: The decoder refuses it, inside the block too, or it has more than 100 million pixels.
+    """
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    # Pillow only warns up to twice its limit; as an error it refuses before anything is decoded.
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    try:
+        with Image.open(source, formats=[STILL_FORMATS[mime_type]]) as image:
+            _check_pixels(image, name)
+            yield image
+    except MediaError:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise _too_many_pixels(name) from error
+    except Exception as error:  # decoders meet damaged files with nearly any exception
+        raise MediaError(
+            f"{name} is a damaged or cut off picture ({STILL_FORMATS.get(mime_type, mime_type)}).",
+            hint="Open it in an image editor and save it again as PNG or JPEG.",
+            code="unreadable_media",
+        ) from error
+
+
+def _check_pixels(image: "Image", name: str) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_many_pixels(name)
+
+
+def _too_many_pixels(name: str) -> MediaError:
+    return MediaError(
+        f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels.",
+        hint="Make it smaller; models see at most a few million pixels.",
+        code="too_many_pixels",
+    )
+
+
+def check_still(source: Path | BinaryIO, mime_type: str, name: str) -> StillFacts:
+    """Measure a picture and make sure that it is whole.
+
+    Raises:
+        MediaError: It is damaged, cut off, or has more than 100 million pixels.
+    """
+    with open_still(source, mime_type, name) as image:
+        facts = _facts(image)
+        image.verify()
+    if mime_type == "image/jpeg" or facts.width * facts.height <= MAX_DECODED_PIXELS:
+        _rewind(source)
+        with open_still(source, mime_type, name) as image:
+            # A JPEG decodes at an eighth of its size: the whole stream is read in little memory.
+            image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
+            image.load()
+    return facts
+
+
+def _rewind(source: Path | BinaryIO) -> None:
+    if not isinstance(source, Path):
+        source.seek(0)
+
+
+def _facts(image: "Image") -> StillFacts:
+    width, height = image.size
+    # A PNG without the tag in its header would be decoded whole in search of it.
+    has_exif = image.format != "PNG" or "exif" in image.info
+    if has_exif and image.getexif().get(_ORIENTATION_TAG) in _QUARTER_TURNS:
+        width, height = height, width
+    return StillFacts(width=width, height=height)
+
+
+def still_as_png(source: BinaryIO, mime_type: str, name: str) -> tuple[bytes, bool]:
+    """Convert the first frame of a picture to PNG, without loss where PNG can hold it.
+
+    Returns:
+        The bytes, and whether the picture has more frames.
+
+    Raises:
+        MediaError: It is damaged, cut off, or has more than 100 million pixels.
+    """
+    from PIL import ImageOps
+
+    with open_still(source, mime_type, name) as image:
+        has_more = bool(getattr(image, "is_animated", False))
+        image.seek(0)
+        frame = ImageOps.exif_transpose(image)
+        if frame.mode not in _PNG_MODES:
+            frame = frame.convert("RGBA" if frame.has_transparency_data else "RGB")
+        out = io.BytesIO()
+        frame.save(out, format="PNG")
+    return out.getvalue(), has_more
+
+
+def still_as_jpeg(source: Path | BinaryIO, mime_type: str, name: str, *, max_pixels: int, max_bytes: int) -> bytes:
+    """Make a small JPEG: EXIF orientation applied, transparency on white, no metadata.
+
+    Args:
+        source: The picture.
+        mime_type: Its real mime type.
+        name: How to call it in errors.
+        max_pixels: Longest side of the result, in pixels.
+        max_bytes: Largest result; quality, then size are given up for it.
+
+    Raises:
+        MediaError: The picture cannot be read.
+    """
+    from PIL import ImageOps
+
+    with open_still(source, mime_type, name) as image:
+        image.draft("RGB", (max_pixels, max_pixels))
+        small = ImageOps.exif_transpose(image)
+        if small.mode in {"1", "P"}:  # palettes cannot be averaged
+            small = small.convert("RGBA" if small.has_transparency_data else "RGB")
+        small.thumbnail((max_pixels, max_pixels))
+        return _jpeg_within(_on_white(small), max_bytes)
+
+
+def _on_white(image: "Image") -> "Image":
+    from PIL import Image as Images
+
+    if image.mode.startswith("I;16"):
+        return image.point(lambda value: value / 256).convert("L").convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layered = image.convert("RGBA")
+    white = Images.new("RGBA", layered.size, "white")
+    return Images.alpha_composite(white, layered).convert("RGB")
+
+
+def _jpeg_within(image: "Image", max_bytes: int) -> bytes:
+    while True:
+        for quality in _JPEG_QUALITIES:
+            out = io.BytesIO()
+            image.save(out, format="JPEG", quality=quality, optimize=True)
+            if out.tell() <= max_bytes:
+                return out.getvalue()
+        if min(image.size) <= _SMALLEST_SIDE:
+            return out.getvalue()
+        image = image.reduce(2)

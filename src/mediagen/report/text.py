@@ -1,0 +1,88 @@
+"""The structured results in words, for models and for hosts that read only text."""
+
+from decimal import Decimal
+
+from mediagen.report.checks import CheckReport, EstimateReport
+from mediagen.report.job import JobListReport, JobReport, QuoteReport
+
+
+def summary(report: JobReport) -> str:
+    """Say in words what the structured result says, for models and logs of hosts that read only text."""
+    name = report.job_id or "dry run"
+    lines = [f"{report.kind} job {name}: {report.status} (model {report.model}, backend {report.backend})"]
+    for artifact in report.artifacts:
+        size = f"{artifact.width}x{artifact.height}" if artifact.width else ""
+        length = f", {artifact.duration_seconds:g} s" if artifact.duration_seconds else ""
+        lines.append(f"File: {artifact.path} ({artifact.mime_type}, {size}{length}) {artifact.uri}")
+    lines.append(_money(report))
+    if report.status in {"submitting", "running", "downloading"}:
+        lines.append(f"Progress: {report.progress.message}")
+    if report.error:
+        billed = {"no": "Not billed.", "yes": "Billed.", "unknown": "May be billed."}[report.error.billed]
+        lines.append(f"Error [{report.error.code}]: {report.error.message} {report.error.hint} {billed}")
+    lines += [f"Changed {a.field}: {a.from_!r} -> {a.to!r} ({a.reason})" for a in report.adjustments]
+    lines += [f"Warning: {warning}" for warning in report.warnings]
+    if report.next:
+        lines.append(f"Next: {report.next.tool} {report.next.arguments} - {report.next.reason}")
+    return "\n".join(lines)
+
+
+def _money(report: JobReport) -> str:
+    line = f"Price: quoted {quote_in_words(report.quote)}"
+    if report.status == "dry_run":
+        return f"{line}. Nothing was sent."
+    charged = _usd(report.charge.usd) if report.charge.usd is not None else "not known yet"
+    return f"{line}. Charged: {charged} ({report.charge.basis})"
+
+
+def check_summary(report: CheckReport) -> str:
+    """What check_api found."""
+    lines = []
+    if report.surface:
+        surface = report.surface
+        state = "works" if surface.key_ok else "does not work"
+        lines.append(f"{surface.backend} at {surface.base_url} {state} (key: {surface.key_source}; {surface.reason}).")
+    else:
+        lines.append("No API can be used.")
+    lines += [f"Problem: {problem}" for problem in report.problems]
+    lines += [report.model_asked] if report.model_asked else []
+    for model in report.models:
+        default = ", default" if model.default else ""
+        lines.append(f"{model.kind} {model.id}: {model.state}{default}, {model.price}")
+    if report.new_models:
+        lines.append(f"Listed by Google but not in the catalogue: {', '.join(report.new_models)}")
+    lines.append(f"Spent: {_usd(report.spent_today_usd)} today, {_usd(report.spent_this_month_usd)} this month (UTC).")
+    lines.append(f"Files go to {report.output_dir}; ledger in {report.ledger}; ffmpeg: {report.ffmpeg}.")
+    return "\n".join(lines)
+
+
+def estimate_summary(report: EstimateReport) -> str:
+    """What a job would cost."""
+    lines = [f"{report.kind} with {report.model}: {quote_in_words(report.quote)}"]
+    lines += [f"Alternative: {other.model} {_usd(other.usd)} ({other.basis})" for other in report.alternatives]
+    lines += [f"Warning: {warning}" for warning in report.warnings]
+    return "\n".join(lines)
+
+
+def list_summary(report: JobListReport) -> str:
+    """One line for each job."""
+    lines = [
+        f"{job.job_id} {job.kind} {job.status} {job.model} {_usd(job.quote.usd)} "
+        f"{', '.join(artifact.path for artifact in job.artifacts)}".rstrip()
+        for job in report.jobs
+    ]
+    if report.next_cursor:
+        lines.append(f"More: cursor {report.next_cursor}")
+    return "\n".join(lines) or "No jobs."
+
+
+def quote_in_words(quote: QuoteReport) -> str:
+    """Price, how it was computed, and how sure it is."""
+    if quote.usd is None:
+        return f"price unknown ({quote.basis})"
+    spread = f" ({_usd(quote.min_usd)} to {_usd(quote.max_usd)})" if quote.min_usd != quote.max_usd else ""
+    return f"{_usd(quote.usd)}{spread}: {quote.basis}; {quote.certainty}, as of {quote.as_of}"
+
+
+def _usd(value: Decimal | None) -> str:
+    return "unknown" if value is None else f"${value:.4f}"

@@ -1,0 +1,87 @@
+"""The one boundary where arguments are checked and our errors become tool errors."""
+
+import copy
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult
+from pydantic import BaseModel, Field, ValidationError
+
+from mediagen.app.app import App
+from mediagen.errors import MediaGenError
+from mediagen.requests import explain_invalid
+
+Handler = Callable[[App, Any, Context[App]], Awaitable[CallToolResult]]
+
+
+class RequestTool(Tool):
+    """A tool whose arguments are one of our request models.
+
+    Unknown arguments are refused instead of dropped, and every message is ours.
+    """
+
+    request_type: type[BaseModel] = Field(exclude=True)
+    handler: Handler = Field(exclude=True)
+
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
+        """Validate, call, and translate errors."""
+        try:
+            request = self.request_type.model_validate(arguments)
+        except ValidationError as error:
+            # No `from error`: the cause would carry the caller's values into logs.
+            raise ToolError(explain_invalid(error, self.request_type)) from None
+        try:
+            result = await self.handler(context.request_context.lifespan_context, request, context)
+            return self.fn_metadata.convert_result(result) if convert_result else result
+        except MediaGenError as error:
+            raise ToolError(tool_error_text(error)) from None
+        except Exception as error:
+            raise UnexpectedToolError(f"{self.name} failed because of a defect in mediagen.") from error
+
+
+def tool_error_text(error: MediaGenError) -> str:
+    """What the model reads: code, what happened, what to do, whether money was spent."""
+    billed = {"no": "Nothing was billed.", "yes": "It was billed.", "unknown": "It may have been billed."}
+    parts = (f"[{error.code}]", error.message, error.hint, billed[error.billed])
+    return " ".join(part for part in parts if part)
+
+
+def flat_schema(request_type: type[BaseModel]) -> dict[str, Any]:
+    """JSON schema without titles, `$ref` and `anyOf` with null, which some hosts do not follow."""
+    schema = request_type.model_json_schema()
+    flat = _flatten(schema, schema.get("$defs", {}))
+    assert isinstance(flat, dict)
+    flat.pop("description", None)
+    return flat
+
+
+def _flatten(node: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_flatten(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        target = copy.deepcopy(definitions[node["$ref"].rsplit("/", 1)[1]])
+        return _flatten({**target, **{name: value for name, value in node.items() if name != "$ref"}}, definitions)
+    flat: dict[str, Any] = {}
+    for name, value in node.items():
+        if name == "$defs" or (name == "title" and isinstance(value, str)):
+            continue
+        if name == "properties":
+            flat[name] = {field: _flatten(schema, definitions) for field, schema in value.items()}
+        else:
+            flat[name] = _flatten(value, definitions)
+    return _without_null(flat)
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
+    if not options or len(options) == len(schema["anyOf"]) or schema.get("default", 0) is not None:
+        return schema
+    rest = {name: value for name, value in schema.items() if name not in {"anyOf", "default"}}
+    # A Decimal is number | string for pydantic; a number is what callers are to send.
+    number = next((option for option in options if option.get("type") == "number"), options[0])
+    return {**number, **rest}

@@ -1,0 +1,61 @@
+"""Job → what a client gets: structured content, the same in words, links to the files, one small preview."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from mcp.types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
+from pydantic import BaseModel
+
+from mediagen.errors import MediaGenError
+from mediagen.media.preview import preview
+from mediagen.report.job import ArtifactReport, JobReport
+from mediagen.report.text import summary
+
+FAILED_STATES = frozenset({"failed", "filtered", "unconfirmed", "expired"})
+
+
+async def job_result(report: JobReport, *, with_preview: bool, ffmpeg: str | None) -> CallToolResult:
+    """Result of a tool that is about one job."""
+    warnings: list[str] = []
+    image: ImageContent | None = None
+    if with_preview and report.artifacts:
+        image, warnings = await _preview(report.artifacts[0], ffmpeg)
+    report = report.model_copy(update={"warnings": [*report.warnings, *warnings]})
+    content: list[ContentBlock] = [TextContent(type="text", text=summary(report))]
+    content += [image] if image else []
+    content += [_link(artifact) for artifact in report.artifacts]
+    return CallToolResult(
+        content=content, structured_content=structured(report), is_error=report.status in FAILED_STATES
+    )
+
+
+def plain_result(report: BaseModel, text: str) -> CallToolResult:
+    """Result of a tool that makes no files."""
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured(report))
+
+
+def structured(report: BaseModel) -> dict[str, Any]:
+    """The public structured form."""
+    return report.model_dump(mode="json", by_alias=True)
+
+
+async def _preview(artifact: ArtifactReport, ffmpeg: str | None) -> tuple[ImageContent | None, list[str]]:
+    try:
+        jpeg = await preview(Path(artifact.path), artifact.mime_type, ffmpeg)
+    except MediaGenError as error:
+        return None, [f"No preview: {error}"]
+    if jpeg is None:
+        return None, []
+    return ImageContent(type="image", data=base64.b64encode(jpeg).decode(), mime_type="image/jpeg"), []
+
+
+def _link(artifact: ArtifactReport) -> ResourceLink:
+    return ResourceLink(
+        type="resource_link",
+        name=Path(artifact.path).name,
+        uri=artifact.uri,
+        mime_type=artifact.mime_type,
+        size=artifact.size_bytes,
+        description=artifact.path,
+    )

@@ -1,0 +1,1 @@
+"""The tools as data, one module per area."""

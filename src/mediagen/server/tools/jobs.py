@@ -1,0 +1,30 @@
+"""The tools that follow jobs."""
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult
+
+from mediagen.app.app import App
+from mediagen.report.job import JobListReport
+from mediagen.report.text import list_summary
+from mediagen.requests import CancelJobRequest, GetJobRequest, ListJobsRequest
+from mediagen.server.progress import ProgressReporter
+from mediagen.server.results import job_result, plain_result
+
+
+async def get_job(app: App, request: GetJobRequest, context: Context[App]) -> CallToolResult:
+    """State of a job."""
+    report = await app.generator.get_job(request, ProgressReporter(context))
+    return await job_result(report, with_preview=True, ffmpeg=app.settings.ffmpeg)
+
+
+async def list_jobs(app: App, request: ListJobsRequest, context: Context[App]) -> CallToolResult:  # noqa: ARG001 - one signature for all handlers
+    """Jobs in the ledger."""
+    page = await app.generator.list_jobs(request)
+    report = JobListReport(jobs=page.jobs, next_cursor=page.next_cursor)
+    return plain_result(report, list_summary(report))
+
+
+async def cancel_job(app: App, request: CancelJobRequest, context: Context[App]) -> CallToolResult:  # noqa: ARG001 - one signature for all handlers
+    """Ask Google to stop a job."""
+    report = await app.generator.cancel_job(request)
+    return await job_result(report, with_preview=False, ffmpeg=app.settings.ffmpeg)

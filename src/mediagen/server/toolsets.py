@@ -1,0 +1,170 @@
+"""The tools as data: name, toolset, request, handler, result, annotations."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult, ToolAnnotations
+from pydantic import BaseModel
+
+from mediagen import requests
+from mediagen.report.checks import CheckReport, EstimateReport
+from mediagen.report.job import JobListReport, JobReport
+from mediagen.server.errors import Handler, RequestTool, flat_schema
+from mediagen.server.tools import checks, generation, jobs
+
+PAID = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
+FREE = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
+LOCAL = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+STOPS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolDefinition:
+    """One tool."""
+
+    name: str
+    title: str
+    toolset: Literal["core", "jobs"]
+    description: str
+    request: type[BaseModel]
+    handler: Handler
+    result: type[BaseModel]
+    annotations: ToolAnnotations
+    always_load: bool = False
+    search_hint: str = ""
+
+    def build(self) -> RequestTool:
+        """Make the tool as the SDK knows it."""
+        base = RequestTool.from_function(
+            _result_stub(self.result),
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            annotations=self.annotations.model_copy(update={"title": self.title}),
+            meta=self._meta(),
+        )
+        fields = {name: getattr(base, name) for name in type(base).model_fields}
+        return RequestTool.model_construct(
+            **{
+                **fields,
+                "parameters": flat_schema(self.request),
+                "request_type": self.request,
+                "handler": self.handler,
+            }
+        )
+
+    def _meta(self) -> dict[str, Any] | None:
+        meta: dict[str, Any] = {}
+        if self.always_load:
+            meta["anthropic/alwaysLoad"] = True
+        if self.search_hint:
+            meta["anthropic/searchHint"] = self.search_hint
+        return meta or None
+
+
+TOOLS: tuple[ToolDefinition, ...] = (
+    ToolDefinition(
+        name="generate_image",
+        title="Make or edit pictures",
+        toolset="core",
+        description="Make a picture from text, or edit and combine pictures. COSTS MONEY: about $0.03 (1K) to $0.25 "
+        "(4K) each. Takes 15-60 s. Files are saved on disk; the answer has their absolute paths, real pixel size, "
+        "price and a small preview.",
+        request=requests.GenerateImageRequest,
+        handler=generation.generate_image,
+        result=JobReport,
+        annotations=PAID,
+        always_load=True,
+    ),
+    ToolDefinition(
+        name="generate_video",
+        title="Make a clip",
+        toolset="core",
+        description="Make a short clip with sound from text, a first frame (image), first and last frame, or reference "
+        "images. COSTS MONEY: about $0.02-$0.60 per second. Takes 1-5 minutes; if it is still running when this "
+        "returns, follow it with get_job and do not call this again.",
+        request=requests.GenerateVideoRequest,
+        handler=generation.generate_video,
+        result=JobReport,
+        annotations=PAID,
+        always_load=True,
+    ),
+    ToolDefinition(
+        name="extend_video",
+        title="Continue a clip",
+        toolset="core",
+        description="Continue an existing clip: source is the job_id of a clip, its artifact URI, or a local 24 fps "
+        "MP4. COSTS MONEY like generate_video. Takes 1-5 minutes; follow it with get_job.",
+        request=requests.ExtendVideoRequest,
+        handler=generation.extend_video,
+        result=JobReport,
+        annotations=PAID,
+        always_load=True,
+    ),
+    ToolDefinition(
+        name="check_api",
+        title="Test the set-up",
+        toolset="core",
+        description="Test key, address, models, output folder and ffmpeg, and say what to do about problems. Free.",
+        request=requests.CheckApiRequest,
+        handler=checks.check_api,
+        result=CheckReport,
+        annotations=FREE,
+        search_hint="is the media API key working, which image and video models exist",
+    ),
+    ToolDefinition(
+        name="estimate_cost",
+        title="Price of a job",
+        toolset="core",
+        description="Price of a picture, clip or extension before it is made, with cheaper alternatives. Free.",
+        request=requests.EstimateCostRequest,
+        handler=checks.estimate_cost,
+        result=EstimateReport,
+        annotations=LOCAL,
+        search_hint="how much does an image or video cost",
+    ),
+    ToolDefinition(
+        name="get_job",
+        title="Follow a job",
+        toolset="jobs",
+        description="State, files and cost of a job; waits up to wait_seconds for it to end. Free.",
+        request=requests.GetJobRequest,
+        handler=jobs.get_job,
+        result=JobReport,
+        annotations=LOCAL,
+        always_load=True,
+    ),
+    ToolDefinition(
+        name="list_jobs",
+        title="List jobs",
+        toolset="jobs",
+        description="Jobs of the ledger, newest first, with files and cost. Free.",
+        request=requests.ListJobsRequest,
+        handler=jobs.list_jobs,
+        result=JobListReport,
+        annotations=LOCAL,
+        search_hint="earlier generated images and videos, running media jobs",
+    ),
+    ToolDefinition(
+        name="cancel_job",
+        title="Stop a job",
+        toolset="jobs",
+        description="Ask Google to stop a running job. What is already made is still billed.",
+        request=requests.CancelJobRequest,
+        handler=jobs.cancel_job,
+        result=JobReport,
+        annotations=STOPS,
+        search_hint="stop a running video generation",
+    ),
+)
+
+
+def _result_stub(result: type[BaseModel]) -> Any:
+    """A function from whose annotation the SDK makes the output schema; it is never called."""
+
+    async def stub(context: Context[Any]) -> CallToolResult:
+        raise NotImplementedError
+
+    stub.__annotations__["return"] = Annotated[CallToolResult, result]
+    return stub

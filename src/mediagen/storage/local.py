@@ -1,0 +1,282 @@
+"""Files on this machine: stored whole, under names that were free, even with several processes at work."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+
+from mediagen.errors import ConfigurationError, InvalidRequestError, StorageError
+from mediagen.storage.names import candidates, is_key, record_stem, safe_stem, sanitise_name
+from mediagen.storage.placing import (
+    append_to,
+    digest_and_sync,
+    place_media,
+    place_record,
+    storage_error,
+    sync_directory,
+    write_temporary,
+)
+
+__all__ = ["LocalStorage", "PartFile", "StoredFile", "sanitise_name"]
+
+MIN_FREE_BYTES: Final = 50 * 1024**2
+MAX_RECORD_BYTES: Final = 16 * 1024**2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredFile:
+    """A file under its final name.
+
+    Attributes:
+        path: Absolute.
+        sha256: Of the contents, in hexadecimal.
+    """
+
+    path: Path
+    size_bytes: int
+    sha256: str
+
+
+@contextlib.contextmanager
+def _translated(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, directory) from error
+
+
+class PartFile:
+    """A download on its way: named by its job, so that a later process finds it and goes on.
+
+    One process at a time may write to it.
+    """
+
+    def __init__(self, directory: Path, key: str) -> None:
+        self._directory = directory
+        self.path = directory / f".mediagen-{key}.part"
+
+    def size(self) -> int:
+        """Bytes that are here already; 0 when nothing is.
+
+        Raises:
+            StorageError: The folder cannot be read.
+        """
+        with _translated(self._directory):
+            try:
+                return self.path.stat().st_size
+            except FileNotFoundError:
+                return 0
+
+    async def append(self, chunk: bytes) -> None:
+        """Add bytes at the end.
+
+        Raises:
+            StorageError: The disk is full (code ``disk_full``) or cannot be written to; what is here stays.
+        """
+        await anyio.to_thread.run_sync(self._append, chunk)
+
+    async def truncate(self) -> None:
+        """Throw away what is here, to start over.
+
+        Raises:
+            StorageError: The file cannot be changed.
+        """
+        # Removed rather than emptied: after `finish` it may be a second name of the finished file.
+        await self.discard()
+
+    async def finish(self, stem: str, suffix: str, *, keep_part: bool = False) -> StoredFile:
+        """Give the whole file its final name, which was free.
+
+        Args:
+            stem: Name without suffix; ``_2``, ``_3``, … is added when it is taken.
+            suffix: With its dot.
+            keep_part: Keep the part as a second name of the same file until `discard`, so that a process that dies
+                before it has written down the result finds the same file again when it calls `finish` anew.
+
+        Raises:
+            StorageError: Nothing was downloaded, or the folder cannot be written to.
+        """
+        return await anyio.to_thread.run_sync(self._finish, stem, suffix, keep_part)
+
+    async def discard(self) -> None:
+        """Remove the part; nothing happens when there is none.
+
+        Raises:
+            StorageError: It cannot be removed.
+        """
+        await anyio.to_thread.run_sync(self._discard)
+
+    def _append(self, chunk: bytes) -> None:
+        with _translated(self._directory):
+            append_to(self.path, chunk)
+
+    def _finish(self, stem: str, suffix: str, keep_part: bool) -> StoredFile:
+        if self.size() == 0:
+            raise StorageError(
+                "The download is empty.",
+                hint="The job stays collectable: get_job fetches it again.",
+                code="empty_download",
+            )
+        with _translated(self._directory):
+            sha256, size_bytes = digest_and_sync(self.path)
+            final = place_media(self.path, self._directory, safe_stem(stem), suffix)
+        if not keep_part:
+            self._discard()
+        return StoredFile(path=final, size_bytes=size_bytes, sha256=sha256)
+
+    def _discard(self) -> None:
+        with _translated(self._directory):
+            self.path.unlink(missing_ok=True)
+
+
+class LocalStorage:
+    """Stores finished files and their records in folders of this machine."""
+
+    async def store_bytes(self, data: bytes, *, directory: Path, stem: str, suffix: str) -> StoredFile:
+        """Store a whole file that is in memory.
+
+        Args:
+            data: Its contents.
+            directory: An existing folder.
+            stem: Name without suffix; ``_2``, ``_3``, … is added when it is taken.
+            suffix: With its dot.
+
+        Raises:
+            StorageError: The disk is full (code ``disk_full``), or the folder is gone or cannot be written to;
+                nothing is left under the final name.
+        """
+        return await anyio.to_thread.run_sync(_store_bytes, data, directory, stem, suffix)
+
+    async def open_part(self, directory: Path, key: str) -> PartFile:
+        """Open the download of a job, new or begun earlier.
+
+        Args:
+            directory: An existing folder; the finished file stays in it.
+            key: Names the download: letters, digits, ``-`` and ``_``; the same key finds the same part.
+
+        Raises:
+            StorageError: The folder is gone.
+        """
+        if not is_key(key):
+            raise ValueError(f"not a key: {key!r}")
+        return await anyio.to_thread.run_sync(_open_part, directory, key)
+
+    async def check_directory(self, path: Path, *, field: str | None = "output_dir") -> Path:
+        """Create the folder when needed and make sure that files can be stored in it; called before money is spent.
+
+        Args:
+            path: The folder; ``~`` is expanded.
+            field: Argument that named it, or None when a setting did.
+
+        Returns:
+            The folder, absolute, links resolved.
+
+        Raises:
+            InvalidRequestError: It cannot be created or written to, or has less than 50 MB free; with `field`.
+            ConfigurationError: The same, when a setting named it.
+        """
+        return await anyio.to_thread.run_sync(_check_directory, path, field)
+
+    async def write_sidecar(self, media_or_stem: Path, record: dict[str, Any]) -> Path:
+        """Write the record of a file beside it, as ``<stem>.json``.
+
+        A record of the same job and ordinal is replaced; any other file is left alone and ``_2``, ``_3``, … is added.
+
+        Args:
+            media_or_stem: The media file, or for a failure its path without suffix.
+            record: JSON values; ``job_id`` and ``ordinal`` tell whose record it is.
+
+        Returns:
+            Where it is.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        return await anyio.to_thread.run_sync(_write_sidecar, media_or_stem, record)
+
+
+def _open_part(directory: Path, key: str) -> PartFile:
+    directory = directory.absolute()
+    if not directory.is_dir():
+        raise storage_error(FileNotFoundError(errno.ENOENT, "No such directory"), directory)
+    return PartFile(directory, key)
+
+
+def _store_bytes(data: bytes, directory: Path, stem: str, suffix: str) -> StoredFile:
+    directory = directory.absolute()
+    with _translated(directory):
+        temporary = write_temporary(directory, data)
+        try:
+            final = place_media(temporary, directory, safe_stem(stem), suffix)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return StoredFile(path=final, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def _check_directory(path: Path, field: str | None) -> Path:
+    shown = str(path)[:300]
+    try:
+        directory = path.expanduser().resolve()
+        directory.mkdir(parents=True, exist_ok=True)
+        write_temporary(directory, b"mediagen").unlink()
+        free_bytes = shutil.disk_usage(directory).free
+    except (OSError, RuntimeError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no usable path"
+        raise _bad_directory(f"{shown!r} cannot be used for files: {why}.", field) from error
+    if free_bytes < MIN_FREE_BYTES:
+        raise _bad_directory(f"{shown!r} has only {free_bytes // 1024**2} MB free; 50 MB are needed.", field)
+    return directory
+
+
+def _bad_directory(message: str, field: str | None) -> InvalidRequestError | ConfigurationError:
+    hint = "Nothing was sent. Choose a folder that can be written to and has space."
+    if field:
+        return InvalidRequestError(f"{field}={message}", field=field, hint=hint)
+    return ConfigurationError(f"The output folder {message}", hint=f"{hint} MEDIAGEN_OUTPUT_DIR names it.")
+
+
+def _write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
+    directory = media_or_stem.absolute().parent
+    stem = record_stem(media_or_stem)
+    data = f"{json.dumps(record, ensure_ascii=False, indent=2, default=str)}\n".encode("utf-8", "replace")
+    with _translated(directory):
+        temporary = write_temporary(directory, data)
+        try:
+            earlier = _own_record(directory, stem, record)
+            if earlier is None:
+                return place_record(temporary, directory, stem)
+            temporary.replace(earlier)
+            sync_directory(directory)
+            return earlier
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _own_record(directory: Path, stem: str, record: dict[str, Any]) -> Path | None:
+    """Find the record that the same paid call wrote earlier."""
+    if "job_id" not in record:
+        return None
+    for candidate in candidates(stem):
+        path = directory / f"{candidate}.json"
+        if not path.exists():
+            return None
+        if _identity(path) == (record["job_id"], record.get("ordinal")):
+            return path
+    return None
+
+
+def _identity(path: Path) -> tuple[object, object] | None:
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_RECORD_BYTES:
+            return None
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return (found.get("job_id"), found.get("ordinal")) if isinstance(found, dict) else None

@@ -1,0 +1,169 @@
+"""Files written so that they are whole or not there, and never take the place of another. Blocking."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from mediagen.errors import StorageError
+from mediagen.storage.names import MEDIA_SUFFIXES, candidates
+
+CHUNK_BYTES: Final = 1024 * 1024
+_CREATE: Final = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_EXCL
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+)
+_APPEND: Final = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_APPEND
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+)
+_NO_LINKS: Final = frozenset(
+    {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL, errno.EACCES}
+)
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def storage_error(error: OSError, directory: Path) -> StorageError:
+    """Say what a failed write means for the caller."""
+    again = "The job stays collectable: get_job fetches it again."
+    if error.errno in _FULL:
+        return StorageError(f"The disk of {directory} is full.", hint=f"Free some space. {again}", code="disk_full")
+    if error.errno == errno.EFBIG:
+        return StorageError(
+            f"The file is larger than {directory} may hold.",
+            hint=f"Use another folder or raise the limit on file sizes. {again}",
+            code="file_too_large",
+        )
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return StorageError(
+            f"{directory} may not be written to.", hint=f"Correct its permissions. {again}", code="not_writable"
+        )
+    if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+        return StorageError(
+            f"The folder {directory} is gone.", hint=f"Create it again. {again}", code="directory_missing"
+        )
+    return StorageError(
+        f"The file could not be written to {directory}: {error.strerror or 'input/output error'}.", hint=again
+    )
+
+
+def append_to(path: Path, chunk: bytes) -> None:
+    """Add bytes to the end of a part file, creating it when needed."""
+    with os.fdopen(os.open(path, _APPEND, 0o666), "ab", buffering=0) as file:
+        _write_all(file.fileno(), chunk)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_temporary(directory: Path, data: bytes) -> Path:
+    """Write a file under a name that nobody uses and make it durable; nothing is left when that fails."""
+    temporary = directory / f".mediagen-{secrets.token_hex(8)}.part"
+    descriptor = os.open(temporary, _CREATE, 0o666)
+    try:
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def digest_and_sync(path: Path) -> tuple[str, int]:
+    """SHA-256 and size of a file, once it is on the disk for good."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb+") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+        os.fsync(file.fileno())
+    return digest.hexdigest(), size
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a folder durable, where the system can do that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def place_media(temporary: Path, directory: Path, stem: str, suffix: str) -> Path:
+    """Give a media file the first free name of its stem; the temporary name stays where links exist.
+
+    A stem counts as taken when it has a file of any media suffix or a record, so that file and record stay a pair.
+    """
+
+    def is_taken(candidate: str) -> bool:
+        return any((directory / f"{candidate}{other}").exists() for other in (*MEDIA_SUFFIXES, ".json"))
+
+    return _place(temporary, directory, stem, suffix=suffix, is_taken=is_taken)
+
+
+def place_record(temporary: Path, directory: Path, stem: str) -> Path:
+    """Give a record the first free name of its stem."""
+    return _place(temporary, directory, stem, suffix=".json", is_taken=lambda _: False)
+
+
+def _place(temporary: Path, directory: Path, stem: str, *, suffix: str, is_taken: Callable[[str], bool]) -> Path:
+    for candidate in candidates(stem):
+        final = directory / f"{candidate}{suffix}"
+        # A file of ours under this name is left from a process that died right after linking it.
+        if final.exists() and not final.is_symlink() and final.samefile(temporary):
+            return final
+        if is_taken(candidate):
+            continue
+        try:
+            _take_name(temporary, final)
+        except FileExistsError:
+            continue
+        sync_directory(directory)
+        return final
+    raise StorageError(
+        f"{directory} holds thousands of files named {stem!r}.",
+        hint="Use another output_name or folder. The job stays collectable: get_job fetches it again.",
+    )
+
+
+def _take_name(temporary: Path, final: Path) -> None:
+    """Move to a name that must be free, in one step that no other process can come between."""
+    if os.name == "nt":
+        temporary.rename(final)  # refuses to replace on Windows
+        return
+    try:
+        os.link(temporary, final)
+    except OSError as error:
+        if isinstance(error, FileExistsError) or error.errno not in _NO_LINKS:
+            raise
+        _rename_onto_own(temporary, final)
+
+
+def _rename_onto_own(temporary: Path, final: Path) -> None:
+    """Reserve the name with an empty file of ours, then replace that: for file systems without links."""
+    os.close(os.open(final, _CREATE, 0o666))
+    try:
+        temporary.replace(final)
+    except BaseException:
+        final.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,214 @@
+"""The real server as a subprocess over stdio, with the official client, in both protocol eras."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+from mediagen.emulator.thread import running_emulator
+from tests.conftest import paid
+
+from mediagen.emulator.settings import EmulatorSettings
+
+COMMAND = ("-c", "from mediagen.server import main; main()")
+NEVER_AT_START = ("PIL", "httpx", "google", "rich", "mediagen.emulator", "imageio_ffmpeg", "respx", "mediagen.cli")
+MINIMAL_SERVER = """
+import sys
+from mcp.server import MCPServer
+server = MCPServer("minimal")
+@server.tool()
+def noop() -> int:
+    return 1
+server.run("stdio")
+"""
+
+
+def server(environment: dict[str, str], *, command: tuple[str, ...] = COMMAND, errlog: Path | None = None):
+    kept = {name: os.environ[name] for name in ("PATH", "HOME")}
+    return StdioServerParameters(command=sys.executable, args=list(command), env={**kept, **environment})
+
+
+async def call(client: Client, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    text = "\n".join(block.text for block in result.content if block.type == "text")
+    assert not result.is_error, text
+    assert result.structured_content is not None
+    return result.structured_content
+
+
+async def test_whole_path_over_stdio(environment, emulator, era):
+    seen: list[float] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
+
+    with anyio.fail_after(60):
+        async with Client(server(environment), mode=era) as client:
+            assert len((await client.list_tools()).tools) == 8
+            image = await call(client, "generate_image", {"prompt": "a lighthouse"})
+            result = await client.call_tool(
+                "generate_video",
+                {
+                    "prompt": "the light turns",
+                    "image": image["artifacts"][0]["uri"],
+                    "duration_seconds": 3,
+                    "resolution": "360p",
+                },
+                progress_callback=on_progress,
+            )
+    assert result.structured_content is not None
+    clip = result.structured_content["artifacts"][0]
+    served = {file["sha256"] for file in emulator.files()}
+    assert hashlib.sha256(Path(clip["path"]).read_bytes()).hexdigest() in served
+    assert seen == sorted(set(seen))
+    assert paid(emulator) == 2
+
+
+async def test_killed_server_is_resumed_and_pays_once(environment, tmp_path):
+    with running_emulator(EmulatorSettings(video_seconds=1.5)) as slow:
+        environment = {**environment, "GOOGLE_GEMINI_BASE_URL": slow.url}
+        with anyio.fail_after(60):
+            job_id, pid = await _start_and_kill(environment, tmp_path)
+            assert not _is_alive(pid)
+            async with Client(server(environment)) as client:
+                report = await call(client, "get_job", {"job_id": job_id, "wait_seconds": 30})
+        assert report["status"] == "succeeded"
+        sha256 = hashlib.sha256(Path(report["artifacts"][0]["path"]).read_bytes()).hexdigest()
+        assert sha256 in {file["sha256"] for file in slow.files()}
+        assert slow.bill()["paid_submissions"] == 1
+
+
+async def _start_and_kill(environment: dict[str, str], tmp_path: Path) -> tuple[str, int]:
+    pid_file = tmp_path / "pid"
+    code = f"import os, pathlib; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); " + COMMAND[1]
+    job_id, pid = "", 0
+    try:
+        async with Client(server(environment, command=("-c", code))) as client:
+            report = await call(
+                client,
+                "generate_video",
+                {"prompt": "waves", "duration_seconds": 3, "resolution": "360p", "wait_seconds": 0.5},
+            )
+            job_id = report["job_id"]
+            assert report["status"] == "running"
+            pid = int(pid_file.read_text())
+            os.kill(pid, signal.SIGKILL)
+    except BaseException:  # noqa: BLE001 - the connection broke, as it was meant to
+        assert job_id
+    return job_id, pid
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def test_picture_whose_answer_was_never_seen_is_unconfirmed_and_not_sent_again(environment, emulator):
+    """Killed between the paid request and its answer: the worst instant of the synchronous call."""
+    emulator.add_fault(fault="delay", seconds=5, match={"path_contains": "generateContent"})
+    command = [sys.executable, "-m", "mediagen.cli.__main__", "image", "a boat", "--json"]
+    env = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **environment}
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    _wait_for_request(emulator, process)
+    process.kill()
+    process.communicate()
+    resumed = subprocess.run([*command[:3], "jobs", "resume", "--json"], env=env, capture_output=True, timeout=30)
+    report = json.loads(resumed.stdout)["jobs"][0]
+    assert resumed.returncode == 6
+    assert report["status"] == "unconfirmed"
+    assert report["error"]["billed"] == "unknown"
+    posts = [request for request in emulator.requests() if "generateContent" in request["path"]]
+    assert len(posts) == 1
+
+
+def _wait_for_request(emulator, process: subprocess.Popen[bytes]) -> None:
+    import time
+
+    deadline = time.monotonic() + 20
+    while not any("generateContent" in request["path"] for request in emulator.requests()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _modules_at_start(code: str, environment: dict[str, str]) -> set[str]:
+    """Modules in a server that has answered `initialize` and `tools/list` and nothing else."""
+    report = "import atexit, sys; atexit.register(lambda: sys.stderr.write('MODULES ' + ' '.join(sys.modules)));"
+    requests = [
+        {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "initialize",
+            "params": {
+                "protocolVersion": "2025-11-25",
+                "capabilities": {},
+                "clientInfo": {"name": "test", "version": "1"},
+            },
+        },
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+    ]
+    done = subprocess.Popen(
+        [sys.executable, "-c", report + code],
+        env={**{name: os.environ[name] for name in ("PATH", "HOME")}, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.stdin
+    assert done.stdout
+    done.stdin.write("".join(json.dumps(request) + "\n" for request in requests))
+    done.stdin.flush()
+    assert "tools" in (done.stdout.readline() + done.stdout.readline())
+    _, errors = done.communicate(timeout=20)
+    return set(errors.partition("MODULES ")[2].split())
+
+
+def test_server_start_imports_nothing_heavier_than_the_sdk(environment):
+    ours = _modules_at_start(COMMAND[1], environment)
+    least = _modules_at_start(MINIMAL_SERVER, environment)
+    added = {name for name in ours - least if not name.startswith("mediagen")}
+    heavy = {name for name in ours if name in NEVER_AT_START or name.startswith(tuple(f"{n}." for n in NEVER_AT_START))}
+    assert heavy == set()
+    allowed = {"sqlite3", "_sqlite3", "tomllib", "filelock", "difflib", "decimal", "_decimal", "importlib.resources"}
+    roots = {name.partition(".")[0] for name in added}
+    third_party = {
+        name
+        for name in roots
+        if name not in sys.stdlib_module_names and not name.startswith("_") and name != "filelock"
+    }
+    assert third_party == set(), (third_party, allowed)
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
+def test_logs_hold_no_key_prompt_or_signed_url(environment, emulator, level):
+    secret, prompt = "AIzaSy-secret-key-1234567890", "a very private wish about zebras"
+    env = {
+        **{name: os.environ[name] for name in ("PATH", "HOME")},
+        **environment,
+        "MEDIAGEN_BACKEND": "gemini",
+        "GEMINI_API_KEY": secret,
+        "MEDIAGEN_LOG_LEVEL": level,
+    }
+    emulator.add_fault(fault="status", preset="overloaded", match={"method": "GET", "path_contains": "interactions"})
+    command = [sys.executable, "-m", "mediagen.cli.__main__"]
+    video = ["video", prompt, "--duration-seconds", "3", "--resolution", "360p"]
+    done = subprocess.run([*command, *video], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for forbidden in (secret, prompt, "zebras", "alt=media"):
+        assert forbidden not in done.stderr
+    assert secret not in done.stdout
+    ledger = Path(environment["MEDIAGEN_STATE_DIR"])
+    kept = b"".join(file.read_bytes() for file in ledger.rglob("*") if file.is_file())
+    assert secret.encode() not in kept

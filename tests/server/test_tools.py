@@ -1,0 +1,275 @@
+"""The tools through the in-memory client, in both protocol eras, against the emulator."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.types import CallToolResult
+from tests.conftest import Connect, paid
+
+from mediagen.server.instructions import INSTRUCTIONS
+from mediagen.server.toolsets import TOOLS
+
+PAID_TOOLS = {"generate_image", "generate_video", "extend_video"}
+
+
+def text_of(result: CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+def content_of(result: CallToolResult) -> dict[str, Any]:
+    assert not result.is_error, text_of(result)
+    assert result.structured_content is not None
+    return result.structured_content
+
+
+async def test_tools_are_all_listed_with_flat_schemas_and_honest_annotations(connect: Connect):
+    async with connect() as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert set(tools) == {tool.name for tool in TOOLS}
+    for name, tool in tools.items():
+        assert "$ref" not in str(tool.input_schema)
+        assert "anyOf" not in str(tool.input_schema), name
+        assert tool.input_schema["additionalProperties"] is False
+        assert tool.annotations is not None
+        if name in PAID_TOOLS:
+            assert tool.annotations.read_only_hint is False
+            assert tool.annotations.idempotent_hint is False
+
+
+def test_instructions_stay_short():
+    assert len(INSTRUCTIONS) < 2000
+
+
+async def test_toolsets_limit_what_is_listed(connect: Connect):
+    async with connect(MEDIAGEN_TOOLSETS="core") as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+    assert "generate_image" in names
+    assert "list_jobs" not in names
+
+
+async def test_picture_is_stored_whole_and_described(connect: Connect, emulator, work: Path):
+    async with connect() as client:
+        result = await client.call_tool(
+            "generate_image", {"prompt": "a red fox", "aspect_ratio": "16:9", "input_images": ["cat.png"]}
+        )
+    report = content_of(result)
+    assert report["status"] == "succeeded"
+    assert report["backend"] == "emulator"
+    assert report["charge"] == {
+        "usd": 0.0, "basis": "made by the emulator, free", "certainty": "exact", "billed": "no"
+    }  # fmt: skip
+    artifact = report["artifacts"][0]
+    path = Path(artifact["path"])
+    assert path.is_absolute()
+    assert path.parent == work
+    assert (artifact["width"], artifact["height"]) == (1376, 768)
+    assert artifact["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert artifact["sha256"] in {file["sha256"] for file in emulator.files()}
+    assert path.with_suffix(".json").is_file()
+    assert [block.type for block in result.content] == ["text", "image", "resource_link"]
+    assert str(path) in text_of(result)
+    assert report["job_id"] in text_of(result)
+    assert paid(emulator) == 1
+
+
+async def test_clip_arrives_with_progress_and_can_be_extended(connect: Connect, emulator):
+    seen: list[float] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
+
+    async with connect() as client:
+        clip = content_of(
+            await client.call_tool(
+                "generate_video",
+                {"prompt": "waves", "duration_seconds": 3, "resolution": "360p", "image": "cat.png"},
+                progress_callback=on_progress,
+            )
+        )
+        longer = content_of(
+            await client.call_tool(
+                "extend_video", {"source": clip["job_id"], "prompt": "more waves", "duration_seconds": 3}
+            )
+        )
+    assert seen == sorted(set(seen))
+    assert seen[-1] == 1.0
+    first, second = clip["artifacts"][0], longer["artifacts"][0]
+    assert (first["width"], first["height"], first["fps"], first["has_audio"]) == (640, 360, 24.0, True)
+    assert first["duration_seconds"] == pytest.approx(3, abs=0.1)
+    assert second["duration_seconds"] == pytest.approx(6, abs=0.15)
+    assert longer["effective"]["resolution"] == "360p"
+    assert longer["origins"]["resolution"] == "source"
+    assert {first["sha256"], second["sha256"]} <= {file["sha256"] for file in emulator.files()}
+    assert paid(emulator) == 2
+
+
+async def test_running_job_is_handed_back_and_followed(connect: Connect, emulator):
+    async with connect() as client:
+        emulator.add_fault(fault="delay", seconds=0.3, match={"method": "GET", "path_contains": "interactions"})
+        handed = await client.call_tool(
+            "generate_video",
+            {"prompt": "waves", "duration_seconds": 3, "resolution": "360p", "wait_seconds": 0},
+        )
+        report = content_of(handed)
+        assert report["status"] in {"submitting", "running"}
+        assert report["next"]["tool"] == "get_job"
+        done = content_of(await client.call_tool("get_job", {"job_id": report["job_id"], "wait_seconds": 20}))
+    assert done["status"] == "succeeded"
+    assert paid(emulator) == 1
+
+
+async def test_client_that_leaves_does_not_stop_the_job(connect: Connect, emulator):
+    import anyio
+
+    async with connect() as client:
+        with anyio.move_on_after(0.3) as scope:
+            await client.call_tool("generate_video", {"prompt": "waves", "duration_seconds": 3, "resolution": "720p"})
+        listed = content_of(await client.call_tool("list_jobs", {}))
+        job_id = listed["jobs"][0]["job_id"]
+        done = content_of(await client.call_tool("get_job", {"job_id": job_id, "wait_seconds": 20}))
+    assert scope.cancelled_caught or done["status"] == "succeeded"
+    assert done["status"] == "succeeded"
+    assert paid(emulator) == 1
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "named"),
+    [
+        ("generate_image", {"prompt": "x", "aspect": "16:9"}, "aspect_ratio"),
+        ("generate_image", {}, "prompt"),
+        ("generate_image", {"prompt": "   "}, "prompt"),
+        ("generate_image", {"prompt": "x", "count": 5}, "count"),
+        ("generate_image", {"prompt": "x", "aspect_ratio": "7:3"}, "'7:3'"),
+        ("generate_image", {"prompt": "x", "image_size": "4k"}, "4K"),
+        ("generate_image", {"prompt": "x", "image_size": "8K"}, "'8K'"),
+        ("generate_image", {"prompt": "x", "model": "gemini-omni-1.2-flash"}, "gemini-omni-1.2-flash"),
+        ("generate_image", {"prompt": "x", "model": "imagen-4.0-generate-001"}, "gemini-nano-banana-2.1"),
+        ("generate_image", {"prompt": "x", "input_images": ["nowhere.png"]}, "nowhere.png"),
+        ("generate_image", {"prompt": "x", "input_images": ["text.png"]}, "input_images"),
+        ("generate_image", {"prompt": "x", "input_images": ["/etc/hostname"]}, "MEDIAGEN_INPUT_ROOTS"),
+        ("generate_image", {"prompt": "x", "max_usd": 0.001}, "max_usd"),
+        ("generate_image", {"prompt": "x", "backend": "vertex"}, "vertex"),
+        ("generate_image", {"prompt": "x", "continue_from": "job_1"}, "continue_from"),
+        ("generate_image", {"prompt": "x", "person_generation": "allow_all"}, "person_generation"),
+        ("generate_video", {"prompt": "x", "duration_seconds": 30}, "duration_seconds"),
+        ("generate_video", {"prompt": "x", "resolution": "1440p"}, "'1440p'"),
+        ("generate_video", {"prompt": "x", "aspect_ratio": "1:1"}, "'1:1'"),
+        ("generate_video", {"prompt": "x", "generate_audio": False}, "generate_audio"),
+        ("generate_video", {"prompt": "x", "model": "veo-3.1-generate-001"}, "veo-3.1-generate-001"),
+        ("generate_video", {"prompt": "x", "last_frame": "cat.png"}, "last_frame"),
+        ("generate_video", {"duration_seconds": 5}, "prompt"),
+        ("generate_video", {"prompt": "x", "reference_images": ["cat.png:style"]}, "style"),
+        ("generate_video", {"prompt": "x", "mode": "image_to_video"}, "mode"),
+        ("generate_video", {"prompt": "x", "mask": "cat.png"}, "mask"),
+        ("extend_video", {"source": "gs://bucket/clip.mp4", "prompt": "x"}, "gs://"),
+        ("extend_video", {"source": "https://example.com/clip.mp4", "prompt": "x"}, "https://"),
+        ("extend_video", {"source": "job_unknown", "prompt": "x"}, "job_unknown"),
+        ("extend_video", {"source": "cat.png", "prompt": "x"}, "source"),
+        ("get_job", {"job_id": "job_unknown"}, "job_unknown"),
+        ("list_jobs", {"status": "done"}, "'done'"),
+        ("estimate_cost", {"kind": "video", "duration_seconds": 30}, "duration_seconds"),
+    ],
+)
+async def test_bad_request_is_refused_before_anything_is_sent(connect, emulator, work, tool, arguments, named):
+    (work / "text.png").write_text("not a picture")
+    async with connect() as client:
+        result = await client.call_tool(tool, arguments)
+    assert result.is_error
+    assert named in text_of(result)
+    posts = [request for request in emulator.requests() if request["method"] == "POST"]
+    assert posts == []
+
+
+async def test_source_clip_of_25_frames_is_refused_before_anything_is_sent(connect, emulator, work):
+    import shutil
+
+    from tests.conftest import DATA
+
+    shutil.copy(DATA / "bigbuckbunny.mp4", work / "bunny.mp4")
+    async with connect() as client:
+        result = await client.call_tool("extend_video", {"source": "bunny.mp4", "prompt": "x"})
+    assert result.is_error
+    assert "24" in text_of(result)
+    assert paid(emulator) == 0
+
+
+async def test_dry_run_shows_everything_and_sends_nothing(connect, emulator):
+    async with connect() as client:
+        report = content_of(
+            await client.call_tool("generate_image", {"prompt": "x", "dry_run": True, "input_images": ["cat.png"]})
+        )
+    assert report["status"] == "dry_run"
+    assert report["job_id"] is None
+    assert report["quote"]["usd"] == pytest.approx(0.0353, abs=0.002)
+    assert "BASE64_DATA" in str(report["request"])
+    assert emulator.requests() == []
+
+
+async def test_same_request_id_returns_the_same_job(connect, emulator):
+    async with connect() as client:
+        arguments = {"prompt": "x", "request_id": "once"}
+        first = content_of(await client.call_tool("generate_image", arguments))
+        again = content_of(await client.call_tool("generate_image", arguments))
+        anew = content_of(await client.call_tool("generate_image", {**arguments, "force_new": True}))
+    assert first["job_id"] == again["job_id"]
+    assert anew["job_id"] != first["job_id"]
+    assert paid(emulator) == 2
+
+
+async def test_dear_job_needs_approval(connect, emulator):
+    async with connect(MEDIAGEN_CONFIRM_ABOVE_USD="0.01") as client:
+        refused = await client.call_tool("generate_image", {"prompt": "x"})
+        approved = await client.call_tool("generate_image", {"prompt": "x", "max_usd": 0.05})
+    assert refused.is_error
+    assert "max_usd" in text_of(refused)
+    assert not approved.is_error
+    assert paid(emulator) == 1
+
+
+async def test_several_pictures_are_several_paid_calls_and_one_failure_keeps_the_others(connect, emulator):
+    emulator.add_fault(fault="image_finish", reason="NO_IMAGE", match={"path_contains": "generateContent"})
+    async with connect() as client:
+        report = content_of(await client.call_tool("generate_image", {"prompt": "x", "count": 3}))
+    assert len(report["artifacts"]) == 2
+    assert len({artifact["path"] for artifact in report["artifacts"]}) == 2
+    assert any("NO_IMAGE" in warning or "picture" in warning for warning in report["warnings"])
+
+
+async def test_artifact_can_be_read_as_resource(connect):
+    async with connect() as client:
+        report = content_of(await client.call_tool("generate_image", {"prompt": "x"}))
+        found = await client.read_resource(report["artifacts"][0]["uri"])
+    assert len(found.contents) == 1
+
+
+async def test_check_api_says_what_works_and_costs_nothing(connect, emulator):
+    async with connect() as client:
+        report = content_of(await client.call_tool("check_api", {"model": "gemini-nano-banana-2.1"}))
+    assert report["ok"] is True
+    live = {model["id"] for model in report["models"] if model["state"] == "live"}
+    assert {"gemini-nano-banana-2.1", "gemini-omni-1.2-flash"} <= live
+    assert "is listed" in report["model_asked"]
+    assert paid(emulator) == 0
+
+
+async def test_without_credentials_the_tools_say_what_to_set(connect):
+    async with connect(MEDIAGEN_BACKEND="auto", GOOGLE_GEMINI_BASE_URL="") as client:
+        result = await client.call_tool("generate_image", {"prompt": "x"})
+        check = content_of(await client.call_tool("check_api", {}))
+        price = content_of(await client.call_tool("estimate_cost", {"kind": "image"}))
+    assert result.is_error
+    assert "GEMINI_API_KEY" in text_of(result)
+    assert "emulator" in text_of(result)
+    assert check["ok"] is False
+    assert price["quote"]["usd"] == pytest.approx(0.0336)
+
+
+async def test_missing_key_at_the_api_is_explained(connect, emulator):
+    async with connect(MEDIAGEN_BACKEND="gemini", GEMINI_API_KEY="bad-key-value") as client:
+        result = await client.call_tool("generate_image", {"prompt": "x"})
+    assert result.is_error
+    assert "GEMINI_API_KEY" in text_of(result)
+    assert "bad-key-value" not in text_of(result) + str(result.structured_content)
+    assert paid(emulator) == 0
