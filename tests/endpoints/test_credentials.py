@@ -9,7 +9,8 @@ from mediagen.errors import AuthenticationError
 def signed(url: str, *, origin: str = "https://api.test", header: str | None = None) -> str | None:
     request = httpx.Request("GET", url, headers={"x-goog-api-key": header} if header else {})
     next(ApiKeyAuth(SecretStr(" AQ.key\n"), origin).auth_flow(request))
-    return request.headers.get("x-goog-api-key")
+    found: str | None = request.headers.get("x-goog-api-key")
+    return found
 
 
 @pytest.mark.parametrize("url", ["https://api.test/v1/x", "https://api.test:443/", "https://API.test/x"])

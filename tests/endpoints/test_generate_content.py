@@ -26,9 +26,10 @@ def parameters(**changes: Any) -> ImageParameters:
 
 
 def camel(value: Any) -> Any:
-    """The SDK writes a few names in snake case where Google documents camel case; both are accepted."""
+    """The SDK writes a few names in snake case and URL-safe base64; Google documents and accepts ours as well."""
     if isinstance(value, dict):
-        return {CAMEL.get(name, name): camel(item) for name, item in value.items()}
+        plain = {CAMEL.get(name, name): camel(item) for name, item in value.items()}
+        return {**plain, "data": plain["data"].translate(str.maketrans("-_", "+/"))} if "data" in plain else plain
     return [camel(item) for item in value] if isinstance(value, list) else value
 
 

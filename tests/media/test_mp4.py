@@ -1,12 +1,39 @@
 import os
+import random
 import struct
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mediagen.errors import MediaError
 from mediagen.media import mp4
+from mediagen.media.ffmpeg import find_ffmpeg
 from mediagen.media.mp4 import read_mp4
+
+DATA = Path(__file__).parents[1] / "data"
+MakeClip = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def ffmpeg() -> str:
+    try:
+        return find_ffmpeg(None)
+    except MediaError:
+        pytest.skip("needs ffmpeg")
+
+
+@pytest.fixture
+def make_clip(ffmpeg: str, tmp_path: Path) -> MakeClip:
+    def make(name: str = "clip.mp4", *, rate: str = "24", seconds: int = 1, more: tuple[str, ...] = ()) -> Path:
+        path = tmp_path / name
+        source = ["-f", "lavfi", "-i", f"testsrc=size=64x48:rate={rate}:duration={seconds}"]
+        command = [ffmpeg, "-v", "error", "-y", *source, "-c:v", "libx264", "-pix_fmt", "yuv420p", *more, str(path)]
+        subprocess.run(command, check=True)
+        return path
+
+    return make
 
 
 def box(kind: bytes, *contents: bytes) -> bytes:
@@ -23,7 +50,9 @@ def test_read_mp4_measures_a_real_film() -> None:
 
 @pytest.mark.parametrize(("rate", "fps"), [("24", 24.0), ("24000/1001", 23.976), ("30000/1001", 29.97), ("30", 30.0)])
 @pytest.mark.parametrize("timescale", [None, "600", "1000"])
-def test_read_mp4_tells_close_frame_rates_apart(make_clip: MakeClip, rate: str, fps: float, timescale: str | None) -> None:
+def test_read_mp4_tells_close_frame_rates_apart(
+    make_clip: MakeClip, rate: str, fps: float, timescale: str | None
+) -> None:
     more = ["-video_track_timescale", timescale] if timescale else []
     facts = read_mp4(make_clip(rate=rate, seconds=4, more=more))
     assert facts.fps == pytest.approx(fps, abs=0.0005)
@@ -52,8 +81,6 @@ def test_read_mp4_adds_up_fragments(make_clip: MakeClip, flags: str) -> None:
 
 
 def test_read_mp4_turns_the_size_of_a_rotated_film(make_clip: MakeClip, ffmpeg: str, tmp_path: Path) -> None:
-    import subprocess
-
     turned = tmp_path / "turned.mp4"
     clip = make_clip()
     subprocess.run([ffmpeg, "-v", "error", "-display_rotation", "90", "-i", clip, "-c", "copy", turned], check=True)
@@ -135,8 +162,6 @@ def test_read_mp4_says_when_the_file_is_gone(tmp_path: Path) -> None:
 
 
 def test_read_mp4_of_any_damaged_copy_answers_or_refuses(tmp_path: Path) -> None:
-    import random
-
     content = bytearray((DATA / "bigbuckbunny.mp4").read_bytes())
     start = content.index(b"moov") - 4
     (size,) = struct.unpack_from(">I", content, start)

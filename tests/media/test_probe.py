@@ -1,12 +1,16 @@
 import io
 import struct
 import zlib
+from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from mediagen.errors import MediaError
 from mediagen.media.probe import MediaFacts, probe, probe_file
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 def claiming_png(width: int, height: int) -> bytes:

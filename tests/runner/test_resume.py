@@ -92,7 +92,7 @@ async def test_overloaded_answer_to_a_paid_request_is_not_sent_again(make_settin
 
 
 async def test_rate_limited_request_was_rejected_and_is_sent_once_more(make_settings: MakeSettings, emulator):
-    emulator.add_fault(fault="status", preset="rate_limit", delay=0.1, match={"path_contains": "generateContent"})
+    emulator.add_fault(fault="status", preset="rate_limit", seconds=0.1, match={"path_contains": "generateContent"})
     async with open_app(make_settings()) as app:
         report = await image(app)
     assert report.status == "succeeded", report.error

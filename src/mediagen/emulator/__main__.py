@@ -4,11 +4,9 @@ import argparse
 import ipaddress
 import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from mediagen.emulator.serve import serve
 from mediagen.emulator.settings import EmulatorSettings
@@ -42,7 +40,6 @@ def main(argv: Sequence[str]) -> int:
             sys.stdout.write(f"{url}\n")
             sys.stdout.flush()
 
-    signal.signal(signal.SIGTERM, _exit_cleanly)
     try:
         serve(settings, announce)
     except MediaGenError as error:
@@ -69,19 +66,18 @@ def write_url_file(path: Path, url: str) -> None:
     unfinished.replace(path)
 
 
-def _exit_cleanly(_signal: int, _frame: FrameType | None) -> None:
-    # uvicorn raises the signal again once it has shut down; that is a clean end
-    raise SystemExit(0)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mediagen emulator", description="A local stand-in for Google's Gemini API; needs no key, costs nothing."
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port; 0 picks a free one (default: %(default)s)")
-    parser.add_argument("--video-seconds", type=float, default=2.0, help="how long a clip renders (default: %(default)s)")
-    parser.add_argument("--image-seconds", type=float, default=0.0, help="how long a picture takes (default: %(default)s)")
+    parser.add_argument(
+        "--video-seconds", type=float, default=2.0, help="how long a clip renders (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--image-seconds", type=float, default=0.0, help="how long a picture takes (default: %(default)s)"
+    )
     parser.add_argument("--ffmpeg", help="path of the ffmpeg executable (default: found by itself)")
     parser.add_argument(
         "--extend-returns", choices=["whole", "new_part"], default="whole", help="what an extension answers with"

@@ -75,10 +75,7 @@ class _Scripted:
 
     def fits(self, kinds: frozenset[str], method: str, path: str) -> bool:
         return (
-            self.times > 0
-            and self.fault.kind in kinds
-            and self.method in {"", method}
-            and self.path_contains in path
+            self.times > 0 and self.fault.kind in kinds and self.method in {"", method} and self.path_contains in path
         )
 
 

@@ -48,7 +48,7 @@ def find_ffmpeg(wanted: str | None) -> str:
 
 def _packaged_ffmpeg() -> str | None:
     try:
-        import imageio_ffmpeg  # noqa: PLC0415 - optional
+        import imageio_ffmpeg
 
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError):

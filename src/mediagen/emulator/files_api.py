@@ -134,10 +134,8 @@ def _elsewhere(request: Request, fault: Fault) -> str:
 def _file_response(request: Request, stored: StoredFile, fault: Fault | None) -> Response:
     etag = f'"{stored.sha256[:32]}"'
     wanted = request.headers.get("range")
-    if wanted and request.headers.get("if-range", etag) == etag:
-        part = _parse_range(wanted, stored.size_bytes)
-    else:
-        part = None
+    is_same = request.headers.get("if-range", etag) == etag
+    part = _parse_range(wanted, stored.size_bytes) if wanted and is_same else None
     headers = {"content-type": stored.mime_type, "accept-ranges": "bytes", "etag": etag}
     if part is None:
         return FileResponse(stored.path, ByteRange(0, stored.size_bytes), headers=headers, fault=fault)

@@ -113,7 +113,7 @@ class GenerateContentApi:
             kind="image",
             operation=answer["responseId"],
             task="generate_content",
-            usd=usd.normalize(),
+            usd=usd,
         )
 
 

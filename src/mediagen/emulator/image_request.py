@@ -81,9 +81,13 @@ def _wanted(config: dict[str, Any], model: ImageModel) -> tuple[str | None, str,
     mime_type = typed.get("mime_type") or "image/jpeg"
     violations = []
     if ratio and ratio not in model.ratios:
-        violations.append((f"{place}.aspect_ratio", f"aspect_ratio must be one of {list(model.ratios)}, got '{ratio}'."))
+        violations.append(
+            (f"{place}.aspect_ratio", f"aspect_ratio must be one of {list(model.ratios)}, got '{ratio}'.")
+        )
     if image_size and image_size not in model.sizes:
-        violations.append((f"{place}.image_size", f"image_size must be one of {list(model.sizes)}, got '{image_size}'."))
+        violations.append(
+            (f"{place}.image_size", f"image_size must be one of {list(model.sizes)}, got '{image_size}'.")
+        )
     if mime_type not in {"image/jpeg", "image/png"}:
         violations.append(("generation_config.response_format.image.mime_type", f"Unsupported MIME type: {mime_type}"))
     if violations:

@@ -233,8 +233,8 @@ def price(order: Order, usage: dict[str, Any] | None) -> Decimal:
         return Decimal(0)
     modality = usage["output_tokens_by_modality"][0]["modality"]
     rate = order.model.text_price if modality == "text" else order.model.video_price
-    total = usage["total_input_tokens"] * order.model.input_price + usage["total_output_tokens"] * rate
-    return (total / MILLION).normalize()
+    tokens_in, tokens_out = Decimal(usage["total_input_tokens"]), Decimal(usage["total_output_tokens"])
+    return (tokens_in * order.model.input_price + tokens_out * rate) / MILLION
 
 
 async def interaction_json(interaction: Interaction, *, include_input: bool) -> dict[str, Any]:

@@ -127,7 +127,8 @@ _SAFETY_AND_TOOLS: dict[str, Message] = {
             "HARM_CATEGORY_DANGEROUS_CONTENT HARM_CATEGORY_CIVIC_INTEGRITY",
         ),
         "threshold": _enum(
-            "SafetySetting.HarmBlockThreshold", "BLOCK_LOW_AND_ABOVE BLOCK_MEDIUM_AND_ABOVE BLOCK_ONLY_HIGH BLOCK_NONE OFF"
+            "SafetySetting.HarmBlockThreshold",
+            "BLOCK_LOW_AND_ABOVE BLOCK_MEDIUM_AND_ABOVE BLOCK_ONLY_HIGH BLOCK_NONE OFF",
         ),
     },
     "Tool": {

@@ -1,6 +1,9 @@
 """Runs the emulator in this process until it is told to stop."""
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mediagen.emulator.app import create_app
 from mediagen.emulator.server import EmulatorServer, listen
@@ -20,8 +23,23 @@ def serve(settings: EmulatorSettings, announce: Callable[[str], None]) -> None:
     listener, url = listen(settings)
     with listener:
         server = EmulatorServer(create_app(settings), settings, lambda: announce(url))
-        try:
+        with _stopping(server):
             server.run(sockets=[listener])
-        except KeyboardInterrupt:
-            # uvicorn raises the signal again after it has ended cleanly
-            return
+
+
+@contextmanager
+def _stopping(server: EmulatorServer) -> Iterator[None]:
+    """Let signals end the server, also those that uvicorn raises again once it has ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_signal: int, _frame: object) -> None:
+        server.should_exit = True
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

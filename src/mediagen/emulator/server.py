@@ -25,9 +25,9 @@ class ConnectionProtocol(H11Protocol):
 
         async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
             scope[TRANSPORT] = transport
-            await app(scope, receive, send)  # type: ignore[arg-type] # two spellings of the same ASGI types
+            await app(scope, receive, send)
 
-        self.app = with_transport  # type: ignore[assignment] # two spellings of the same ASGI types
+        self.app = with_transport
         super().connection_made(transport)
 
 

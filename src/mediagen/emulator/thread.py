@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mediagen.emulator.answers import ApiError
 from mediagen.emulator.app import create_app
 from mediagen.emulator.server import EmulatorServer, listen
 from mediagen.emulator.settings import EmulatorSettings
@@ -40,7 +41,7 @@ class EmulatorHandle:
 
     def reset(self) -> None:
         """Forget everything: files, interactions, faults, the bill."""
-        self._world.call_soon(self._world.reset)
+        self._world.call(self._world.reset)
 
     def add_fault(self, **script: Any) -> None:
         """Script a fault, as POST /emulator/faults does: ``fault=…, times=…, match=…`` and its parameters.
@@ -48,7 +49,10 @@ class EmulatorHandle:
         Raises:
             ConfigurationError: The script is not understood.
         """
-        self._world.add_fault(script)
+        try:
+            self._world.faults.add(script)
+        except ApiError as error:
+            raise ConfigurationError(error.body["error"]["message"]) from error
 
 
 @contextmanager
@@ -64,9 +68,7 @@ def running_emulator(settings: EmulatorSettings | None = None) -> Iterator[Emula
     with listener:
         app = create_app(settings)
         server = EmulatorServer(app, settings, started.set)
-        thread = threading.Thread(
-            target=lambda: server.run(sockets=[listener]), name="mediagen-emulator", daemon=True
-        )
+        thread = threading.Thread(target=lambda: server.run(sockets=[listener]), name="mediagen-emulator", daemon=True)
         thread.start()
         try:
             if not started.wait(START_SECONDS):

@@ -1,12 +1,14 @@
 """Everything one emulator knows: files, interactions, the bill, the faults, what was asked."""
 
+import asyncio
+import concurrent.futures
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
-from anyio.abc import TaskGroup
 
 from mediagen.emulator.bill import Bill
 from mediagen.emulator.faults import FaultQueue
@@ -15,6 +17,8 @@ from mediagen.emulator.interactions import InteractionBook
 from mediagen.emulator.settings import EmulatorSettings
 from mediagen.emulator.traffic import Traffic
 from mediagen.emulator.uploads import UploadDesk
+
+CALL_SECONDS = 10.0
 
 
 class World:
@@ -33,6 +37,7 @@ class World:
         self.uploads = UploadDesk(self.files, settings.processing_seconds)
         self.interactions = InteractionBook(settings, self.files, self.bill)
         self.started_at = time.monotonic()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def idle_seconds(self) -> float:
@@ -44,12 +49,24 @@ class World:
 
     async def run(self, started: anyio.Event, stop: anyio.Event) -> None:
         """Carry the background work until told to stop."""
-        tasks: TaskGroup
+        self._loop = asyncio.get_running_loop()
         async with anyio.create_task_group() as tasks:
             self.interactions.tasks = tasks
             started.set()
             await stop.wait()
             tasks.cancel_scope.cancel()
+
+    def call(self, action: Callable[[], None]) -> None:
+        """Do something in the thread of the server, from another one, and wait until it is done."""
+        assert self._loop is not None
+        done: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+        def act() -> None:
+            action()
+            done.set_result(None)
+
+        self._loop.call_soon_threadsafe(act)
+        done.result(CALL_SECONDS)
 
     def reset(self) -> None:
         """Forget everything, as if just started."""

@@ -1,5 +1,6 @@
 """Everything about a job that is known before it costs money."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,4 +81,9 @@ def _shorten(value: Any) -> Any:
         return [_shorten(item) for item in value]
     if isinstance(value, str) and value.startswith("data:") and len(value) > SHOWN_CHARACTERS:
         return f"{value[:40]}… ({len(value)} characters)"
-    return value
+    return without_query(value) if isinstance(value, str) and re.match(r"https?://", value) else value
+
+
+def without_query(address: str) -> str:
+    """An address without its query, which may hold a signature."""
+    return address.partition("?")[0] + ("?…" if "?" in address else "")

@@ -74,7 +74,7 @@ def usd(microusd: int) -> Decimal:
     """Turn micro-dollars into US dollars, with two decimals or as many as are needed."""
     exact = Decimal(microusd).scaleb(-6).normalize()
     exponent = exact.as_tuple().exponent
-    return exact if isinstance(exponent, int) and exponent < -2 else exact.quantize(Decimal("0.01"))  # noqa: PLR2004
+    return exact if isinstance(exponent, int) and exponent < -2 else exact.quantize(Decimal("0.01"))
 
 
 def _exceeded(cap: Cap, *, spent: int, limit: int, asked: int) -> BudgetExceededError:

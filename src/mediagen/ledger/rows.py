@@ -163,8 +163,8 @@ def _artifact(row: Row) -> Artifact:
 
 
 def _quote(columns: dict[str, Any]) -> Quote:
-    money = {name: _optional(Decimal, columns.pop(name)) for name in ("usd", "min_usd", "max_usd")}
-    return Quote(**money, **columns)
+    usd, min_usd, max_usd = (_optional(Decimal, columns.pop(name)) for name in ("usd", "min_usd", "max_usd"))
+    return Quote(usd=usd, min_usd=min_usd, max_usd=max_usd, **columns)
 
 
 def _charge(columns: dict[str, Any]) -> Charge:

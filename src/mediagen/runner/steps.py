@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import anyio
 
@@ -36,7 +38,7 @@ from mediagen.storage.local import LocalStorage, StoredFile
 logger = logging.getLogger(__name__)
 
 FILE_LIFETIME = timedelta(days=2)  # Source: generated files are kept two days (checked 2026-11-21)
-LEDGER_RETRY_SECONDS = 2.0
+RETRY_SECONDS = 2.0
 GIVE_UP_AFTER = timedelta(hours=24)
 SUFFIXES: Mapping[str, str] = {
     "image/png": ".png",
@@ -134,7 +136,7 @@ class CallSteps:
                 )
             except LedgerError as error:
                 logger.error("job %s: its operation %s cannot be written down yet: %s", job.job_id, operation, error)  # noqa: TRY400 - no traceback wanted, it is tried again
-                await anyio.sleep(LEDGER_RETRY_SECONDS)
+                await anyio.sleep(RETRY_SECONDS)
             else:
                 return
 
@@ -142,11 +144,25 @@ class CallSteps:
         self, job: Job, call: PaidCall, data: bytes, mime_type: str, usage: Usage | None
     ) -> float | None:
         suffix = SUFFIXES.get(mime_type, ".bin")
+        while True:
+            try:
+                stored = await self.storage.store_bytes(
+                    data, directory=Path(job.output_dir), stem=file_stem(job, call), suffix=suffix
+                )
+            except StorageError as error:
+                if await self._keep_in_spool(job, call, data, suffix=suffix, usage=usage, error=error):
+                    return self.poll_seconds
+                await anyio.sleep(RETRY_SECONDS)
+            else:
+                await self._store(job, call, stored, mime_type, usage)
+                return None
+
+    async def _keep_in_spool(
+        self, job: Job, call: PaidCall, data: bytes, *, suffix: str, usage: Usage | None, error: StorageError
+    ) -> bool:
+        """Put a paid file that has no place in its own folder into ours; False when that fails too."""
         try:
-            stored = await self.storage.store_bytes(
-                data, directory=Path(job.output_dir), stem=file_stem(job, call), suffix=suffix
-            )
-        except StorageError as error:
+            await self.storage.check_directory(self.spool, field=None)
             kept = await self.storage.store_bytes(
                 data, directory=self.spool, stem=f"{job.job_id}-{call.ordinal}", suffix=suffix
             )
@@ -157,11 +173,12 @@ class CallSteps:
                 status=JobStatus.DOWNLOADING,
                 remote_uri=kept.path.as_uri(),
                 usage=usage,
-                warnings=(f"{error} The picture is safe in {kept.path} and is moved as soon as that works.",),
+                warnings=(f"{error} The file is safe in {kept.path} and is moved as soon as that works.",),
             )
-            return self._retry_delay(call)
-        await self._store(job, call, stored, mime_type, usage)
-        return None
+        except MediaGenError as second:
+            logger.error("job %s: its paid file cannot be stored anywhere yet: %s", job.job_id, second.code)  # noqa: TRY400 - tried again
+            return False
+        return True
 
     async def _poll(self, job: Job, call: PaidCall) -> float | None:
         if self.clock() - job.created_at > GIVE_UP_AFTER:
@@ -203,7 +220,7 @@ class CallSteps:
     async def _collect(self, job: Job, call: PaidCall) -> float | None:
         uri = call.remote_uri or ""
         if uri.startswith("file:"):
-            return await self._collect_spooled(job, call, Path(uri.removeprefix("file://")))
+            return await self._collect_spooled(job, call, Path(url2pathname(urlsplit(uri).path)))
         endpoint = await self.endpoints.for_job(job)
         part = await self.storage.open_part(Path(job.output_dir), f"{job.job_id}-{call.ordinal}")
         try:
@@ -215,8 +232,10 @@ class CallSteps:
                 return None
             raise
         mime_type = downloaded.mime_type or "video/mp4"
-        stored = await part.finish(file_stem(job, call), SUFFIXES.get(mime_type, ".mp4"))
+        # The part is kept until the ledger knows the file, so that a crash in between does not make a second one.
+        stored = await part.finish(file_stem(job, call), SUFFIXES.get(mime_type, ".mp4"), keep_part=True)
         await self._store(job, call, stored, mime_type, call.usage)
+        await part.discard()
         return None
 
     async def _collect_spooled(self, job: Job, call: PaidCall, spooled: Path) -> float | None:
@@ -293,9 +312,6 @@ class CallSteps:
     def _poll_delay(self, job: Job) -> float:
         elapsed: float = (self.clock() - job.created_at).total_seconds()
         return min(3 * self.poll_seconds, max(self.poll_seconds, 0.15 * elapsed))
-
-    def _retry_delay(self, call: PaidCall) -> float:
-        return min(300.0, self.poll_seconds * 2 ** min(call.attempts, 6))
 
 
 def file_stem(job: Job, call: PaidCall) -> str:

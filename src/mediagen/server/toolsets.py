@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import BaseModel
 
@@ -36,7 +37,7 @@ class ToolDefinition:
 
     def build(self) -> RequestTool:
         """Make the tool as the SDK knows it."""
-        base = RequestTool.from_function(
+        base = Tool.from_function(
             _result_stub(self.result),
             name=self.name,
             title=self.title,
@@ -44,15 +45,9 @@ class ToolDefinition:
             annotations=self.annotations.model_copy(update={"title": self.title}),
             meta=self._meta(),
         )
-        fields = {name: getattr(base, name) for name in type(base).model_fields}
-        return RequestTool.model_construct(
-            **{
-                **fields,
-                "parameters": flat_schema(self.request),
-                "request_type": self.request,
-                "handler": self.handler,
-            }
-        )
+        fields = {name: getattr(base, name) for name in Tool.model_fields}
+        fields["parameters"] = flat_schema(self.request)
+        return RequestTool(**fields, request_type=self.request, handler=self.handler)
 
     def _meta(self) -> dict[str, Any] | None:
         meta: dict[str, Any] = {}

@@ -204,8 +204,9 @@ class LocalStorage:
 
 def _open_part(directory: Path, key: str) -> PartFile:
     directory = directory.absolute()
-    if not directory.is_dir():
-        raise storage_error(FileNotFoundError(errno.ENOENT, "No such directory"), directory)
+    with _translated(directory):
+        if not directory.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "No such directory")
     return PartFile(directory, key)
 
 
@@ -277,6 +278,6 @@ def _identity(path: Path) -> tuple[object, object] | None:
         if not path.is_file() or path.stat().st_size > MAX_RECORD_BYTES:
             return None
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return (found.get("job_id"), found.get("ordinal")) if isinstance(found, dict) else None

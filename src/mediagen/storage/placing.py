@@ -130,7 +130,7 @@ def _place(temporary: Path, directory: Path, stem: str, *, suffix: str, is_taken
     for candidate in candidates(stem):
         final = directory / f"{candidate}{suffix}"
         # A file of ours under this name is left from a process that died right after linking it.
-        if final.exists() and not final.is_symlink() and final.samefile(temporary):
+        if _is_same_file(final, temporary):
             return final
         if is_taken(candidate):
             continue
@@ -144,6 +144,13 @@ def _place(temporary: Path, directory: Path, stem: str, *, suffix: str, is_taken
         f"{directory} holds thousands of files named {stem!r}.",
         hint="Use another output_name or folder. The job stays collectable: get_job fetches it again.",
     )
+
+
+def _is_same_file(final: Path, temporary: Path) -> bool:
+    try:
+        return not final.is_symlink() and final.samefile(temporary)
+    except FileNotFoundError:
+        return False
 
 
 def _take_name(temporary: Path, final: Path) -> None:

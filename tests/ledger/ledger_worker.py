@@ -1,0 +1,103 @@
+"""A process that works on a ledger as a server does; run by the tests with a verb, the file and arguments.
+
+It prints what happened, one line of JSON each, and begins only when a line arrives on its standard input.
+"""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+import anyio
+from tests.ledger.ledger_values import MIDNIGHT, a_job, noon
+
+from mediagen.errors import BudgetExceededError
+from mediagen.jobs import JobStatus
+from mediagen.ledger.caps import Cap
+from mediagen.ledger.ledger import Ledger
+
+
+def say(value: object) -> None:
+    print(json.dumps(value), flush=True)
+
+
+def wait_for_line() -> None:
+    say("ready")
+    sys.stdin.readline()
+
+
+async def spend(ledger: Ledger, jobs: str, usd: str, limit: str) -> None:
+    """Create so many jobs at once under one cap."""
+    await ledger.open()
+    wait_for_line()
+    cap = Cap(name="MEDIAGEN_MAX_USD_PER_DAY", limit_usd=Decimal(limit), since=MIDNIGHT)
+
+    async def one() -> None:
+        try:
+            await ledger.create(a_job(usd=usd, calls=3), caps=[cap])
+        except BudgetExceededError:
+            say("refused")
+        else:
+            say("created")
+
+    async with anyio.create_task_group() as group:
+        for _ in range(int(jobs)):
+            group.start_soon(one)
+
+
+async def own(ledger: Ledger) -> None:
+    """Create a job and stay alive."""
+    say((await ledger.create(a_job())).job_id)
+    sys.stdin.readline()
+
+
+async def claim(ledger: Ledger, job_id: str) -> None:
+    """Claim a job, and stay alive until told otherwise."""
+    await ledger.open()
+    wait_for_line()
+    say(await ledger.claim(job_id))
+    sys.stdin.readline()
+
+
+async def request(ledger: Ledger, request_id: str) -> None:
+    """Create a job under a request_id."""
+    await ledger.open()
+    wait_for_line()
+    say((await ledger.create(a_job(request_id=request_id))).job_id)
+
+
+async def transition(ledger: Ledger, job_id: str) -> None:
+    """Take a call from submitting to running."""
+    await ledger.open()
+    wait_for_line()
+    say(
+        await ledger.update_call(
+            job_id, 0, expected=JobStatus.SUBMITTING, status=JobStatus.RUNNING, operation="operations/1"
+        )
+    )
+
+
+async def first_open(ledger: Ledger) -> None:
+    """Open a file that nobody has opened yet."""
+    wait_for_line()
+    await ledger.open()
+    say("open")
+
+
+VERBS: dict[str, Callable[..., Awaitable[None]]] = {
+    verb.__name__: verb for verb in (spend, own, claim, request, transition, first_open)
+}
+
+
+async def main(verb: str, path: str, *arguments: str) -> None:
+    ledger = Ledger(Path(path), noon)
+    try:
+        await VERBS[verb](ledger, *arguments)
+    finally:
+        await ledger.aclose()
+
+
+if __name__ == "__main__":
+    anyio.run(partial(main, *sys.argv[1:]))

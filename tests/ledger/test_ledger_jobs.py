@@ -1,0 +1,254 @@
+"""What goes into the ledger comes out again, and calls move on only from the state they are in."""
+
+import dataclasses
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from tests.ledger.ledger_processes import StartWorker
+from tests.ledger.ledger_values import NOON, a_job, an_artifact, noon
+
+from mediagen.errors import InvalidRequestError, JobNotFoundError, LedgerError
+from mediagen.jobs import Adjustment, Charge, Job, JobError, JobStatus, PaidCall, Quote, Usage
+from mediagen.ledger.ids import new_artifact_id, new_job_id
+from mediagen.ledger.ledger import Ledger
+
+CHARGE = Charge(usd=Decimal("0.1340000001"), basis="tokens", certainty="exact", billed="yes")
+ERROR = JobError(code="rate_limited", message="Too many.", retryable=True, billed="unknown", hint="Wait.")
+
+
+def a_full_job() -> Job:
+    """A job in which no field has its default."""
+    job = a_job(calls=2)
+    return dataclasses.replace(
+        job,
+        requested={"prompt": 'Ein "Fuchs" 🦊\n%_', "count": 2, "nested": {"list": [1, 2.5, None, True]}},
+        origins={"resolution": "explicit", "model": "environment"},
+        quote=Quote(
+            usd=Decimal("0.10"),
+            min_usd=Decimal("0.0999999999"),
+            max_usd=Decimal("1E+1"),
+            basis="2 x",
+            as_of="2026-11-20",
+            source="https://example.com/prices",
+            certainty="inferred",
+        ),
+        output_dir="/tmp/Ausgabe 🦊",
+        adjustments=(Adjustment(field="seed", from_value=None, to_value=[3], reason="because"),),
+        warnings=("one", "two"),
+        output_name="fuchs",
+        request_id="mine",
+        parent_job_id="job_0",
+        input_files={"image": {"sha256": "00"}},
+        estimated_seconds=42.5,
+    )
+
+
+def test_job_draft_has_no_default_left_over() -> None:
+    job = a_full_job()
+    same = [
+        field.name
+        for field in dataclasses.fields(Job)
+        if field.default is not dataclasses.MISSING and getattr(job, field.name) == field.default
+    ]
+    assert same == []
+
+
+async def test_create_keeps_every_field_of_a_job(ledger: Ledger, path: Path) -> None:
+    job = a_full_job()
+    assert await ledger.create(job) == job
+    other = Ledger(path, noon)
+    assert await other.get(job.job_id) == job
+    await other.aclose()
+
+
+async def test_update_call_keeps_every_field_of_a_call(ledger: Ledger) -> None:
+    job = await ledger.create(a_job())
+    changed = PaidCall(
+        job_id=job.job_id,
+        ordinal=0,
+        status=JobStatus.DOWNLOADING,
+        operation="operations/1",
+        remote_uri="https://example.com/file",
+        expires_at=NOON + timedelta(days=2),
+        submitted_at=NOON,
+        due_at=NOON + timedelta(seconds=10),
+        attempts=3,
+        usage=Usage(input_tokens=1, output_text_tokens=2, output_image_tokens=3, output_video_tokens=4),
+        charge=CHARGE,
+        error=ERROR,
+        warnings=("smaller",),
+    )
+    values = {field.name: getattr(changed, field.name) for field in dataclasses.fields(changed)}
+    for fixed in ("job_id", "ordinal", "artifact"):
+        del values[fixed]
+    assert await ledger.update_call(job.job_id, 0, expected=JobStatus.SUBMITTING, **values)
+    assert (await ledger.get(job.job_id)).calls == (changed,)
+
+
+async def test_store_artifact_keeps_the_file_and_ends_the_call(ledger: Ledger) -> None:
+    job = await ledger.create(a_job(calls=2))
+    artifact = an_artifact(path="/tmp/Ausgabe/🦊.mp4")
+    assert await ledger.store_artifact(
+        job.job_id, 1, expected=JobStatus.SUBMITTING, artifact=artifact, charge=CHARGE, warnings=("w",)
+    )
+    found, owner = await ledger.artifact(artifact.artifact_id)
+    assert found == artifact
+    assert owner.calls[1].status is JobStatus.SUCCEEDED
+    assert owner.calls[1].charge == CHARGE
+    assert owner.artifacts == (artifact,)
+    assert owner.status is JobStatus.SUBMITTING
+
+
+async def test_store_artifact_without_facts_keeps_them_absent(ledger: Ledger) -> None:
+    job = await ledger.create(a_job())
+    artifact = an_artifact(width=None, height=None, duration_seconds=None, fps=None, has_audio=None, gcs_uri=None)
+    await ledger.store_artifact(job.job_id, 0, expected=JobStatus.SUBMITTING, artifact=artifact)
+    assert (await ledger.get(job.job_id)).artifacts == (artifact,)
+
+
+async def test_store_artifact_that_fails_leaves_the_call_as_it_was(ledger: Ledger) -> None:
+    job = await ledger.create(a_job(calls=2))
+    artifact = an_artifact()
+    await ledger.store_artifact(job.job_id, 0, expected=JobStatus.SUBMITTING, artifact=artifact)
+    with pytest.raises(LedgerError):
+        await ledger.store_artifact(job.job_id, 1, expected=JobStatus.SUBMITTING, artifact=artifact)
+    assert (await ledger.get(job.job_id)).calls[1].status is JobStatus.SUBMITTING
+
+
+async def test_update_call_in_another_state_changes_nothing(ledger: Ledger) -> None:
+    job = await ledger.create(a_job())
+    assert not await ledger.update_call(job.job_id, 0, expected=JobStatus.RUNNING, status=JobStatus.FAILED)
+    assert not await ledger.store_artifact(job.job_id, 0, expected=JobStatus.RUNNING, artifact=an_artifact())
+    assert await ledger.get(job.job_id) == job
+
+
+async def test_update_call_moves_the_time_of_the_job(path: Path) -> None:
+    moments = [NOON + timedelta(seconds=90)]
+    ledger = Ledger(path, lambda: moments[0])
+    job = await ledger.create(a_job())
+    await ledger.update_call(job.job_id, 0, expected=JobStatus.SUBMITTING, status=JobStatus.RUNNING)
+    assert (await ledger.get(job.job_id)).updated_at == moments[0]
+    await ledger.aclose()
+
+
+async def test_update_call_race_of_threads_has_one_winner(ledger: Ledger) -> None:
+    job = await ledger.create(a_job())
+    won: list[bool] = []
+
+    async def one(number: int) -> None:
+        won.append(
+            await ledger.update_call(
+                job.job_id, 0, expected=JobStatus.SUBMITTING, status=JobStatus.RUNNING, operation=str(number)
+            )
+        )
+
+    async with anyio.create_task_group() as group:
+        for number in range(20):
+            group.start_soon(one, number)
+    assert sorted(won) == [False] * 19 + [True]
+
+
+async def test_update_call_race_of_processes_has_one_winner(ledger: Ledger, worker: StartWorker) -> None:
+    job = await ledger.create(a_job())
+    workers = [worker("transition", job.job_id) for _ in range(4)]
+    assert [one.read() for one in workers] == ["ready"] * 4
+    for one in workers:
+        one.go()
+    assert sorted(one.rest()[-1] for one in workers) == [False, False, False, True]
+
+
+async def test_unknown_ids_are_named(ledger: Ledger) -> None:
+    job = await ledger.create(a_job())
+    with pytest.raises(JobNotFoundError, match="job_none"):
+        await ledger.get("job_none")
+    with pytest.raises(JobNotFoundError, match="art_none"):
+        await ledger.artifact("art_none")
+    with pytest.raises(JobNotFoundError, match="no call 7"):
+        await ledger.update_call(job.job_id, 7, expected=JobStatus.RUNNING, status=JobStatus.FAILED)
+    for method in (ledger.claim, ledger.mark_delivered):
+        with pytest.raises(JobNotFoundError):
+            await method("job_none")
+
+
+async def test_create_of_a_used_request_id_returns_the_first_job(ledger: Ledger) -> None:
+    first = await ledger.create(a_job(request_id="mine"))
+    second = await ledger.create(a_job(request_id="mine"))
+    assert second == first
+    assert await ledger.find_request("mine") == first
+    assert await ledger.find_request("other") is None
+    assert len((await ledger.list_jobs()).jobs) == 1
+
+
+async def test_create_can_take_the_request_id_over(ledger: Ledger) -> None:
+    first = await ledger.create(a_job(request_id="mine"))
+    second = await ledger.create(a_job(request_id="mine"), replace_request_id=True)
+    assert second.job_id != first.job_id
+    assert await ledger.find_request("mine") == second
+    assert (await ledger.get(first.job_id)).request_id is None
+
+
+async def test_request_id_race_of_processes_makes_one_job(ledger: Ledger, worker: StartWorker) -> None:
+    await ledger.open()
+    workers = [worker("request", "mine") for _ in range(4)]
+    assert [one.read() for one in workers] == ["ready"] * 4
+    for one in workers:
+        one.go()
+    assert len({one.rest()[-1] for one in workers}) == 1
+    assert len((await ledger.list_jobs()).jobs) == 1
+
+
+async def test_mark_delivered_is_true_once(ledger: Ledger) -> None:
+    job = await ledger.create(a_job())
+    assert [await ledger.mark_delivered(job.job_id) for _ in range(2)] == [True, False]
+
+
+async def test_typical_seconds_is_the_median_of_real_videos(path: Path) -> None:
+    now = [NOON]
+    ledger = Ledger(path, lambda: now[0])
+
+    async def finish(seconds: float, **changes: Any) -> None:
+        job = await ledger.create(a_job(**changes))
+        now[0] = NOON + timedelta(seconds=seconds)
+        await ledger.store_artifact(job.job_id, 0, expected=JobStatus.SUBMITTING, artifact=an_artifact())
+
+    for seconds in (10, 30, 80):
+        await finish(seconds)
+    await finish(1, backend="emulator")
+    await finish(2, kind="image")
+    await finish(3, model="other")
+    await finish(4, effective={"resolution": "4k"})
+    await ledger.create(a_job())
+    assert await ledger.typical_seconds("veo-test", "720p") == 30
+    assert await ledger.typical_seconds("veo-test", "1080p") is None
+    await ledger.aclose()
+
+
+async def test_ledger_opens_again_after_it_was_closed(ledger: Ledger) -> None:
+    job = await ledger.create(a_job())
+    await ledger.aclose()
+    assert await ledger.get(job.job_id) == job
+
+
+async def test_create_of_a_name_that_is_no_unicode_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="Unicode"):
+        await ledger.create(a_job(output_dir="/tmp/\udcff"))
+    assert (await ledger.list_jobs()).jobs == ()
+
+
+async def test_list_jobs_with_a_made_up_cursor_is_refused(ledger: Ledger) -> None:
+    for cursor in ("x", "-1", "1" * 30, "²"):
+        with pytest.raises(InvalidRequestError, match="cursor"):
+            await ledger.list_jobs(cursor=cursor)
+
+
+def test_ids_sort_by_time_and_are_all_different() -> None:
+    moments = iter(NOON + timedelta(milliseconds=n) for n in range(50))
+    ids = [new_job_id(moments.__next__) for _ in range(50)]
+    assert ids == sorted(ids)
+    assert len({new_artifact_id(noon) for _ in range(1000)}) == 1000
+    assert {len(one) for one in ids} == {30}
+    assert new_artifact_id(noon).startswith("art_")
