@@ -99,7 +99,7 @@ class EndpointError(MediaGenError):
 
     code = "endpoint_error"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the base's arguments and the two of its own
         self,
         message: str,
         *,

@@ -43,6 +43,11 @@ async def test_create_up_to_the_cap_works_and_above_it_is_refused(ledger: Ledger
     assert await ledger.spent(MIDNIGHT) == Decimal("1.00")
 
 
+async def test_cap_finer_than_a_micro_dollar_is_not_rounded_up(ledger: Ledger) -> None:
+    with pytest.raises(BudgetExceededError):
+        await ledger.create(a_job(usd="0.000001"), caps=[day("0.0000005")])
+
+
 async def test_shares_of_a_quote_add_up_to_the_quote(ledger: Ledger) -> None:
     for _ in range(2):
         await ledger.create(a_job(usd="0.10", calls=3), caps=[day("0.20")])

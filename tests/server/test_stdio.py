@@ -113,8 +113,13 @@ def _is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
 
-def test_picture_whose_answer_was_never_seen_is_unconfirmed_and_not_sent_again(environment, emulator):
+def test_picture_whose_answer_was_never_seen_is_unconfirmed_and_not_sent_again(environment):
     """Killed between the paid request and its answer: the worst instant of the synchronous call."""
+    with running_emulator(EmulatorSettings()) as emulator:
+        _kill_and_resume({**environment, "GOOGLE_GEMINI_BASE_URL": emulator.url}, emulator)
+
+
+def _kill_and_resume(environment, emulator):
     emulator.add_fault(fault="delay", seconds=5, match={"path_contains": "generateContent"})
     command = [sys.executable, "-m", "mediagen.cli.__main__", "image", "a boat", "--json"]
     env = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **environment}
@@ -180,7 +185,7 @@ def test_server_start_imports_nothing_heavier_than_the_sdk(environment):
     least = _modules_at_start(MINIMAL_SERVER, environment)
     added = {name.partition(".")[0] for name in ours - least}
     third_party = {name for name in added if name not in sys.stdlib_module_names and not name.startswith("_")}
-    assert third_party <= {"mediagen", "filelock"}
+    assert third_party <= {"mediagen", "filelock", "pydantic"}
     heavy = {name for name in ours - least if name.startswith(NEVER_AT_START)}
     assert heavy == set()
 

@@ -9,13 +9,16 @@ from pathlib import Path
 
 from mediagen.app.pool import EndpointPool
 from mediagen.catalog import Catalog
+from mediagen.endpoints.wire.body import GeminiBodies
 from mediagen.generator.checks import Checks
 from mediagen.generator.generator import Generator
 from mediagen.generator.inputs import stored_file
 from mediagen.generator.planner import Planner
+from mediagen.generator.policy import Limits, Policy
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
 from mediagen.pricing import Prices
+from mediagen.routing import Configured
 from mediagen.runner.runner import Runner
 from mediagen.runner.steps import CallSteps
 from mediagen.settings import Settings, check_supported
@@ -64,20 +67,22 @@ async def open_app(settings: Settings, *, confine_inputs: bool = True) -> AsyncI
             poll_seconds=settings.poll_seconds,
             clock=now,
         )
+        policy = _policy(settings)
         runner = await stack.enter_async_context(Runner(steps))
         confined = confine_inputs or settings.input_roots is not None
         planner = Planner(
-            settings=settings,
+            policy=policy,
             catalog=Catalog.load(),
             prices=steps.prices,
             ledger=ledger,
             loader=InputLoader(
                 roots=settings.roots_for_inputs() if confined else None, resolve_artifact=partial(stored_file, ledger)
             ),
+            encoder=GeminiBodies(),
             clock=now,
         )
         generator = Generator(
-            settings=settings,
+            policy=policy,
             planner=planner,
             ledger=ledger,
             runner=runner,
@@ -85,7 +90,7 @@ async def open_app(settings: Settings, *, confine_inputs: bool = True) -> AsyncI
             endpoints=pool,
             clock=now,
         )
-        checks = Checks(settings=settings, planner=planner, endpoints=pool)
+        checks = Checks(policy=policy, planner=planner, endpoints=pool)
         yield App(settings=settings, generator=generator, checks=checks, runner=runner)
 
 
@@ -95,5 +100,27 @@ def _pool(settings: Settings, state: Path) -> EndpointPool:
         key_source=settings.gemini_key_source,
         api_version="v1beta" if settings.gemini_api_version == "beta" else settings.gemini_api_version,
         state_dir=state,
+        ffmpeg=settings.ffmpeg,
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        backend=settings.backend,
+        configured=Configured(
+            has_gemini_key=settings.gemini_api_key is not None,
+            gemini_base_url=settings.gemini_base_url,
+            other_variables=settings.found_variables,
+        ),
+        key_source=settings.gemini_key_source,
+        folder=settings.folder_for_files(),
+        state_folder=settings.folder_for_state(),
+        limits=Limits(
+            per_call_usd=settings.max_usd_per_call,
+            per_day_usd=settings.max_usd_per_day,
+            per_month_usd=settings.max_usd_per_month,
+            confirm_above_usd=settings.confirm_above_usd,
+        ),
+        wait_seconds=settings.wait_seconds,
         ffmpeg=settings.ffmpeg,
     )

@@ -168,7 +168,7 @@ class BodyEncoder(Protocol):
         ...
 
 
-class Endpoint(BodyEncoder, Protocol):
+class Endpoint(Protocol):
     """One API surface of Google's media models. Whoever opened it closes it with `aclose`."""
 
     @property

@@ -4,11 +4,10 @@ Source: https://ai.google.dev/api and requests of google-genai 3.4.0 (checked 20
 """
 
 import time
-from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 import anyio
@@ -30,12 +29,10 @@ from mediagen.endpoints.download import download_file
 from mediagen.endpoints.files import upload_file
 from mediagen.endpoints.http import Answer, HttpChannel, HttpSettings
 from mediagen.endpoints.paid import send_paid
-from mediagen.endpoints.wire.body import GeminiBodies
 from mediagen.endpoints.wire.generate_content import DecodedFailure, decode_image
 from mediagen.endpoints.wire.google_errors import UNCONFIRMED_HINT, GoogleFailure, to_exception
-from mediagen.endpoints.wire.interactions import VideoMedia, decode_interaction
+from mediagen.endpoints.wire.interactions import decode_interaction
 from mediagen.endpoints.wire.json_values import children, parse_object, word
-from mediagen.endpoints.wire.media import WireMedia
 from mediagen.errors import (
     AuthenticationError,
     EndpointError,
@@ -43,7 +40,6 @@ from mediagen.errors import (
     SubmissionUnconfirmedError,
     UnavailableError,
 )
-from mediagen.requests import ImageParameters, VideoParameters
 
 BASE_URL = "https://generativelanguage.googleapis.com"
 API_VERSION = "v1beta"
@@ -80,7 +76,6 @@ class GeminiApi:
         """
         self._http = HttpChannel(base_url=base_url, auth=auth, key_source=key_source, settings=http or HttpSettings())
         self._version = api_version
-        self._bodies = GeminiBodies()
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,20 +93,6 @@ class GeminiApi:
     def base_url(self) -> str:
         """Address of the API, without version."""
         return self._http.base_url
-
-    def build_image(
-        self,
-        parameters: ImageParameters,
-        prompt: str,
-        images: Sequence[WireMedia] = (),
-        documents: Sequence[str] = (),
-    ) -> dict[str, Any]:
-        """Make the body of one picture request."""
-        return self._bodies.build_image(parameters, prompt, images, documents)
-
-    def build_video(self, parameters: VideoParameters, prompt: str, media: VideoMedia) -> dict[str, Any]:
-        """Make the body of one clip request."""
-        return self._bodies.build_video(parameters, prompt, media)
 
     async def submit(self, call: PaidRequest) -> Submission:
         """Send a paid request once. Costs money.

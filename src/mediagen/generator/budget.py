@@ -4,12 +4,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from mediagen.errors import BudgetExceededError
+from mediagen.generator.policy import Limits
 from mediagen.jobs import Quote
 from mediagen.ledger.caps import Cap
-from mediagen.settings import Settings
 
 
-def check_budget(quote: Quote, max_usd: Decimal | None, settings: Settings) -> tuple[str, ...]:
+def check_budget(quote: Quote, max_usd: Decimal | None, limits: Limits) -> tuple[str, ...]:
     """Refuse a job that is dearer than allowed or approved.
 
     Returns:
@@ -18,42 +18,42 @@ def check_budget(quote: Quote, max_usd: Decimal | None, settings: Settings) -> t
     Raises:
         BudgetExceededError: Names the limit, the quote and what to do; nothing was sent.
     """
-    limits = {"max_usd": max_usd, "MEDIAGEN_MAX_USD_PER_CALL": settings.max_usd_per_call}
+    of_call = {"max_usd": max_usd, "MEDIAGEN_MAX_USD_PER_CALL": limits.per_call_usd}
     if quote.usd is None:
-        return _unknown_price(limits, settings)
-    for name, limit in limits.items():
+        return _unknown_price(of_call, limits)
+    for name, limit in of_call.items():
         if limit is not None and quote.usd > limit:
             raise BudgetExceededError(
                 f"The job is quoted at ${quote.usd} ({quote.basis}), above {name} = ${limit}. Nothing was sent.",
                 hint="Make it shorter, smaller or fewer, choose a cheaper model (estimate_cost shows some), "
                 f"or raise {name}.",
             )
-    if max_usd is None and quote.usd > settings.confirm_above_usd:
+    if max_usd is None and quote.usd > limits.confirm_above_usd:
         raise BudgetExceededError(
             f"The job is quoted at ${quote.usd} ({quote.basis}), above the approval threshold of "
-            f"${settings.confirm_above_usd}. Nothing was sent.",
+            f"${limits.confirm_above_usd}. Nothing was sent.",
             hint=f"Ask whoever pays; then repeat the call with max_usd={quote.usd} or more.",
             code="approval_needed",
         )
     return ()
 
 
-def caps(settings: Settings, now: datetime) -> tuple[Cap, ...]:
+def caps(limits: Limits, now: datetime) -> tuple[Cap, ...]:
     """Caps over time, to be held by the ledger when it takes the job in."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     found = (
-        ("MEDIAGEN_MAX_USD_PER_DAY", settings.max_usd_per_day, midnight),
-        ("MEDIAGEN_MAX_USD_PER_MONTH", settings.max_usd_per_month, midnight.replace(day=1)),
+        ("MEDIAGEN_MAX_USD_PER_DAY", limits.per_day_usd, midnight),
+        ("MEDIAGEN_MAX_USD_PER_MONTH", limits.per_month_usd, midnight.replace(day=1)),
     )
     return tuple(Cap(name=name, limit_usd=limit, since=since) for name, limit, since in found if limit is not None)
 
 
-def _unknown_price(limits: dict[str, Decimal | None], settings: Settings) -> tuple[str, ...]:
+def _unknown_price(of_call: dict[str, Decimal | None], limits: Limits) -> tuple[str, ...]:
     over_time = {
-        "MEDIAGEN_MAX_USD_PER_DAY": settings.max_usd_per_day,
-        "MEDIAGEN_MAX_USD_PER_MONTH": settings.max_usd_per_month,
+        "MEDIAGEN_MAX_USD_PER_DAY": limits.per_day_usd,
+        "MEDIAGEN_MAX_USD_PER_MONTH": limits.per_month_usd,
     }
-    capped = [name for name, limit in {**limits, **over_time}.items() if limit is not None]
+    capped = [name for name, limit in {**of_call, **over_time}.items() if limit is not None]
     if capped:
         raise BudgetExceededError(
             f"The price of this job is not known, so {capped[0]} cannot be kept. Nothing was sent.",

@@ -12,6 +12,7 @@ from mediagen.errors import InvalidRequestError, MediaGenError
 from mediagen.generator.generator import Endpoints
 from mediagen.generator.plan import without_nones
 from mediagen.generator.planner import Planner
+from mediagen.generator.policy import Policy
 from mediagen.jobs import Kind
 from mediagen.media.ffmpeg import find_ffmpeg
 from mediagen.pricing import cheapest_alternatives
@@ -19,14 +20,13 @@ from mediagen.report.checks import AlternativeReport, CheckReport, EstimateRepor
 from mediagen.report.job import QuoteReport
 from mediagen.requests import CheckApiRequest, EstimateCostRequest, ImageParameters, VideoMode, VideoParameters
 from mediagen.routing import Route
-from mediagen.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checks:
     """Answers what costs nothing."""
 
-    settings: Settings
+    policy: Policy
     planner: Planner
     endpoints: Endpoints
 
@@ -63,8 +63,8 @@ class Checks:
             model_asked=self._asked(request.model, listed),
             spent_today_usd=await self.planner.ledger.spent(midnight),
             spent_this_month_usd=await self.planner.ledger.spent(midnight.replace(day=1)),
-            output_dir=str(self.settings.folder_for_files()),
-            ledger=str(self.settings.folder_for_state()),
+            output_dir=str(self.policy.folder),
+            ledger=str(self.policy.state_folder),
             ffmpeg=ffmpeg,
             problems=problems,
         )
@@ -117,7 +117,7 @@ class Checks:
             reason=route.reason,
             reachable=found.reachable,
             key_ok=found.key_ok,
-            key_source="none needed" if route.backend == "emulator" else self.settings.gemini_key_source,
+            key_source="none needed" if route.backend == "emulator" else self.policy.key_source,
             latency_ms=found.latency_ms,
             clock_skew_seconds=found.clock_skew_seconds,
             error=found.error,
@@ -169,7 +169,7 @@ class Checks:
 
     def _ffmpeg(self) -> tuple[str, list[str]]:
         try:
-            return str(Path(find_ffmpeg(self.settings.ffmpeg))), []
+            return str(Path(find_ffmpeg(self.policy.ffmpeg))), []
         except MediaGenError as error:
             return "not found", [f"Previews of videos are not made: {error}"]
 

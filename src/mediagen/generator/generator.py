@@ -20,6 +20,7 @@ from mediagen.generator.budget import caps, check_budget
 from mediagen.generator.inputs import stored_file
 from mediagen.generator.plan import Plan, shorten_data, with_upload
 from mediagen.generator.planner import Planner
+from mediagen.generator.policy import Policy
 from mediagen.jobs import Job, JobStatus, PaidCall
 from mediagen.ledger.ids import new_job_id
 from mediagen.ledger.ledger import Ledger
@@ -35,7 +36,6 @@ from mediagen.requests import (
 )
 from mediagen.routing import Route
 from mediagen.runner.runner import OnProgress, Runner
-from mediagen.settings import Settings
 from mediagen.storage.local import LocalStorage, sanitise_name
 
 STATUS_FILTERS = ("open", *JobStatus)
@@ -65,7 +65,7 @@ class JobPage:
 class Generator:
     """Makes pictures and clips; every public method is one call of a caller."""
 
-    settings: Settings
+    policy: Policy
     planner: Planner
     ledger: Ledger
     runner: Runner
@@ -163,9 +163,9 @@ class Generator:
         return await self.ledger.find_request(request.request_id)
 
     async def _run(self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
-        folder = _folder(request, self.settings)
+        folder = _folder(request, self.policy)
         name = sanitise_name(request.output_name) if request.output_name else None
-        warnings = check_budget(plan.quote, request.max_usd, self.settings)
+        warnings = check_budget(plan.quote, request.max_usd, self.policy.limits)
         plan = dataclasses.replace(plan, warnings=(*plan.warnings, *warnings))
         if request.dry_run:
             return dry_run_report(self._draft(plan, request, folder, name, ""), shorten_data(plan.body))
@@ -180,7 +180,7 @@ class Generator:
         plan = dataclasses.replace(plan, estimated_seconds=usual or plan.estimated_seconds)
         draft = self._draft(plan, request, folder, name, base_url)
         job = await self.ledger.create(
-            draft, caps=caps(self.settings, self.clock()), replace_request_id=request.force_new
+            draft, caps=caps(self.policy.limits, self.clock()), replace_request_id=request.force_new
         )
         if job.job_id == draft.job_id:
             self.runner.start(job, [body] * plan.count)
@@ -217,13 +217,13 @@ class Generator:
         )
 
     async def _follow(self, job: Job, wait_seconds: float | None, on_progress: OnProgress | None) -> JobReport:
-        seconds = self.settings.wait_seconds if wait_seconds is None else wait_seconds
+        seconds = self.policy.wait_seconds if wait_seconds is None else wait_seconds
         return self._report(await self.runner.wait(job.job_id, seconds, on_progress))
 
     def _report(self, job: Job) -> JobReport:
         return job_report(job, self.clock(), extra_warnings=self.runner.notes(job.job_id))
 
 
-def _folder(request: GenerationRequest, settings: Settings) -> Path:
+def _folder(request: GenerationRequest, policy: Policy) -> Path:
     """Absolute folder for the files of a request."""
-    return Path(request.output_dir).expanduser().resolve() if request.output_dir else settings.folder_for_files()
+    return Path(request.output_dir).expanduser().resolve() if request.output_dir else policy.folder

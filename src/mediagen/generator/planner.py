@@ -15,12 +15,11 @@ from mediagen.defaults import (
     video_mode,
     video_parameters,
 )
-from mediagen.endpoints.wire.generate_content import encode_image
-from mediagen.endpoints.wire.interactions import VideoMedia, encode_video
-from mediagen.endpoints.wire.media import WireMedia
+from mediagen.endpoints.base import BodyEncoder, VideoMedia, WireMedia
 from mediagen.errors import InvalidRequestError
 from mediagen.generator.inputs import ExtensionSource, find_extension_source
 from mediagen.generator.plan import TO_BE_UPLOADED, Plan, as_requested, without_nones, without_query
+from mediagen.generator.policy import Policy
 from mediagen.jobs import Adjustment, Kind, Origin
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader, InputMedia
@@ -34,19 +33,19 @@ from mediagen.requests import (
     ImageParameters,
     VideoParameters,
 )
-from mediagen.routing import Configured, Route, choose_route
-from mediagen.settings import Settings
+from mediagen.routing import Route, choose_route
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Planner:
     """Makes plans; sends nothing."""
 
-    settings: Settings
+    policy: Policy
     catalog: Catalog
     prices: Prices
     ledger: Ledger
     loader: InputLoader
+    encoder: BodyEncoder
     clock: Callable[[], datetime]
 
     def route(self, backend: Backend | None) -> Route:
@@ -56,12 +55,7 @@ class Planner:
             AuthenticationError: No credentials.
             ConfigurationError: The surface is not available.
         """
-        configured = Configured(
-            has_gemini_key=self.settings.gemini_api_key is not None,
-            gemini_base_url=self.settings.gemini_base_url,
-            other_variables=self.settings.found_variables,
-        )
-        return choose_route(backend or self.settings.backend, configured)
+        return choose_route(backend or self.policy.backend, self.policy.configured)
 
     def find_model(self, model: str | None, kind: Kind, route: Route) -> FoundModel:
         """The model asked for, or the default one of that surface."""
@@ -83,7 +77,7 @@ class Planner:
         documents = [await self.loader.load_document(source, "documents") for source in request.documents or ()]
         prompt, adjustments = _with_negative_prompt(request)
         texts = [(document.data or b"").decode() for document in documents]
-        body = encode_image(parameters, prompt, images=[_wire(image) for image in images], documents=texts)
+        body = self.encoder.build_image(parameters, prompt, images=[_wire(image) for image in images], documents=texts)
         draft = _Draft(request=request, route=route, found=found, parameters=parameters, origins=origins)
         return self._finish(draft, body=body, adjustments=adjustments, warnings=warnings, inputs=[*images, *documents])
 
@@ -112,7 +106,7 @@ class Planner:
             last_frame=_wire(last) if last else None,
             references=tuple(_wire(image) for image in loaded),
         )
-        body = encode_video(parameters, prompt, media)
+        body = self.encoder.build_video(parameters, prompt, media)
         draft = _Draft(request=request, route=route, found=found, parameters=parameters, origins=origins)
         inputs = [item for item in (first, last, *loaded) if item]
         return self._finish(draft, body=body, adjustments=adjustments, warnings=warnings, inputs=inputs)
@@ -141,7 +135,7 @@ class Planner:
         parameters, origins = video_parameters(request, found.spec, mode=mode, source=known)
         warnings = check_video(found.spec, parameters)
         prompt, adjustments = _with_negative_prompt(request)
-        body = encode_video(parameters, prompt, _extension_media(source))
+        body = self.encoder.build_video(parameters, prompt, _extension_media(source))
         draft = _Draft(request=request, route=route, found=found, parameters=parameters, origins=origins)
         plan = self._finish(
             draft,
@@ -173,7 +167,7 @@ class Planner:
             quote = self.prices.quote_video(parameters, surface=surface)
         scale = parameters.image_size if isinstance(parameters, ImageParameters) else parameters.resolution
         origin: Origin = "explicit" if draft.request.backend else "environment"
-        if not draft.request.backend and self.settings.backend == "auto":
+        if not draft.request.backend and self.policy.backend == "auto":
             origin = "default"
         return Plan(
             kind="image" if is_image else "video",

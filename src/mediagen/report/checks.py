@@ -52,7 +52,7 @@ class CheckReport(Report):
 
 
 class AlternativeReport(Report):
-    """A cheaper model that can do the same job."""
+    """Another model that can do the same job."""
 
     model: str
     usd: Usd | None

@@ -4,6 +4,7 @@
 call goes on. Every transition is a compare-and-set on the state that it starts from.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -146,6 +147,7 @@ class CallSteps:
         suffix = SUFFIXES.get(mime_type, ".bin")
         while True:
             try:
+                await _recreate(Path(job.output_dir))
                 stored = await self.storage.store_bytes(
                     data, directory=Path(job.output_dir), stem=file_stem(job, call), suffix=suffix
                 )
@@ -162,7 +164,7 @@ class CallSteps:
     ) -> bool:
         """Put a paid file that has no place in its own folder into ours; False when that fails too."""
         try:
-            await self.storage.check_directory(self.spool, field=None)
+            await _recreate(self.spool)
             kept = await self.storage.store_bytes(
                 data, directory=self.spool, stem=f"{job.job_id}-{call.ordinal}", suffix=suffix
             )
@@ -219,6 +221,7 @@ class CallSteps:
 
     async def _collect(self, job: Job, call: PaidCall) -> float | None:
         uri = call.remote_uri or ""
+        await _recreate(Path(job.output_dir))
         if uri.startswith("file:"):
             return await self._collect_spooled(job, call, Path(url2pathname(urlsplit(uri).path)))
         endpoint = await self.endpoints.for_job(job)
@@ -312,6 +315,12 @@ class CallSteps:
     def _poll_delay(self, job: Job) -> float:
         elapsed: float = (self.clock() - job.created_at).total_seconds()
         return min(3 * self.poll_seconds, max(self.poll_seconds, 0.15 * elapsed))
+
+
+async def _recreate(folder: Path) -> None:
+    """Make a folder again that disappeared meanwhile; whoever writes there says why, if that fails."""
+    with contextlib.suppress(OSError):
+        await anyio.Path(folder).mkdir(parents=True, exist_ok=True)
 
 
 def file_stem(job: Job, call: PaidCall) -> str:
