@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from mcp import Client
-from mediagen.emulator.thread import EmulatorHandle, running_emulator
 
 from mediagen.emulator.settings import EmulatorSettings
+from mediagen.emulator.thread import EmulatorHandle, running_emulator
 from mediagen.server.build import build_server
 from mediagen.settings import Settings, read_settings
 

@@ -125,7 +125,6 @@ class PaidCall:
     Attributes:
         operation: Google's operation or interaction name once known.
         remote_uri: Where Google keeps the file until `expires_at`.
-        attempts: How often the download was tried.
     """
 
     job_id: str
@@ -134,9 +133,6 @@ class PaidCall:
     operation: str | None = None
     remote_uri: str | None = None
     expires_at: datetime | None = None
-    submitted_at: datetime | None = None
-    due_at: datetime | None = None
-    attempts: int = 0
     usage: Usage | None = None
     charge: Charge | None = None
     error: JobError | None = None

@@ -83,14 +83,14 @@ class Clips:
         self._client = client
 
     def order(self, content: Any = "a cat", *, task: str | None = None, **extra: Any) -> httpx.Response:
-        wanted = {"type": "video", "resolution": "360p", "duration": "3s", "delivery": "uri"}
+        wanted: dict[str, Any] = {"type": "video", "resolution": "360p", "duration": "3s", "delivery": "uri"}
         wanted |= extra.pop("response_format", {})
         body: dict[str, Any] = {
             "model": OMNI,
             "background": True,
             "store": True,
             "input": content if isinstance(content, str) else [{"type": "user_input", "content": content}],
-            "response_format": {name: value for name, value in wanted.items() if value is not None},
+            "response_format": {name: value for name, value in wanted.items() if value},
         }
         if task:
             body["generation_config"] = {"video_config": {"task": task}}
@@ -115,7 +115,7 @@ class Clips:
         assert shown["status"] == "completed", shown
         return str(shown["steps"][-1]["content"][0]["uri"])
 
-    def bytes(self, ordered: httpx.Response) -> bytes:
+    def film(self, ordered: httpx.Response) -> bytes:
         answer = self._client.get(self.uri(ordered))
         assert answer.status_code == 200, answer.text
         return answer.content

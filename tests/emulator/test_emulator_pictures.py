@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,18 @@ import pytest
 from PIL import Image
 
 from mediagen.emulator.catalogue import BASE_PIXELS, SIZE_FACTORS, picture_size
+from mediagen.emulator.thread import EmulatorHandle
 
 MODEL = "gemini-nano-banana-2.1"
 CONTENTS = [{"role": "user", "parts": [{"text": "a cat"}]}]
+
+
+def image_config(**config: str) -> dict[str, Any]:
+    return {"generationConfig": {"imageConfig": config}}
+
+
+def media(mime_type: str, data: str) -> dict[str, Any]:
+    return {"contents": [{"parts": [{"inlineData": {"mimeType": mime_type, "data": data}}]}]}
 
 
 def generate(client: httpx.Client, model: str = MODEL, version: str = "v1", **body: Any) -> httpx.Response:
@@ -43,7 +53,7 @@ def violations(answer: httpx.Response) -> list[dict[str, str]]:
         ("8:1", "512", (1536, 192)),
     ],
 )
-def test_picture_has_googles_pixel_size(client, ratio, size, pixels) -> None:
+def test_picture_has_googles_pixel_size(client: httpx.Client, ratio: Any, size: Any, pixels: Any) -> None:
     config = {"imageConfig": {"aspectRatio": ratio, "imageSize": size}}
     answer = generate(client, generationConfig=config)
     assert picture_of(answer).size == pixels
@@ -56,7 +66,7 @@ def test_picture_sizes_scale_with_the_size_word() -> None:
             assert picture_size(ratio, word) == (width * factor, height * factor)
 
 
-def test_same_request_gives_the_same_bytes_and_another_prompt_others(client) -> None:
+def test_same_request_gives_the_same_bytes_and_another_prompt_others(client: httpx.Client) -> None:
     def data(**body: Any) -> str:
         parts = generate(client, **body).json()["candidates"][0]["content"]["parts"]
         return str(parts[-1]["inlineData"]["data"])
@@ -65,7 +75,9 @@ def test_same_request_gives_the_same_bytes_and_another_prompt_others(client) -> 
     assert data() != data(contents=[{"parts": [{"text": "a dog"}]}])
 
 
-def test_ratio_follows_the_first_input_and_its_colours_show(client, png, b64) -> None:
+def test_ratio_follows_the_first_input_and_its_colours_show(
+    client: httpx.Client, png: Callable[..., bytes], b64: Callable[[bytes], str]
+) -> None:
     wide = {"inlineData": {"mimeType": "image/png", "data": b64(png("red", (420, 180)))}}
     picture = picture_of(generate(client, contents=[{"parts": [wide, {"text": "more of this"}]}]))
     assert picture.size == (1584, 672)
@@ -80,29 +92,43 @@ def test_ratio_follows_the_first_input_and_its_colours_show(client, png, b64) ->
         ({"generationConfig": {"imagConfig": {}}}, "generation_config", 'Unknown name "imagConfig" at'),
         ({"sentinel": 1}, "", 'Unknown name "sentinel": Cannot find field.'),
         ({"contents": [{"parts": [{"txt": "x"}]}]}, "contents[0].parts[0]", 'Unknown name "txt"'),
-        ({"generationConfig": {"imageConfig": {"personGeneration": "ALLOW_ALL"}}}, "generation_config.image_config", "Unknown"),
+        (image_config(personGeneration="ALLOW_ALL"), "generation_config.image_config", "Unknown"),
         ({"generationConfig": {"seed": "x"}}, "generation_config.seed", "TYPE_INT32"),
-        ({"generationConfig": {"thinkingConfig": {"thinkingLevel": "EXTREME"}}}, "generation_config.thinking_config.thinking_level", "EXTREME"),
-        ({"generationConfig": {"responseFormat": {"image": {"aspectRatio": "16:9"}}}}, "generation_config.response_format.image.aspect_ratio", "ImageResponseFormat.AspectRatio"),
-        ({"generationConfig": {"imageConfig": {"imageSize": "2k"}}}, "generation_config.image_config.image_size", "2k"),
-        ({"generationConfig": {"imageConfig": {"aspectRatio": "7:3"}}}, "generation_config.image_config.aspect_ratio", "7:3"),
-        ({"safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "NO"}]}, "safety_settings[0].threshold", "HarmBlockThreshold"),
+        (
+            {"generationConfig": {"thinkingConfig": {"thinkingLevel": "EXTREME"}}},
+            "generation_config.thinking_config.thinking_level",
+            "ThinkingLevel",
+        ),
+        (
+            {"generationConfig": {"responseFormat": {"image": {"aspectRatio": "16:9"}}}},
+            "generation_config.response_format.image.aspect_ratio",
+            "ImageResponseFormat.AspectRatio",
+        ),
+        (image_config(imageSize="2k"), "generation_config.image_config.image_size", "2k"),
+        (image_config(aspectRatio="7:3"), "generation_config.image_config.aspect_ratio", "7:3"),
+        (
+            {"safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "NO"}]},
+            "safety_settings[0].threshold",
+            "HarmBlockThreshold",
+        ),
     ],
-)  # fmt: skip
-def test_wrong_field_is_refused_by_name(client, emulator, body, field, words) -> None:
+)
+def test_wrong_field_is_refused_by_name(
+    client: httpx.Client, emulator: EmulatorHandle, body: Any, field: Any, words: Any
+) -> None:
     refused = violations(generate(client, **body))
     assert refused[0]["field"] == field
     assert words in refused[0]["description"]
     assert emulator.bill()["paid_submissions"] == 0
 
 
-def test_all_wrong_fields_are_listed_at_once_before_the_key_is_looked_at(emulator) -> None:
+def test_all_wrong_fields_are_listed_at_once_before_the_key_is_looked_at(emulator: EmulatorHandle) -> None:
     answer = httpx.post(f"{emulator.url}/v1/models/{MODEL}:generateContent", json={"a": 1, "b": 2})
     assert len(violations(answer)) == 2
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta"])
-def test_snake_case_and_proto_enum_words_are_accepted(client, version) -> None:
+def test_snake_case_and_proto_enum_words_are_accepted(client: httpx.Client, version: Any) -> None:
     typed = {"image": {"aspect_ratio": "ASPECT_RATIO_SIXTEEN_BY_NINE", "image_size": "IMAGE_SIZE_FIVE_TWELVE"}}
     answer = generate(client, version=version, generation_config={"response_format": typed, "seed": 3})
     assert picture_of(answer).size == (688, 384)
@@ -117,7 +143,7 @@ def test_snake_case_and_proto_enum_words_are_accepted(client, version) -> None:
         ("gemini-omni-1.2-flash", 400, "This model only supports Interactions API."),
     ],
 )
-def test_model_that_cannot_is_refused(client, model, status_code, words) -> None:
+def test_model_that_cannot_is_refused(client: httpx.Client, model: Any, status_code: Any, words: Any) -> None:
     answer = generate(client, model)
     assert answer.status_code == status_code
     assert words in answer.json()["error"]["message"]
@@ -130,41 +156,47 @@ def test_model_that_cannot_is_refused(client, model, status_code, words) -> None
         ({"contents": [{"parts": []}]}, "must not be empty"),
         ({"contents": [{"parts": [{}]}]}, "must have one initialized field"),
         ({"contents": [{"role": "system", "parts": [{"text": "x"}]}]}, "valid role"),
-        ({"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]}]}, "Unable to process"),
-        ({"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "@@"}}]}]}, "Base64 decoding failed"),
-        ({"contents": [{"parts": [{"inlineData": {"mimeType": "application/zip", "data": "AAAA"}}]}]}, "MIME type"),
+        (media("image/png", "AAAA"), "Unable to process"),
+        (media("image/png", "@@"), "Base64 decoding failed"),
+        (media("application/zip", "AAAA"), "MIME type"),
         ({"tools": [{"functionDeclarations": [{"name": "f"}]}]}, "Function calling is not enabled"),
         ({"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}}, "not supported for this model"),
         ({"generationConfig": {"candidateCount": 2}}, "Multiple candidates"),
         ({"generationConfig": {"responseModalities": ["VIDEO"]}}, "response modalities"),
     ],
-)  # fmt: skip
-def test_what_the_model_cannot_do_is_refused(client, emulator, body, words) -> None:
+)
+def test_what_the_model_cannot_do_is_refused(
+    client: httpx.Client, emulator: EmulatorHandle, body: Any, words: Any
+) -> None:
     answer = generate(client, **body)
     assert answer.status_code == 400
     assert words in answer.json()["error"]["message"]
     assert emulator.bill()["paid_submissions"] == 0
 
 
-def test_too_many_inputs_and_unsigned_model_turns_are_refused(client, png, b64) -> None:
+def test_too_many_inputs_and_unsigned_model_turns_are_refused(
+    client: httpx.Client, png: Callable[..., bytes], b64: Callable[[bytes], str]
+) -> None:
     part = {"inlineData": {"mimeType": "image/png", "data": b64(png())}}
     assert "At most 14" in generate(client, contents=[{"parts": [part] * 15}]).json()["error"]["message"]
     turns = [*CONTENTS, {"role": "model", "parts": [part]}, *CONTENTS]
     assert "thought_signature" in generate(client, contents=turns).json()["error"]["message"]
 
 
-def test_lite_model_makes_one_size_only(client) -> None:
+def test_lite_model_makes_one_size_only(client: httpx.Client) -> None:
     config = {"imageConfig": {"imageSize": "2K"}}
     assert generate(client, "gemini-3.1-flash-lite-image", generationConfig=config).status_code == 400
 
 
-def test_file_uri_must_be_known_and_foreign_ones_are_taken_on_trust(client, clips, png) -> None:
+def test_file_uri_must_be_known_and_foreign_ones_are_taken_on_trust(
+    client: httpx.Client, clips: Any, png: Callable[..., bytes]
+) -> None:
     def ask(uri: str) -> httpx.Response:
         part = {"fileData": {"fileUri": uri, "mimeType": "image/png"}}
         return generate(client, contents=[{"parts": [part, {"text": "x"}]}])
 
     file = clips.upload(png("blue", (180, 420)), "image/png")
-    assert picture_of(ask(file["uri"])).size == (848, 1264)
+    assert picture_of(ask(file["uri"])).size == (768, 1376)
     assert ask("https://example.com/cat.png").status_code == 200
     assert ask("https://generativelanguage.googleapis.com/v1beta/files/abc123").status_code == 403
     assert ask("gs://bucket/cat.png").status_code == 400
@@ -179,20 +211,22 @@ def test_file_uri_must_be_known_and_foreign_ones_are_taken_on_trust(client, clip
         ({"authorization": "Bearer AQ.x"}, 401, "invalid authentication credentials"),
     ],
 )
-def test_key_is_checked(emulator, headers, status_code, words) -> None:
+def test_key_is_checked(emulator: EmulatorHandle, headers: Any, status_code: Any, words: Any) -> None:
     for path in ("/v1/models", "/v1/files", "/v1/interactions/v1_x"):
         answer = httpx.get(emulator.url + path, headers=headers)
         assert answer.status_code == status_code
         assert words in answer.json()["error"]["message"]
 
 
-def test_key_in_the_query_is_accepted_and_never_logged(emulator) -> None:
+def test_key_in_the_query_is_accepted_and_never_logged(emulator: EmulatorHandle) -> None:
     assert httpx.get(f"{emulator.url}/v1/models?key=topsecret").status_code == 200
     httpx.get(f"{emulator.url}/v1/models", headers={"x-goog-api-key": "topsecret"})
     assert "topsecret" not in json.dumps(emulator.requests())
 
 
-def test_answer_has_the_captured_shape_and_its_cost_is_on_the_bill(client, emulator) -> None:
+def test_answer_has_the_captured_shape_and_its_cost_is_on_the_bill(
+    client: httpx.Client, emulator: EmulatorHandle
+) -> None:
     answer = generate(client).json()
     assert set(answer) == {"candidates", "usageMetadata", "modelVersion", "responseId"}
     candidate = answer["candidates"][0]
@@ -211,7 +245,9 @@ def test_answer_has_the_captured_shape_and_its_cost_is_on_the_bill(client, emula
     assert bill["usd"] == "0.0336015"
 
 
-def test_recorded_request_shows_the_body_with_base64_cut(client, emulator, png, b64) -> None:
+def test_recorded_request_shows_the_body_with_base64_cut(
+    client: httpx.Client, emulator: EmulatorHandle, png: Callable[..., bytes], b64: Callable[[bytes], str]
+) -> None:
     part = {"inlineData": {"mimeType": "image/png", "data": b64(png(size=(600, 600)))}}
     generate(client, contents=[{"parts": [part, {"text": "a cat"}]}])
     recorded = emulator.requests()[-1]
@@ -221,7 +257,7 @@ def test_recorded_request_shows_the_body_with_base64_cut(client, emulator, png, 
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v2/models"])
-def test_unknown_path_is_a_google_404(client, path) -> None:
+def test_unknown_path_is_a_google_404(client: httpx.Client, path: Any) -> None:
     assert client.get(path).json()["error"]["status"] == "NOT_FOUND"
 
 

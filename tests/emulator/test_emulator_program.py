@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from mediagen.emulator.__main__ import is_loopback, main
+from mediagen.emulator.thread import EmulatorHandle
 
 KEY = {"x-goog-api-key": "k"}
 
@@ -77,14 +78,16 @@ def test_host_that_others_can_reach_is_refused(capsys: pytest.CaptureFixture[str
     assert [is_loopback(host) for host in ("localhost", "::1", "127.0.0.9", "example.com")] == [True, True, True, False]
 
 
-def test_taken_port_is_said_so(emulator, capsys: pytest.CaptureFixture[str]) -> None:
+def test_taken_port_is_said_so(emulator: EmulatorHandle, capsys: pytest.CaptureFixture[str]) -> None:
     port = emulator.url.rpartition(":")[2]
     assert main(["--port", port]) == 3
     assert "cannot listen" in capsys.readouterr().err
 
 
 def test_temporary_folder_is_removed_at_the_end(tmp_path: Path) -> None:
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    environment = os.environ | {"TMPDIR": str(folder)}
     command = [sys.executable, "-m", "mediagen.emulator", "--idle-exit", "0.2"]
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=20)
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []

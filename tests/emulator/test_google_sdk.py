@@ -54,7 +54,7 @@ def image_block(content: str) -> dict[str, str]:
     return {"type": "image", "mime_type": "image/png", "data": content}
 
 
-def test_generate_content_returns_the_picture_that_was_asked_for(sdk, png) -> None:
+def test_generate_content_returns_the_picture_that_was_asked_for(sdk: Any, png: Callable[..., bytes]) -> None:
     inputs = [types.Part.from_bytes(data=png(colour), mime_type="image/png") for colour in ("red", "blue")]
     answer = sdk.models.generate_content(
         model=IMAGE_MODEL,
@@ -81,7 +81,7 @@ def test_generate_content_returns_the_picture_that_was_asked_for(sdk, png) -> No
     assert answer.usage_metadata.candidates_tokens_details[0].token_count == 1680
 
 
-def test_chat_replays_its_first_picture_in_the_second_turn(sdk) -> None:
+def test_chat_replays_its_first_picture_in_the_second_turn(sdk: Any) -> None:
     chat = sdk.chats.create(model=IMAGE_MODEL)
     first = chat.send_message("a red cube")
     second = chat.send_message("make it blue")
@@ -92,7 +92,7 @@ def test_chat_replays_its_first_picture_in_the_second_turn(sdk) -> None:
     )
 
 
-def test_text_clip_is_created_polled_and_downloaded(sdk, probe_bytes: Callable[[bytes], Probe]) -> None:
+def test_text_clip_is_created_polled_and_downloaded(sdk: Any, probe_bytes: Callable[[bytes], Probe]) -> None:
     created = create(sdk, "a cat", "text_to_video", labels={"job": "j1"})
     assert created.status == "in_progress"
     assert created.id.startswith("v1_")
@@ -101,7 +101,9 @@ def test_text_clip_is_created_polled_and_downloaded(sdk, probe_bytes: Callable[[
     assert finish(sdk, created).usage.output_tokens_by_modality[0].tokens == 5793
 
 
-def test_image_first_last_and_reference_clips_complete(sdk, png, b64) -> None:
+def test_image_first_last_and_reference_clips_complete(
+    sdk: Any, png: Callable[..., bytes], b64: Callable[[bytes], str]
+) -> None:
     red, blue = image_block(b64(png("red"))), image_block(b64(png("blue")))
     contents = [
         ([red, {"type": "text", "text": "<FIRST_FRAME> spin"}], "image_to_video"),
@@ -113,7 +115,7 @@ def test_image_first_last_and_reference_clips_complete(sdk, png, b64) -> None:
         assert finish(sdk, interaction).output_video.uri.endswith(":download?alt=media")
 
 
-def test_clip_is_extended_by_interaction_and_by_uploaded_file(sdk, probe_bytes: Callable[[bytes], Probe]) -> None:
+def test_clip_is_extended_by_interaction_and_by_uploaded_file(sdk: Any, probe_bytes: Callable[[bytes], Probe]) -> None:
     first = finish(sdk, create(sdk, "a cat"))
     longer = create(sdk, "Extend this video: night falls.", "extend", previous_interaction_id=first.id)
     assert probe_bytes(download(sdk, longer)).duration_seconds == 6.0
@@ -126,14 +128,14 @@ def test_clip_is_extended_by_interaction_and_by_uploaded_file(sdk, probe_bytes: 
     assert probe_bytes(download(sdk, create(sdk, content, "extend"))).duration_seconds == 6.0
 
 
-def test_clip_arrives_inline_when_the_call_waits(sdk, probe_bytes: Callable[[bytes], Probe]) -> None:
+def test_clip_arrives_inline_when_the_call_waits(sdk: Any, probe_bytes: Callable[[bytes], Probe]) -> None:
     wanted = {"type": "video", "resolution": "360p", "duration": "3s"}
     done = sdk.interactions.create(model=OMNI, input="a cat", response_format=wanted)
     assert done.status == "completed"
     assert probe_bytes(base64.b64decode(done.output_video.data)).fps == 24
 
 
-def test_interaction_is_cancelled_and_deleted(sdk, emulator: EmulatorHandle) -> None:
+def test_interaction_is_cancelled_and_deleted(sdk: Any, emulator: EmulatorHandle) -> None:
     emulator.add_fault(fault="stuck")
     created = create(sdk, "a cat")
     assert sdk.interactions.cancel(created.id).status == "cancelled"
@@ -142,7 +144,7 @@ def test_interaction_is_cancelled_and_deleted(sdk, emulator: EmulatorHandle) -> 
         sdk.interactions.get(created.id)
 
 
-def test_files_are_listed_described_and_deleted(sdk, png) -> None:
+def test_files_are_listed_described_and_deleted(sdk: Any, png: Callable[..., bytes]) -> None:
     file = sdk.files.upload(file=io.BytesIO(png()), config={"mime_type": "image/png", "display_name": "red"})
     assert [listed.name for listed in sdk.files.list()] == [file.name]
     assert sdk.files.get(name=file.name).display_name == "red"
@@ -151,21 +153,21 @@ def test_files_are_listed_described_and_deleted(sdk, png) -> None:
         sdk.files.get(name=file.name)
 
 
-def test_large_file_is_uploaded_in_chunks(sdk, emulator: EmulatorHandle) -> None:
+def test_large_file_is_uploaded_in_chunks(sdk: Any, emulator: EmulatorHandle) -> None:
     content = bytes(range(256)) * (9 * 4096)
     file = sdk.files.upload(file=io.BytesIO(content), config={"mime_type": "application/octet-stream"})
     assert file.size_bytes == len(content)
     assert [request["path"] for request in emulator.requests()].count("/upload/v1/files") == 3
 
 
-def test_models_are_listed_shown_and_counted_for(sdk) -> None:
+def test_models_are_listed_shown_and_counted_for(sdk: Any) -> None:
     names = [model.name for model in sdk.models.list(config={"page_size": 3})]
     assert {f"models/{IMAGE_MODEL}", f"models/{OMNI}"} <= set(names)
     assert "generateContent" in sdk.models.get(model=IMAGE_MODEL).supported_actions
     assert sdk.models.count_tokens(model="gemini-3.8-flash", contents="hello world!").total_tokens == 3
 
 
-def test_unknown_model_and_bad_ratio_raise_the_sdks_errors(sdk) -> None:
+def test_unknown_model_and_bad_ratio_raise_the_sdks_errors(sdk: Any) -> None:
     with pytest.raises(errors.ClientError) as missing:
         sdk.models.generate_content(model="gemini-9-image", contents="x")
     assert (missing.value.code, missing.value.status) == (404, "NOT_FOUND")

@@ -74,9 +74,6 @@ async def test_update_call_keeps_every_field_of_a_call(ledger: Ledger) -> None:
         operation="operations/1",
         remote_uri="https://example.com/file",
         expires_at=NOON + timedelta(days=2),
-        submitted_at=NOON,
-        due_at=NOON + timedelta(seconds=10),
-        attempts=3,
         usage=Usage(input_tokens=1, output_text_tokens=2, output_image_tokens=3, output_video_tokens=4),
         charge=CHARGE,
         error=ERROR,
@@ -169,7 +166,7 @@ async def test_unknown_ids_are_named(ledger: Ledger) -> None:
         await ledger.artifact("art_none")
     with pytest.raises(JobNotFoundError, match="no call 7"):
         await ledger.update_call(job.job_id, 7, expected=JobStatus.RUNNING, status=JobStatus.FAILED)
-    for method in (ledger.claim, ledger.mark_delivered):
+    for method in (ledger.claim,):
         with pytest.raises(JobNotFoundError):
             await method("job_none")
 
@@ -199,11 +196,6 @@ async def test_request_id_race_of_processes_makes_one_job(ledger: Ledger, worker
         one.go()
     assert len({one.rest()[-1] for one in workers}) == 1
     assert len((await ledger.list_jobs()).jobs) == 1
-
-
-async def test_mark_delivered_is_true_once(ledger: Ledger) -> None:
-    job = await ledger.create(a_job())
-    assert [await ledger.mark_delivered(job.job_id) for _ in range(2)] == [True, False]
 
 
 async def test_typical_seconds_is_the_median_of_real_videos(path: Path) -> None:

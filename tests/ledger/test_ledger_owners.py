@@ -53,17 +53,6 @@ async def test_claim_of_an_ended_job_is_refused(path: Path) -> None:
     await second.aclose()
 
 
-async def test_release_frees_a_job_of_a_living_process(path: Path) -> None:
-    first, second = Ledger(path, noon), Ledger(path, noon)
-    job = await first.create(a_job())
-    assert not await second.release(job.job_id)
-    assert await first.release(job.job_id)
-    assert await second.claim(job.job_id)
-    assert not await first.claim(job.job_id)
-    await first.aclose()
-    await second.aclose()
-
-
 async def test_lock_files_of_the_dead_are_removed(ledger: Ledger, worker: StartWorker, path: Path) -> None:
     owner = worker("own")
     owner.read()

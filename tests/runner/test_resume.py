@@ -5,13 +5,13 @@ from pathlib import Path
 
 import anyio
 import pytest
+from tests.conftest import paid
 
 from mediagen.app.app import App, open_app
 from mediagen.jobs import JobStatus
 from mediagen.report.job import JobReport
 from mediagen.requests import ExtendVideoRequest, GenerateImageRequest, GenerateVideoRequest, GetJobRequest
 from mediagen.settings import Settings
-from tests.conftest import paid
 
 MakeSettings = Callable[..., Settings]
 CLIP = {"prompt": "waves", "duration_seconds": 3, "resolution": "360p"}
@@ -181,7 +181,7 @@ async def test_unknown_state_is_waited_for(make_settings: MakeSettings, emulator
 
 
 async def test_cancelled_clip_is_not_collected(make_settings: MakeSettings, emulator, work: Path):
-    from mediagen.requests import CancelJobRequest  # noqa: PLC0415
+    from mediagen.requests import CancelJobRequest
 
     emulator.add_fault(fault="stuck")
     async with open_app(make_settings()) as app:
@@ -194,7 +194,7 @@ async def test_cancelled_clip_is_not_collected(make_settings: MakeSettings, emul
 
 async def test_picture_is_kept_when_its_folder_cannot_be_written(make_settings: MakeSettings, emulator, work: Path):
     """The folder disappears while Google draws: the paid picture must survive and be moved when it is back."""
-    import shutil  # noqa: PLC0415
+    import shutil
 
     target = work / "pictures"
     emulator.add_fault(fault="delay", seconds=0.4, match={"path_contains": "generateContent"})
@@ -225,7 +225,7 @@ async def test_local_clip_is_uploaded_and_extended(make_settings: MakeSettings, 
 
 
 async def test_daily_cap_is_held(make_settings: MakeSettings, emulator):
-    from mediagen.errors import BudgetExceededError  # noqa: PLC0415
+    from mediagen.errors import BudgetExceededError
 
     changes = {"MEDIAGEN_BACKEND": "gemini", "GEMINI_API_KEY": "some-key", "MEDIAGEN_MAX_USD_PER_DAY": "0.05"}
     async with open_app(make_settings(**changes)) as app:

@@ -12,13 +12,20 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters
-from mediagen.emulator.thread import running_emulator
 from tests.conftest import paid
 
 from mediagen.emulator.settings import EmulatorSettings
+from mediagen.emulator.thread import EmulatorHandle, running_emulator
 
 COMMAND = ("-c", "from mediagen.server import main; main()")
-NEVER_AT_START = ("PIL", "google", "mediagen.emulator", "mediagen.endpoints.gemini_api", "mediagen.cli", "urllib.request")
+NEVER_AT_START = (
+    "PIL",
+    "google",
+    "mediagen.emulator",
+    "mediagen.endpoints.gemini_api",
+    "mediagen.cli",
+    "urllib.request",
+)
 MINIMAL_SERVER = """
 import sys
 from mcp.server import MCPServer
@@ -39,7 +46,7 @@ async def call(client: Client, tool: str, arguments: dict[str, Any]) -> dict[str
     result = await client.call_tool(tool, arguments)
     text = "\n".join(block.text for block in result.content if block.type == "text")
     assert not result.is_error, text
-    assert result.structured_content is not None
+    assert isinstance(result.structured_content, dict)
     return result.structured_content
 
 
@@ -119,7 +126,7 @@ def test_picture_whose_answer_was_never_seen_is_unconfirmed_and_not_sent_again(e
         _kill_and_resume({**environment, "GOOGLE_GEMINI_BASE_URL": emulator.url}, emulator)
 
 
-def _kill_and_resume(environment, emulator):
+def _kill_and_resume(environment: dict[str, str], emulator: EmulatorHandle) -> None:
     emulator.add_fault(fault="delay", seconds=5, match={"path_contains": "generateContent"})
     command = [sys.executable, "-m", "mediagen.cli.__main__", "image", "a boat", "--json"]
     env = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **environment}

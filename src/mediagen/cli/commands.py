@@ -105,7 +105,7 @@ def _serve(namespace: argparse.Namespace) -> int:
 
 
 async def _with_app(action: Action, namespace: argparse.Namespace) -> int:
-    settings = read_settings()
+    settings = read_settings(wait_seconds=LONGEST_WAIT)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("mediagen").setLevel(settings.log_level)
     async with open_app(settings, confine_inputs=False) as app:
@@ -114,10 +114,7 @@ async def _with_app(action: Action, namespace: argparse.Namespace) -> int:
 
 async def _generate(app: App, namespace: argparse.Namespace) -> int:
     request_type = COMMANDS[namespace.command][0]
-    values = request_values(namespace, request_type)
-    if not values.get("dry_run"):
-        values.setdefault("wait_seconds", LONGEST_WAIT)
-    request = request_type.model_validate(values)
+    request = request_type.model_validate(request_values(namespace, request_type))
     with progress_display() as show:
         report = await _made(app, request, show)
     return _job_printed(report, namespace)

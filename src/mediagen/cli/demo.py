@@ -60,7 +60,7 @@ def run_demo(*, output_dir: str, live: bool) -> int:
 
 @contextmanager
 def _emulator() -> Iterator[str]:
-    command = [sys.executable, "-m", "mediagen.emulator", "--port", "0", "--video-seconds", "4", "--print-url"]
+    command = [sys.executable, "-m", "mediagen.emulator", "--port", "0", "--video-seconds", "4", "--idle-exit", "300"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)  # noqa: S603 - our own module
     try:
         assert process.stdout

@@ -35,8 +35,10 @@ class Admin:
         return JSONResponse(self._world.faults.as_json())
 
     async def add_fault(self, request: Request) -> Response:
-        """POST /emulator/faults: script a fault."""
-        self._world.faults.add(await read_json(request))
+        """POST /emulator/faults: script a fault, or several as {"faults": […]}."""
+        body = await read_json(request)
+        for script in body["faults"] if set(body) == {"faults"} else [body]:
+            self._world.faults.add(script)
         return JSONResponse(self._world.faults.as_json())
 
     async def clear_faults(self, _request: Request) -> Response:

@@ -116,7 +116,7 @@ class FilesApi:
 
 
 def _expired(file_id: str, fault: Fault) -> ApiError:
-    if int(fault.number("status", 403)) == 404:
+    if fault.text("status", "403") == "404":
         return google_error(404, "Requested entity was not found.")
     return no_such_file(file_id)
 

@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from mediagen.emulator.answers import interaction_error
 from mediagen.emulator.bill import Bill, now_text
-from mediagen.emulator.catalogue import INLINE_VIDEO_LIMIT_BYTES, VideoModel
+from mediagen.emulator.catalogue import VideoModel
 from mediagen.emulator.faults import DOWNLOAD, Fault
 from mediagen.emulator.ffmpeg import find_ffmpeg
 from mediagen.emulator.files import FileShelf, StoredFile
@@ -131,7 +131,9 @@ class InteractionBook:
 
     def delete(self, interaction_id: str) -> None:
         """Forget an interaction; its file stays until it expires."""
-        self.get(interaction_id).scope.cancel()
+        interaction = self.get(interaction_id)
+        interaction.finished.set()
+        interaction.scope.cancel()
         del self._interactions[interaction_id]
 
     def forget_unstored(self, interaction: Interaction) -> None:
@@ -168,7 +170,8 @@ class InteractionBook:
             return
         await anyio.sleep_until(started + self._settings.video_seconds)
         interaction.film = film
-        if film is not None and _is_inline(interaction.order) and film.size_bytes > INLINE_VIDEO_LIMIT_BYTES:
+        limit = self._settings.inline_limit_bytes
+        if film is not None and _is_inline(interaction.order) and film.size_bytes > limit:
             message = 'The generated video is too large to be returned inline; use delivery "uri".'
             interaction.finish("failed", code="internal", message=message)
             return

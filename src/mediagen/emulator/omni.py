@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from mediagen.emulator.answers import interaction_error
+from mediagen.emulator.answers import ApiError, interaction_error
 from mediagen.emulator.catalogue import (
     VIDEO_FPS,
     VIDEO_INPUT_IMAGE_TOKENS,
@@ -24,6 +24,7 @@ from mediagen.emulator.catalogue import (
 )
 from mediagen.emulator.faults import Fault
 from mediagen.emulator.ffmpeg import Probe, find_ffmpeg, probe
+from mediagen.emulator.files import StoredFile
 from mediagen.emulator.films import FilmPlan, FilmTask
 from mediagen.emulator.interactions import Order
 from mediagen.emulator.pictures import open_picture, placeholder
@@ -134,7 +135,7 @@ class OrderDesk:
 
     async def _picture(self, part: dict[str, Any], caller: Caller) -> bytes:
         if part.get("uri"):
-            stored = self._world.files.resolve(part["uri"], caller.host)
+            stored = self._stored(part["uri"], caller)
             if stored is None:
                 return placeholder(part["uri"])
             content = await anyio.Path(stored.path).read_bytes()
@@ -146,9 +147,19 @@ class OrderDesk:
             raise interaction_error("Unable to process input image.") from error
         return content
 
+    def _stored(self, uri: str, caller: Caller) -> StoredFile | None:
+        try:
+            return self._world.files.resolve(uri, caller.host)
+        except ApiError as refusal:
+            # the same refusal in this API's shape
+            error = refusal.body["error"]
+            raise interaction_error(
+                error["message"], status_code=refusal.status_code, code=error["status"].lower()
+            ) from refusal
+
     async def _film_path(self, part: dict[str, Any], caller: Caller) -> Path:
         if part.get("uri"):
-            stored = self._world.files.resolve(part["uri"], caller.host)
+            stored = self._stored(part["uri"], caller)
             if stored is None:
                 raise interaction_error("The emulator does not fetch videos from elsewhere; upload the file first.")
             return stored.path

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mediagen.emulator.catalogue import INLINE_VIDEO_LIMIT_BYTES
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmulatorSettings:
@@ -18,6 +20,7 @@ class EmulatorSettings:
         extend_returns: Whether an extension answers with the whole film or with the new part alone.
         idle_exit_seconds: End the process this long after the last request; None = never.
         processing_seconds: How long an uploaded file stays in state PROCESSING.
+        inline_limit_bytes: Films above this size cannot be returned inline.
         state_dir: Where files are kept; None = a temporary folder that is removed at the end.
     """
 
@@ -29,4 +32,5 @@ class EmulatorSettings:
     extend_returns: Literal["whole", "new_part"] = "whole"
     idle_exit_seconds: float | None = None
     processing_seconds: float = 0.1
+    inline_limit_bytes: int = INLINE_VIDEO_LIMIT_BYTES
     state_dir: Path | None = None

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl
 
 import anyio
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mediagen.emulator.answers import DropResponse
+from mediagen.emulator.answers import TRANSPORT, DropResponse, google_error
 from mediagen.emulator.bill import now_text
 from mediagen.emulator.fault_answers import status_answer
 from mediagen.emulator.faults import ARRIVAL, Fault, magic_faults
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mediagen.emulator.world import World
 
 KEPT_REQUESTS = 5000
+BODY_LIMIT_BYTES = 104_857_600
 _SECRET_HEADERS = frozenset({"x-goog-api-key", "authorization", "cookie"})
 _SHOWN_CHARACTERS = 200
 
@@ -71,6 +73,13 @@ def shorten(value: Any) -> Any:
     return value
 
 
+def newest_turn(content: Any) -> Any:
+    """Leave earlier turns of a conversation out."""
+    if isinstance(content, dict) and isinstance(content.get("contents"), list):
+        return content["contents"][-1:]
+    return content
+
+
 def prompt_texts(value: Any) -> str:
     """Join all texts of a body that may hold a prompt."""
     if isinstance(value, dict):
@@ -101,6 +110,10 @@ class Gate:
         traffic.open_requests += 1
         try:
             await self._handle(scope, receive, send)
+        except anyio.get_cancelled_exc_class():
+            # the server is ending: no answer is more honest than a made-up one
+            scope[TRANSPORT].abort()
+            raise
         finally:
             traffic.open_requests -= 1
             traffic.last_at = time.monotonic()
@@ -119,8 +132,12 @@ class Gate:
             entry["body_sha256"] = hashlib.sha256(body).hexdigest()
             content = _json_or_none(body)
             entry["body"] = shorten(content)
-            magic = magic_faults(prompt_texts(content))
+            magic = magic_faults(prompt_texts(newest_turn(content)))
             receive = _replaying(body, receive)
+            if len(body) > BODY_LIMIT_BYTES:
+                refusal = google_error(400, f"Request payload size exceeds the limit: {BODY_LIMIT_BYTES} bytes.")
+                await JSONResponse(refusal.body, status_code=400)(scope, receive, send)
+                return
         scope["mediagen.magic"] = magic
         if not await self._suffer(magic, scope, receive, send):
             await self._app(scope, receive, send)

@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+import anyio
+
 from mediagen.endpoints.base import Endpoint
 from mediagen.errors import InvalidRequestError
 from mediagen.generator.budget import caps, check_budget
@@ -179,11 +181,13 @@ class Generator:
         usual = await self.ledger.typical_seconds(plan.model, plan.effective.get("resolution"))
         plan = dataclasses.replace(plan, estimated_seconds=usual or plan.estimated_seconds)
         draft = self._draft(plan, request, folder, name, base_url)
-        job = await self.ledger.create(
-            draft, caps=caps(self.policy.limits, self.clock()), replace_request_id=request.force_new
-        )
-        if job.job_id == draft.job_id:
-            self.runner.start(job, [body] * plan.count)
+        # Between the row and its start nothing may come in between, or the job would wait until this process ends.
+        with anyio.CancelScope(shield=True):
+            job = await self.ledger.create(
+                draft, caps=caps(self.policy.limits, self.clock()), replace_request_id=request.force_new
+            )
+            if job.job_id == draft.job_id:
+                self.runner.start(job, [body] * plan.count)
         return await self._follow(job, request.wait_seconds, on_progress)
 
     def _draft(self, plan: Plan, request: GenerationRequest, folder: Path, name: str | None, base_url: str) -> Job:

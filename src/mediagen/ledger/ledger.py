@@ -154,14 +154,6 @@ class Ledger:
         )
         return await self._write(writing.take, step)
 
-    async def mark_delivered(self, job_id: str) -> bool:
-        """Note that the caller has seen the end of a job; False when that was noted before.
-
-        Raises:
-            JobNotFoundError: There is none of that id.
-        """
-        return await self._write(writing.mark_delivered, job_id, self._clock())
-
     async def claim(self, job_id: str) -> bool:
         """Take over an open job whose process is gone.
 
@@ -173,10 +165,6 @@ class Ledger:
             JobNotFoundError: There is none of that id.
         """
         return await self._write(writing.claim, job_id, self._owners)
-
-    async def release(self, job_id: str) -> bool:
-        """Leave a job of this process to whoever claims it next; False when it is not of this process."""
-        return await self._write(writing.release, job_id, self._owners)
 
     async def typical_seconds(self, model: str, resolution: str | None) -> float | None:
         """Median time of the last 20 videos of a model that succeeded, in seconds; None when there are none.

@@ -33,10 +33,10 @@ INSERT INTO jobs (
 
 INSERT_CALL = """
 INSERT INTO calls (
-    job_id, ordinal, status, operation, remote_uri, expires_at, submitted_at, due_at, attempts, created_at,
+    job_id, ordinal, status, operation, remote_uri, expires_at, created_at,
     counted_microusd, usage, charge, error, warnings
 ) VALUES (
-    :job_id, :ordinal, :status, :operation, :remote_uri, :expires_at, :submitted_at, :due_at, :attempts, :created_at,
+    :job_id, :ordinal, :status, :operation, :remote_uri, :expires_at, :created_at,
     :counted_microusd, :usage, :charge, :error, :warnings
 )
 """
@@ -54,16 +54,14 @@ INSERT INTO artifacts (
 UPDATE_CALL = """
 UPDATE calls
 SET status = :status, operation = :operation, remote_uri = :remote_uri, expires_at = :expires_at,
-    submitted_at = :submitted_at, due_at = :due_at, attempts = :attempts, counted_microusd = :counted_microusd,
+    counted_microusd = :counted_microusd,
     usage = :usage, charge = :charge, error = :error, warnings = :warnings
 WHERE job_id = :job_id AND ordinal = :ordinal AND status = :expected
 """
 
 TOUCH_JOB = "UPDATE jobs SET status = :status, updated_at = :updated_at WHERE job_id = :job_id"
 SET_OWNER = "UPDATE jobs SET owner = :owner WHERE job_id = :job_id"
-RELEASE_OWNER = "UPDATE jobs SET owner = NULL WHERE job_id = :job_id AND owner = :owner"
 FORGET_REQUEST = "UPDATE jobs SET request_id = NULL WHERE request_id = :request_id"
-MARK_DELIVERED = "UPDATE jobs SET delivered_at = :delivered_at WHERE job_id = :job_id AND delivered_at IS NULL"
 
 SELECT_JOB = "SELECT * FROM jobs WHERE job_id = :job_id"
 SELECT_REQUEST = "SELECT * FROM jobs WHERE request_id = :request_id"

@@ -22,9 +22,6 @@ class CallChanges(TypedDict, total=False):
     operation: str | None
     remote_uri: str | None
     expires_at: datetime | None
-    submitted_at: datetime | None
-    due_at: datetime | None
-    attempts: int
     usage: Usage | None
     charge: Charge | None
     error: JobError | None
@@ -74,13 +71,6 @@ def take(connection: Connection, step: Step) -> bool:
     return True
 
 
-def mark_delivered(connection: Connection, job_id: str, now: datetime) -> bool:
-    """Note that the caller has seen the end of a job."""
-    _row_of(connection, job_id)
-    cursor = connection.execute(queries.MARK_DELIVERED, {"job_id": job_id, "delivered_at": time_text(now)})
-    return cursor.rowcount == 1
-
-
 def claim(connection: Connection, job_id: str, owners: Owners) -> bool:
     """Give an open job to this process if nobody alive drives it."""
     status, owner = _row_of(connection, job_id)
@@ -90,12 +80,6 @@ def claim(connection: Connection, job_id: str, owners: Owners) -> bool:
         return False
     connection.execute(queries.SET_OWNER, {"job_id": job_id, "owner": owners.register()})
     return True
-
-
-def release(connection: Connection, job_id: str, owners: Owners) -> bool:
-    """Give a job of this process back."""
-    cursor = connection.execute(queries.RELEASE_OWNER, {"job_id": job_id, "owner": owners.own_id})
-    return cursor.rowcount == 1
 
 
 def _row_of(connection: Connection, job_id: str) -> tuple[str, str | None]:

@@ -48,7 +48,8 @@ class Runner:
     ) -> None:
         if self._tasks:
             self._tasks.cancel_scope.cancel()
-        await self._stack.__aexit__(exc_type, exc, traceback)
+        # The group gets no exception of its user, which it would wrap.
+        await self._stack.aclose()
 
     def start(self, job: Job, bodies: Sequence[dict[str, Any]]) -> None:
         """Drive a job that was just written to the ledger by this process."""
@@ -64,7 +65,7 @@ class Runner:
         for job in await self._ledger.open_jobs():
             if job.job_id not in self._driven and await self._ledger.claim(job.job_id):
                 logger.info("job %s resumed (%s)", job.job_id, job.status)
-                self._drive(await self._ledger.get(job.job_id), ())
+                self._drive(job, ())
                 taken.append(job)
         return taken
 

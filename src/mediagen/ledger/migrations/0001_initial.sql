@@ -12,7 +12,6 @@ CREATE TABLE jobs (
     status TEXT NOT NULL, -- follows from the calls; kept here for the indexes
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
-    delivered_at TEXT,
     owner TEXT, -- process that drives the job
     request_id TEXT,
     parent_job_id TEXT,
@@ -43,9 +42,6 @@ CREATE TABLE calls (
     operation TEXT,
     remote_uri TEXT,
     expires_at TEXT,
-    submitted_at TEXT,
-    due_at TEXT,
-    attempts INTEGER NOT NULL,
     created_at TEXT NOT NULL, -- of the job
     counted_microusd INTEGER NOT NULL, -- what the call takes from a spending cap: its charge, or its share of the quote
     usage TEXT,
