@@ -58,29 +58,10 @@ async def open_app(settings: Settings, *, confine_inputs: bool = True) -> AsyncI
         stack.push_async_callback(ledger.aclose)
         pool = _pool(settings, state)
         stack.push_async_callback(pool.aclose)
-        steps = CallSteps(
-            ledger=ledger,
-            endpoints=pool,
-            storage=LocalStorage(),
-            prices=Prices.load(),
-            spool=state / "spool",
-            poll_seconds=settings.poll_seconds,
-            clock=now,
-        )
-        policy = _policy(settings)
+        steps = _steps(ledger, pool, settings)
         runner = await stack.enter_async_context(Runner(steps))
-        confined = confine_inputs or settings.input_roots is not None
-        planner = Planner(
-            policy=policy,
-            catalog=Catalog.load(),
-            prices=steps.prices,
-            ledger=ledger,
-            loader=InputLoader(
-                roots=settings.roots_for_inputs() if confined else None, resolve_artifact=partial(stored_file, ledger)
-            ),
-            encoder=GeminiBodies(),
-            clock=now,
-        )
+        policy = _policy(settings)
+        planner = _planner(policy, steps, _roots(settings, confine_inputs))
         generator = Generator(
             policy=policy,
             planner=planner,
@@ -90,8 +71,40 @@ async def open_app(settings: Settings, *, confine_inputs: bool = True) -> AsyncI
             endpoints=pool,
             clock=now,
         )
-        checks = Checks(policy=policy, planner=planner, endpoints=pool)
-        yield App(settings=settings, generator=generator, checks=checks, runner=runner)
+        yield App(
+            settings=settings,
+            generator=generator,
+            checks=Checks(policy=policy, planner=planner, endpoints=pool),
+            runner=runner,
+        )
+
+
+def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings) -> CallSteps:
+    return CallSteps(
+        ledger=ledger,
+        endpoints=pool,
+        storage=LocalStorage(),
+        prices=Prices.load(),
+        spool=settings.folder_for_state() / "spool",
+        poll_seconds=settings.poll_seconds,
+        clock=now,
+    )
+
+
+def _roots(settings: Settings, confine_inputs: bool) -> tuple[Path, ...] | None:
+    return settings.roots_for_inputs() if confine_inputs or settings.input_roots is not None else None
+
+
+def _planner(policy: Policy, steps: CallSteps, roots: tuple[Path, ...] | None) -> Planner:
+    return Planner(
+        policy=policy,
+        catalog=Catalog.load(),
+        prices=steps.prices,
+        ledger=steps.ledger,
+        loader=InputLoader(roots=roots, resolve_artifact=partial(stored_file, steps.ledger)),
+        encoder=GeminiBodies(),
+        clock=now,
+    )
 
 
 def _pool(settings: Settings, state: Path) -> EndpointPool:
