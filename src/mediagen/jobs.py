@@ -245,3 +245,11 @@ def job_error(error: MediaGenError) -> JobError:
     return JobError(
         code=error.code, message=error.message, retryable=error.retryable, billed=error.billed, hint=error.hint
     )
+
+
+def public_address(address: str | None) -> str | None:
+    """An address without its query, which may hold a signature; ``alt=media`` says nothing and stays."""
+    if address is None:
+        return None
+    head, mark, query = address.partition("?")
+    return head + (f"?{query}" if query == "alt=media" else "?…" if mark else "")

@@ -251,7 +251,7 @@ def explain_invalid(error: ValidationError, request_type: type[BaseModel]) -> st
     """Say which argument is wrong and what is allowed, without the values of free text."""
     known = list(request_type.model_fields)
     lines = [_explain_one(dict(item), known) for item in error.errors(include_url=False, include_input=True)]
-    return f"[invalid_arguments] {' '.join(lines)} Nothing was sent or billed."
+    return f"[invalid_arguments] {' '.join(lines)} This call cost nothing."
 
 
 def _explain_one(item: dict[str, Any], known: list[str]) -> str:

@@ -187,6 +187,13 @@ def _print_table(console: Console, rows: list[Row]) -> None:
     console.print("  claude mcp add mediagen -- mediagen-mcp       and say: make me an image of …", highlight=False)
 
 
+def _agreed() -> bool:
+    try:
+        return input("Make it? [y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False
+
+
 async def _live(console: Console, folder: Path) -> int:
     settings = read_settings()
     if settings.gemini_api_key is None:
@@ -206,7 +213,7 @@ async def _live(console: Console, folder: Path) -> int:
         console.print(
             f"One picture with {dry.structured_content['model']} costs about ${quote['usd']} ({quote['basis']})."
         )
-        if (await anyio.to_thread.run_sync(input, "Make it? [y/N] ")).strip().lower() not in {"y", "yes"}:
+        if not await anyio.to_thread.run_sync(_agreed):
             console.print("Nothing was sent.")
             return 0
         report = await _call(client, console, "generate_image", {**arguments, "max_usd": quote["max_usd"]})

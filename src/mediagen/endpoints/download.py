@@ -150,6 +150,9 @@ def _content_length(response: httpx.Response) -> int | None:
 
 
 def _gone(failure: GoogleFailure, key_source: str) -> MediaGenError:
+    if not failure.is_structured:
+        # Not Google's own words: something in between answered, and that settles nothing.
+        return _cut_off(f"Something in between answered {failure.status_code}.")
     if failure.is_key_refused:
         return to_exception(failure, paid=False, key_source=key_source, model="")
     return EndpointError(

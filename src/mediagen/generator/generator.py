@@ -141,14 +141,8 @@ class Generator:
             JobNotFoundError: No such job.
             InvalidRequestError: It cannot be stopped any more.
         """
-        job = await self.ledger.get(request.job_id)
-        if job.status is JobStatus.SUBMITTING:
-            raise InvalidRequestError(
-                f"job_id {job.job_id} is being sent; a request that is on its way cannot be called back.",
-                field="job_id",
-                hint="Follow it with get_job.",
-            )
-        return self._report(await self.runner.cancel(job.job_id))
+        job, refused = await self.runner.cancel(request.job_id)
+        return self._report(job, *refused)
 
     async def artifact_file(self, artifact_id: str) -> Path:
         """Path of a stored file.
@@ -222,10 +216,10 @@ class Generator:
 
     async def _follow(self, job: Job, wait_seconds: float | None, on_progress: OnProgress | None) -> JobReport:
         seconds = self.policy.wait_seconds if wait_seconds is None else wait_seconds
-        return self._report(await self.runner.wait(job.job_id, seconds, on_progress))
+        return self._report(await self.runner.wait(job, seconds, on_progress))
 
-    def _report(self, job: Job) -> JobReport:
-        return job_report(job, self.clock(), extra_warnings=self.runner.notes(job.job_id))
+    def _report(self, job: Job, *warnings: str) -> JobReport:
+        return job_report(job, self.clock(), extra_warnings=(*self.runner.notes(job.job_id), *warnings))
 
 
 def _folder(request: GenerationRequest, policy: Policy) -> Path:

@@ -96,6 +96,12 @@ async def _from_job(
             field="source",
             hint="Wait for it with get_job." if not job.status.is_terminal else "It has no clip to extend.",
         )
+    if artifact is None and len(job.artifacts) > 1:
+        raise InvalidRequestError(
+            f"source is {job.job_id}, which made {len(job.artifacts)} clips.",
+            field="source",
+            hint=f"Name one of them: {', '.join(made.uri for made in job.artifacts)}.",
+        )
     call = next(c for c in job.calls if c.artifact and (artifact is None or c.artifact == artifact))
     clip = call.artifact
     assert clip is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mediagen.jobs import Adjustment, Kind, Origin, Quote
+from mediagen.jobs import Adjustment, Kind, Origin, Quote, public_address
 from mediagen.media.inputs import InputMedia
 from mediagen.routing import Route
 
@@ -81,9 +81,4 @@ def _shorten(value: Any) -> Any:
         return [_shorten(item) for item in value]
     if isinstance(value, str) and value.startswith("data:") and len(value) > SHOWN_CHARACTERS:
         return f"{value[:40]}… ({len(value)} characters)"
-    return without_query(value) if isinstance(value, str) and re.match(r"https?://", value) else value
-
-
-def without_query(address: str) -> str:
-    """An address without its query, which may hold a signature."""
-    return address.partition("?")[0] + ("?…" if "?" in address else "")
+    return public_address(value) if isinstance(value, str) and re.match(r"https?://", value) else value

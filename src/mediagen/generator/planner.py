@@ -18,9 +18,9 @@ from mediagen.defaults import (
 from mediagen.endpoints.base import BodyEncoder, VideoMedia, WireMedia
 from mediagen.errors import InvalidRequestError
 from mediagen.generator.inputs import ExtensionSource, find_extension_source
-from mediagen.generator.plan import TO_BE_UPLOADED, Plan, as_requested, without_nones, without_query
+from mediagen.generator.plan import TO_BE_UPLOADED, Plan, as_requested, without_nones
 from mediagen.generator.policy import Policy
-from mediagen.jobs import Adjustment, Kind, Origin
+from mediagen.jobs import Adjustment, Kind, Origin, public_address
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader, InputMedia
 from mediagen.pricing import Prices
@@ -244,7 +244,7 @@ def _conversions(inputs: Sequence[InputMedia]) -> tuple[Adjustment, ...]:
 def _input_files(inputs: Sequence[InputMedia]) -> dict[str, Any]:
     files: dict[str, Any] = {}
     for item in inputs:
-        record = {"source": without_query(item.source), "sha256": item.sha256, "mime_type": item.mime_type}
+        record = {"source": public_address(item.source), "sha256": item.sha256, "mime_type": item.mime_type}
         files.setdefault(item.field, []).append(record)
     return files
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from mediagen.errors import Billed
-from mediagen.jobs import Artifact, Charge, Job, JobStatus, Kind, Origin, progress_of
+from mediagen.jobs import Artifact, Charge, Job, JobStatus, Kind, Origin, PaidCall, progress_of, public_address
 
 Usd = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 
@@ -167,27 +167,38 @@ def job_report(job: Job, now: datetime | None = None, *, extra_warnings: tuple[s
 
 def total_charge(job: Job) -> Charge:
     """Add up what the calls of a job cost."""
-    charges = [call.charge for call in job.calls if call.charge]
-    billed: Billed = "no"
-    states = {charge.billed for charge in charges} | {call.error.billed for call in job.calls if call.error}
-    if "yes" in states or any(call.status is JobStatus.DOWNLOADING for call in job.calls):
-        billed = "yes"
-    elif "unknown" in states or not job.status.is_terminal:
-        billed = "unknown"
-    if not charges:
-        known_free = billed == "no"
-        return Charge(
-            usd=Decimal(0) if known_free else None,
-            basis="nothing was billed" if known_free else "not known yet",
-            certainty="exact" if known_free else "unknown",
-            billed=billed,
-        )
-    known = [charge.usd for charge in charges if charge.usd is not None]
-    certainties = {charge.certainty for charge in charges}
-    worst: Literal["exact", "estimated", "unknown"] = (
-        "unknown" if "unknown" in certainties else "estimated" if "estimated" in certainties else "exact"
+    states = [_billed(job, call) for call in job.calls]
+    billed: Billed = "yes" if "yes" in states else "unknown" if "unknown" in states else "no"
+    known = [call.charge for call in job.calls if call.charge and call.charge.usd is not None]
+    open_question = sum(
+        state != "no" and not (call.charge and call.charge.usd is not None)
+        for state, call in zip(states, job.calls, strict=True)
     )
-    return Charge(usd=sum(known, Decimal(0)) if known else None, basis=charges[0].basis, certainty=worst, billed=billed)
+    if not known:
+        if billed == "no":
+            return Charge(usd=Decimal(0), basis="nothing was billed", certainty="exact", billed="no")
+        basis = "not known yet" if not job.status.is_terminal else "unknown; look at your usage at Google"
+        return Charge(usd=None, basis=basis, certainty="unknown", billed=billed)
+    basis = "; ".join(dict.fromkeys(charge.basis for charge in known))
+    if open_question:
+        basis += f"; {open_question} of {len(job.calls)} calls may be billed on top"
+    is_exact = all(charge.certainty == "exact" for charge in known)
+    return Charge(
+        usd=sum((charge.usd or Decimal(0) for charge in known), Decimal(0)),
+        basis=basis,
+        certainty="unknown" if open_question else "exact" if is_exact else "estimated",
+        billed=billed,
+    )
+
+
+def _billed(job: Job, call: PaidCall) -> Billed:
+    if job.backend == "emulator":
+        return "no"
+    if call.charge:
+        return call.charge.billed
+    if call.error:
+        return call.error.billed
+    return "yes" if call.status is JobStatus.DOWNLOADING else "unknown"
 
 
 def _artifact(artifact: Artifact) -> ArtifactReport:
@@ -198,7 +209,7 @@ def _remote(job: Job) -> RemoteReport:
     call = next((call for call in job.calls if call.operation or call.remote_uri), None)
     if call is None:
         return RemoteReport(operation=None, uri=None, expires_at=None)
-    return RemoteReport(operation=call.operation, uri=call.remote_uri, expires_at=call.expires_at)
+    return RemoteReport(operation=call.operation, uri=public_address(call.remote_uri), expires_at=call.expires_at)
 
 
 def _error(job: Job) -> ErrorReport | None:
@@ -232,13 +243,23 @@ def _next(job: Job) -> NextReport | None:
             reason="It goes on in the background; this waits for it.",
         )
     if job.status is JobStatus.SUCCEEDED and job.kind == "video":
+        source = job.artifacts[0].uri if len(job.calls) > 1 else job.job_id
         return NextReport(
-            tool="extend_video", arguments={"source": job.job_id, "prompt": "…"}, reason="Continues this clip."
+            tool="extend_video",
+            arguments={"source": source, "prompt": "(say what happens next)"},
+            reason="Continues this clip.",
         )
-    if job.error and job.error.retryable and job.error.billed == "no":
-        tool = "generate_image" if job.kind == "image" else "generate_video"
-        return NextReport(tool=tool, arguments=job.requested, reason="It was not billed and may work later.")
+    # Shortened inputs cannot be given again as they stand.
+    if job.error and job.error.retryable and job.error.billed == "no" and "…" not in str(job.requested):
+        arguments = {**job.requested, **({"force_new": True} if job.request_id else {})}
+        return NextReport(tool=_tool(job), arguments=arguments, reason="It was not billed and may work later.")
     return None
+
+
+def _tool(job: Job) -> str:
+    if job.kind == "image":
+        return "generate_image"
+    return "extend_video" if job.mode == "video_extension" else "generate_video"
 
 
 def dry_run_report(draft: Job, request: dict[str, Any]) -> JobReport:

@@ -1,42 +1,80 @@
 """The record written beside each file, or in its place when there is none. Pure."""
 
+from pathlib import Path
 from typing import Any
 
-from mediagen.jobs import Artifact, Job, JobStatus, PaidCall, progress_of
+from mediagen.jobs import Artifact, Job, JobStatus, PaidCall, progress_of, public_address
 from mediagen.report.job import ArtifactReport, ChargeReport, QuoteReport
 
 
 def sidecar(job: Job, call: PaidCall, *, status: JobStatus, artifact: Artifact | None) -> dict[str, Any]:
     """Record written beside a file, or in its place when there is none.
 
-    Carries the fields of the source design's metadata (type, status, timestamp, command_args, generation, output,
-    api_response, cost_estimate, prompt) and our job and artifact ids.
+    Carries the fields of the source design's metadata under their names, and our job and artifact ids.
     """
-    error = call.error
     return {
         "version": "mediagen.sidecar.v1",
         "type": job.kind,
         "status": "SUCCESS" if artifact else "ERROR",
         "state": str(status),
-        "timestamp": job.updated_at.isoformat(),
+        "timestamp": job.updated_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "job_id": job.job_id,
         "ordinal": call.ordinal,
         "parent_job_id": job.parent_job_id,
         "backend": job.backend,
         "prompt": job.requested.get("prompt"),
-        "command_args": job.requested,
-        "generation": {"mode": job.mode, **job.effective},
+        "command_args": {**_sent(job), **job.requested},
+        "generation": {
+            **job.effective,
+            "has_audio": artifact.has_audio if artifact else None,
+            "frame_rate": artifact.fps if artifact else None,
+        },
         "origins": job.origins,
         "adjustments": [{"field": a.field, "from": a.from_value, "to": a.to_value} for a in job.adjustments],
         "input_files": job.input_files,
-        "output": ArtifactReport.model_validate(artifact).model_dump(mode="json") if artifact else None,
+        "output": _output(artifact),
         "api_response": {
             "operation_name": call.operation,
-            "video_uri": call.remote_uri if job.kind == "video" else None,
+            "video_uri": public_address(call.remote_uri) if job.kind == "video" else None,
             "video_uri_expires": call.expires_at.isoformat() if call.expires_at else None,
             "processing_time_seconds": progress_of(job, job.updated_at).elapsed_seconds,
         },
-        "cost_estimate": QuoteReport.model_validate(job.quote).model_dump(mode="json"),
+        "cost_estimate": _cost(job),
         "charge": ChargeReport.model_validate(call.charge).model_dump(mode="json") if call.charge else None,
-        "error": {"type": error.code, "message": error.message, "billed": error.billed} if error else None,
+        "download_status": "completed" if artifact else "none",
+        "error": _error(call),
     }
+
+
+def _sent(job: Job) -> dict[str, Any]:
+    names = ("model", "mode", "duration_seconds", "aspect_ratio", "resolution", "image_size", "backend")
+    return {name: job.effective[name] for name in names if name in job.effective}
+
+
+def _output(artifact: Artifact | None) -> dict[str, Any]:
+    if artifact is None:
+        return {"filename": None, "path": None, "file_size_bytes": None, "mime_type": None}
+    record = ArtifactReport.model_validate(artifact).model_dump(mode="json")
+    return {"filename": Path(artifact.path).name, "file_size_bytes": artifact.size_bytes, **record}
+
+
+def _cost(job: Job) -> dict[str, Any]:
+    quote = QuoteReport.model_validate(job.quote).model_dump(mode="json")
+    seconds = job.effective.get("duration_seconds")
+    return {
+        "estimated_cost_usd": quote["usd"],
+        "currency": "USD",
+        "pricing_date": quote["as_of"],
+        "duration_seconds": seconds,
+        "price_per_second": round(quote["usd"] / seconds, 6) if seconds and quote["usd"] is not None else None,
+        "model_tier": job.model,
+        **quote,
+    }
+
+
+def _error(call: PaidCall) -> dict[str, Any] | None:
+    if call.error is None:
+        return None
+    error = call.error
+    details = {"retryable": error.retryable, "billed": error.billed, "hint": error.hint}
+    return {"type": error.code, "message": error.message, "details": details}

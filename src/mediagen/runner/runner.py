@@ -9,16 +9,16 @@ from typing import Any, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from mediagen.errors import MediaGenError
-from mediagen.jobs import Job, JobStatus, Progress, progress_of
-from mediagen.runner.steps import CallSteps, is_final, waits_for_operator
+from mediagen.errors import InvalidRequestError, LedgerError, MediaGenError
+from mediagen.jobs import Job, JobStatus, PaidCall, Progress, progress_of
+from mediagen.runner.steps import CallSteps, waits_for_operator
 
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 30.0
 OPERATOR_SECONDS = 60.0
+KEEP_SECONDS = 2.0
 PROGRESS_SECONDS = 1.0
-FOREIGN_JOB_SECONDS = 1.0
 
 OnProgress = Callable[[Progress], Awaitable[None]]
 
@@ -69,32 +69,52 @@ class Runner:
                 taken.append(job)
         return taken
 
-    async def wait(self, job_id: str, seconds: float, on_progress: OnProgress | None = None) -> Job:
-        """Wait until the job has ended, at most so many seconds; the job goes on either way."""
+    async def wait(self, job: Job, seconds: float, on_progress: OnProgress | None = None) -> Job:
+        """Wait until the job has ended, at most so many seconds; the job goes on either way.
+
+        A ledger that cannot be read meanwhile does not end the wait: the job as it was last seen is returned.
+        """
         deadline = anyio.current_time() + seconds
         while True:
-            event = self._changed.setdefault(job_id, anyio.Event())
-            job = await self._ledger.get(job_id)
+            event = self._changed.setdefault(job.job_id, anyio.Event())
+            try:
+                job = await self._ledger.get(job.job_id)
+            except LedgerError as error:
+                self._notes[job.job_id] = f"Its state cannot be read at the moment: {error}"
             if on_progress:
                 await on_progress(progress_of(job, self._steps.clock()))
             remaining = deadline - anyio.current_time()
             if job.status.is_terminal or remaining <= 0:
                 return job
-            limit = PROGRESS_SECONDS if job_id in self._driven else FOREIGN_JOB_SECONDS
-            with anyio.move_on_after(min(limit, remaining)):
+            with anyio.move_on_after(min(PROGRESS_SECONDS, remaining)):
                 await event.wait()
 
-    async def cancel(self, job_id: str) -> Job:
-        """Ask Google to stop the running calls of a job; what is made already is collected."""
+    async def cancel(self, job_id: str) -> tuple[Job, tuple[str, ...]]:
+        """Ask Google to stop the running calls of a job; what is made already is collected.
+
+        Returns:
+            The job, and in words what could not be stopped.
+
+        Raises:
+            InvalidRequestError: Nothing of the job is running.
+        """
         job = await self._ledger.get(job_id)
-        for call in job.calls:
-            if call.status is not JobStatus.RUNNING or not call.operation:
-                continue
-            endpoint = await self._steps.endpoints.for_job(job)
-            if await endpoint.cancel(call.operation):
+        running = [call for call in job.calls if call.status is JobStatus.RUNNING and call.operation]
+        if not running:
+            raise InvalidRequestError(
+                f"job_id {job_id} is {job.status}; only a running job can be stopped.",
+                field="job_id",
+                hint="Follow it with get_job." if not job.status.is_terminal else "",
+            )
+        refused = []
+        endpoint = await self._steps.endpoints.for_job(job)
+        for call in running:
+            if await endpoint.cancel(call.operation or ""):
                 await self._steps.advance(job, call)
                 self._wake(job_id)
-        return await self._ledger.get(job_id)
+            else:
+                refused.append(f"Google did not stop call {call.ordinal + 1}; it may be finished already.")
+        return await self._ledger.get(job_id), tuple(refused)
 
     def notes(self, job_id: str) -> tuple[str, ...]:
         """What keeps an open job from going on, if anything."""
@@ -124,45 +144,56 @@ class Runner:
             async with anyio.create_task_group() as group:
                 for call in job.calls:
                     body = bodies[call.ordinal] if call.ordinal < len(bodies) else None
-                    group.start_soon(self._drive_call, job.job_id, call.ordinal, body)
+                    group.start_soon(self._drive_call, job, call, body)
         finally:
             self._driven.discard(job.job_id)
             self._wake(job.job_id)
 
-    async def _drive_call(self, job_id: str, ordinal: int, body: dict[str, Any] | None) -> None:
-        failures = 0
+    async def _drive_call(self, job: Job, call: PaidCall, body: dict[str, Any] | None) -> None:
         delay: float | None = 0.0
-        while delay is not None:
-            await anyio.sleep(delay)
-            try:
-                job = await self._ledger.get(job_id)
-                # A paid answer is taken in and stored even when the server is told to stop meanwhile.
-                with anyio.CancelScope(shield=body is not None):
-                    delay = await self._steps.advance(job, job.calls[ordinal], body)
-                failures = 0
-                self._notes.pop(job_id, None)
-            except MediaGenError as error:
-                failures += 1
-                delay = await self._after_failure(job_id, ordinal, error, failures)
-            except Exception as error:  # noqa: BLE001 - a defect met by one job must not stop the others
-                # Only the kind of the exception: its text may hold a prompt.
-                logger.error("job %s stopped by a defect: %s", job_id, type(error).__name__)  # noqa: TRY400 - as above
-                self._notes[job_id] = f"Stopped by a defect in mediagen ({type(error).__name__}); its state is kept."
-                delay = None
-            body = None
-            self._wake(job_id)
+        try:
+            if body is not None:
+                # A paid answer is taken in and kept even when the server is told to stop meanwhile.
+                with anyio.CancelScope(shield=True):
+                    delay = await self._send(job, call, body)
+            failures = 0
+            while delay is not None:
+                await anyio.sleep(delay)
+                failures, delay = await self._advance(job.job_id, call.ordinal, failures)
+                self._wake(job.job_id)
+        except Exception as error:  # noqa: BLE001 - a defect met by one job must not stop the others
+            # Only the kind of the exception: its text may hold a prompt.
+            logger.error("job %s stopped by a defect: %s", job.job_id, type(error).__name__)  # noqa: TRY400 - as above
+            self._notes[job.job_id] = f"Stopped by a defect in mediagen ({type(error).__name__}); its state is kept."
 
-    async def _after_failure(self, job_id: str, ordinal: int, error: MediaGenError, failures: int) -> float | None:
-        """Decide what a failed poll, download or store means: nothing paid for is given up early."""
-        if is_final(error):
+    async def _send(self, job: Job, call: PaidCall, body: dict[str, Any]) -> float | None:
+        outcome = await self._steps.send(job, body)
+        while True:
+            try:
+                delay = await self._steps.keep(job, call, outcome)
+            except MediaGenError as error:
+                logger.error("job %s: its answer cannot be written down yet: %s", job.job_id, error.code)  # noqa: TRY400 - tried again
+                self._notes[job.job_id] = f"Google has answered, but the answer cannot be written down yet: {error}"
+                self._wake(job.job_id)
+                await anyio.sleep(KEEP_SECONDS)
+            else:
+                self._notes.pop(job.job_id, None)
+                self._wake(job.job_id)
+                return delay
+
+    async def _advance(self, job_id: str, ordinal: int, failures: int) -> tuple[int, float | None]:
+        """Take one step; nothing paid for is given up because a step fails."""
+        try:
             job = await self._ledger.get(job_id)
-            await self._steps.end(job, job.calls[ordinal], error)
-            return None
-        logger.warning("job %s: %s; tried again later", job_id, error.code)
-        self._notes[job_id] = f"Not finished yet: {error}"
-        if waits_for_operator(error):
-            return OPERATOR_SECONDS
-        return min(300.0, self._steps.poll_seconds * 2.0 ** min(failures, 6))
+            delay = await self._steps.advance(job, job.calls[ordinal])
+        except MediaGenError as error:
+            logger.warning("job %s: %s; tried again later", job_id, error.code)
+            self._notes[job_id] = f"Not finished yet: {error}"
+            if waits_for_operator(error):
+                return failures + 1, OPERATOR_SECONDS
+            return failures + 1, min(300.0, self._steps.poll_seconds * 2.0 ** min(failures + 1, 6))
+        self._notes.pop(job_id, None)
+        return 0, delay
 
     def _wake(self, job_id: str) -> None:
         event = self._changed.pop(job_id, None)

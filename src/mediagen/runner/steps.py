@@ -1,28 +1,30 @@
 """One paid call, one step at a time, from whatever the ledger says about it.
 
 `advance` is the seam: it may be called by anyone, again and after a crash, and leaves a state from which the next
-call goes on. Every transition is a compare-and-set on the state that it starts from.
+call goes on. Every transition is a compare-and-set on the state that it starts from. `send` and `keep` are apart, so
+that what came of a paid request is written down again and again until that works.
 """
 
 import contextlib
 import logging
+import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import anyio
 
-from mediagen.endpoints.base import Accepted, Endpoint, Finished, PaidRequest, Polled
+from mediagen.endpoints.base import Accepted, Endpoint, Finished, PaidRequest, Polled, Submission
 from mediagen.errors import (
     ConfigurationError,
     ContentFilteredError,
     EndpointError,
-    LedgerError,
     MediaGenError,
     StorageError,
     SubmissionUnconfirmedError,
@@ -30,16 +32,18 @@ from mediagen.errors import (
 from mediagen.jobs import Artifact, Charge, Job, JobStatus, PaidCall, Usage, job_error
 from mediagen.ledger.ids import new_artifact_id
 from mediagen.ledger.ledger import Ledger
+from mediagen.ledger.writing import CallChanges
 from mediagen.media.probe import MediaFacts, probe_file
+from mediagen.media.sniff import SNIFF_BYTES, sniff
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
 from mediagen.runner.differences import differences
-from mediagen.storage.local import LocalStorage, StoredFile
+from mediagen.storage.local import LocalStorage, PartFile, StoredFile
 
 logger = logging.getLogger(__name__)
 
 FILE_LIFETIME = timedelta(days=2)  # Source: generated files are kept two days (checked 2026-11-21)
-RETRY_SECONDS = 2.0
+COPY_BYTES = 1_000_000
 GIVE_UP_AFTER = timedelta(hours=24)
 SUFFIXES: Mapping[str, str] = {
     "image/png": ".png",
@@ -49,6 +53,9 @@ SUFFIXES: Mapping[str, str] = {
     "video/webm": ".webm",
 }
 FREE = Charge(usd=Decimal(0), basis="made by the emulator, free", certainty="exact", billed="no")
+
+
+Outcome = Submission | MediaGenError
 
 
 class EndpointSource(Protocol):
@@ -76,23 +83,46 @@ class CallSteps:
     poll_seconds: float
     clock: Callable[[], datetime]
 
-    async def advance(self, job: Job, call: PaidCall, body: dict[str, Any] | None = None) -> float | None:
-        """Take one call one step.
+    async def send(self, job: Job, body: dict[str, Any]) -> Outcome:
+        """Send one paid request, once. Costs money; never raises our errors, because the outcome must be kept."""
+        try:
+            endpoint = await self.endpoints.for_job(job)
+            return await endpoint.submit(PaidRequest(kind=job.kind, model=job.model, body=body))
+        except MediaGenError as error:
+            return error
 
-        Args:
-            job: The job as the ledger has it.
-            call: The call as the ledger has it.
-            body: Request body, only for a call that this process has just created.
+    async def keep(self, job: Job, call: PaidCall, outcome: Outcome) -> float | None:
+        """Write down what came of a paid request. May be called again with the same outcome when that fails.
 
         Returns:
             Seconds until the next step is due, or None when the call has ended.
+
+        Raises:
+            LedgerError, StorageError: It is not kept yet.
+        """
+        match outcome:
+            case MediaGenError():
+                await self.end(job, call, outcome)
+                return None
+            case Accepted(operation=operation):
+                await self._late_or_not(job, call, status=JobStatus.RUNNING, operation=operation)
+                return self._poll_delay(job)
+            case Finished(image=image):
+                await self._keep_answer(job, call, image.data, image.usage)
+                return 0.0
+
+    async def advance(self, job: Job, call: PaidCall) -> float | None:
+        """Take one call one step from what the ledger says about it.
+
+        Returns:
+            Seconds until the next step is due, or None when the call has ended.
+
+        Raises:
+            MediaGenError: The step could not be taken now; what is paid for stays collectable.
         """
         match call.status:
-            case JobStatus.SUBMITTING if body is None:
-                await self._give_up_submission(job, call)
-                return None
             case JobStatus.SUBMITTING:
-                return await self._submit(job, call, body or {})
+                return await self._settle_submission(job, call)
             case JobStatus.RUNNING:
                 return await self._poll(job, call)
             case JobStatus.DOWNLOADING:
@@ -100,7 +130,12 @@ class CallSteps:
             case _:
                 return None
 
-    async def _give_up_submission(self, job: Job, call: PaidCall) -> None:
+    async def _settle_submission(self, job: Job, call: PaidCall) -> float | None:
+        """Decide about a call whose process died while it was being sent."""
+        answer = await _kept_answer(self._answer_folder(job, call))
+        if answer:
+            await self._late_or_not(job, call, status=JobStatus.DOWNLOADING, remote_uri=answer.as_uri())
+            return 0.0
         await self.end(
             job,
             call,
@@ -109,92 +144,51 @@ class CallSteps:
                 hint="It may be billed; it is not sent again. Look at your usage at Google before you ask again.",
             ),
         )
+        return None
 
-    async def _submit(self, job: Job, call: PaidCall, body: dict[str, Any]) -> float | None:
-        try:
-            endpoint = await self.endpoints.for_job(job)
-            submission = await endpoint.submit(PaidRequest(kind=job.kind, model=job.model, body=body))
-        except MediaGenError as error:
-            await self.end(job, call, error)
-            return None
-        match submission:
-            case Accepted(operation=operation):
-                await self._keep_operation(job, call, operation)
-                return self._poll_delay(job)
-            case Finished(image=image):
-                return await self._keep_picture(job, call, image.data, image.mime_type, image.usage)
-
-    async def _keep_operation(self, job: Job, call: PaidCall, operation: str) -> None:
-        """Write down the name of a paid operation; a ledger that cannot be written is tried for as long as it takes."""
-        while True:
-            try:
-                await self.ledger.update_call(
-                    job.job_id,
-                    call.ordinal,
-                    expected=JobStatus.SUBMITTING,
-                    status=JobStatus.RUNNING,
-                    operation=operation,
-                )
-            except LedgerError as error:
-                logger.error("job %s: its operation %s cannot be written down yet: %s", job.job_id, operation, error)  # noqa: TRY400 - no traceback wanted, it is tried again
-                await anyio.sleep(RETRY_SECONDS)
-            else:
+    async def _late_or_not(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
+        """Move a sent call on; an answer that comes after the call was given up wins."""
+        changes["error"] = None
+        for expected in (JobStatus.SUBMITTING, JobStatus.UNCONFIRMED):
+            if await self.ledger.update_call(job.job_id, call.ordinal, expected=expected, **changes):
                 return
 
-    async def _keep_picture(
-        self, job: Job, call: PaidCall, data: bytes, mime_type: str, usage: Usage | None
-    ) -> float | None:
-        suffix = SUFFIXES.get(mime_type, ".bin")
-        while True:
-            try:
-                await _recreate(Path(job.output_dir))
-                stored = await self.storage.store_bytes(
-                    data, directory=Path(job.output_dir), stem=file_stem(job, call), suffix=suffix
-                )
-            except StorageError as error:
-                if await self._keep_in_spool(job, call, data, suffix=suffix, usage=usage, error=error):
-                    return self.poll_seconds
-                await anyio.sleep(RETRY_SECONDS)
-            else:
-                await self._store(job, call, stored, mime_type, usage)
-                return None
+    def _answer_folder(self, job: Job, call: PaidCall) -> Path:
+        return self.spool / f"{job.job_id}-{call.ordinal}"
 
-    async def _keep_in_spool(
-        self, job: Job, call: PaidCall, data: bytes, *, suffix: str, usage: Usage | None, error: StorageError
-    ) -> bool:
-        """Put a paid file that has no place in its own folder into ours; False when that fails too."""
-        try:
-            await _recreate(self.spool)
-            kept = await self.storage.store_bytes(
-                data, directory=self.spool, stem=f"{job.job_id}-{call.ordinal}", suffix=suffix
-            )
-            await self.ledger.update_call(
-                job.job_id,
-                call.ordinal,
-                expected=call.status,
-                status=JobStatus.DOWNLOADING,
-                remote_uri=kept.path.as_uri(),
-                usage=usage,
-                warnings=(f"{error} The file is safe in {kept.path} and is moved as soon as that works.",),
-            )
-        except MediaGenError as second:
-            logger.error("job %s: its paid file cannot be stored anywhere yet: %s", job.job_id, second.code)  # noqa: TRY400 - tried again
-            return False
-        return True
+    async def _keep_answer(self, job: Job, call: PaidCall, data: bytes, usage: Usage | None) -> None:
+        """Make a paid file durable beside the ledger before anything else can go wrong."""
+        folder = self._answer_folder(job, call)
+        answer = await _kept_answer(folder)
+        if answer is None:
+            await _recreate(folder)
+            stored = await self.storage.store_bytes(data, directory=folder, stem="answer", suffix=".bin")
+            answer = stored.path
+        changes: CallChanges = {"status": JobStatus.DOWNLOADING, "remote_uri": answer.as_uri(), "usage": usage}
+        if call.status is JobStatus.RUNNING:
+            await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **changes)
+        else:
+            await self._late_or_not(job, call, **changes)
 
     async def _poll(self, job: Job, call: PaidCall) -> float | None:
-        if self.clock() - job.created_at > GIVE_UP_AFTER:
-            await self.end(job, call, _never_finished())
-            return None
         endpoint = await self.endpoints.for_job(job)
-        polled = await endpoint.poll(call.operation or "")
+        try:
+            polled = await endpoint.poll(call.operation or "")
+        except EndpointError as error:
+            # The key of another project does not know the job either, so this settles nothing before its time is over.
+            if error.code == "operation_unknown" and self._is_overdue(job):
+                await self.end(job, call, error)
+                return None
+            raise
         match polled.state:
+            case "running" if self._is_overdue(job):
+                await self.end(job, call, _never_finished())
+                return None
             case "running":
                 return self._poll_delay(job)
             case "completed" if polled.video_inline is not None:
-                return await self._keep_picture(
-                    job, call, polled.video_inline, polled.mime_type or "video/mp4", polled.usage
-                )
+                await self._keep_answer(job, call, polled.video_inline, polled.usage)
+                return 0.0
             case "completed":
                 await self.ledger.update_call(
                     job.job_id,
@@ -217,38 +211,52 @@ class CallSteps:
             job.job_id, call.ordinal, expected=call.status, status=status, error=polled.error, charge=charge
         )
         if changed:
-            await self._write_failure(job.job_id, call.ordinal)
+            await self._write_record(job.job_id, call.ordinal, None)
 
     async def _collect(self, job: Job, call: PaidCall) -> float | None:
-        uri = call.remote_uri or ""
         await _recreate(Path(job.output_dir))
-        if uri.startswith("file:"):
-            return await self._collect_spooled(job, call, Path(url2pathname(urlsplit(uri).path)))
-        endpoint = await self.endpoints.for_job(job)
         part = await self.storage.open_part(Path(job.output_dir), f"{job.job_id}-{call.ordinal}")
-        try:
-            downloaded = await endpoint.download(uri, part)
-        except EndpointError as error:
-            if error.code == "expired":
-                await part.discard()
+        mime_type = None
+        if (call.remote_uri or "").startswith("file:"):
+            await _copy_answer(Path(url2pathname(urlsplit(call.remote_uri or "").path)), part)
+        else:
+            try:
+                mime_type = await self._download(job, call, part)
+            except MediaGenError as error:
+                if not await self._is_gone(job, call, error):
+                    raise
                 await self.end(job, call, error)
+                await part.discard()
                 return None
-            raise
-        mime_type = downloaded.mime_type or "video/mp4"
+        mime_type = sniff(await _head(part.path)) or mime_type or "application/octet-stream"
         # The part is kept until the ledger knows the file, so that a crash in between does not make a second one.
-        stored = await part.finish(file_stem(job, call), SUFFIXES.get(mime_type, ".mp4"), keep_part=True)
+        stored = await part.finish(file_stem(job, call), SUFFIXES.get(mime_type, ".bin"), keep_part=True)
         await self._store(job, call, stored, mime_type, call.usage)
         await part.discard()
+        await anyio.to_thread.run_sync(partial(shutil.rmtree, self._answer_folder(job, call), ignore_errors=True))
         return None
 
-    async def _collect_spooled(self, job: Job, call: PaidCall, spooled: Path) -> float | None:
-        data = await anyio.Path(spooled).read_bytes()
-        stored = await self.storage.store_bytes(
-            data, directory=Path(job.output_dir), stem=file_stem(job, call), suffix=spooled.suffix
-        )
-        await self._store(job, call, stored, "", call.usage)
-        await anyio.Path(spooled).unlink(missing_ok=True)
-        return None
+    async def _download(self, job: Job, call: PaidCall, part: PartFile) -> str | None:
+        endpoint = await self.endpoints.for_job(job)
+        return (await endpoint.download(call.remote_uri or "", part)).mime_type
+
+    async def _is_gone(self, job: Job, call: PaidCall, error: MediaGenError) -> bool:
+        """Whether a failed download means that the file can never be had.
+
+        Google answers alike for a file that is gone and for the key of another project. The job itself is asked: a key
+        that knows the job is the right one.
+        """
+        if call.expires_at and self.clock() > call.expires_at:
+            return True
+        if error.code != "expired":
+            return False
+        endpoint = await self.endpoints.for_job(job)
+        polled = await endpoint.poll(call.operation or "")
+        return polled.state == "completed" and polled.video_uri == call.remote_uri
+
+    def _is_overdue(self, job: Job) -> bool:
+        overdue: bool = self.clock() - job.created_at > GIVE_UP_AFTER
+        return overdue
 
     async def _store(self, job: Job, call: PaidCall, stored: StoredFile, mime_type: str, usage: Usage | None) -> None:
         facts, warnings = await self._probe(job, stored, mime_type)
@@ -271,7 +279,8 @@ class CallSteps:
             artifact=artifact,
             charge=self._charge(job, usage),
             usage=usage,
-            warnings=(*warnings,),
+            warnings=warnings,
+            remote_uri=None if (call.remote_uri or "").startswith("file:") else call.remote_uri,
         )
         if changed:
             await self._write_record(job.job_id, call.ordinal, artifact)
@@ -287,7 +296,9 @@ class CallSteps:
     def _charge(self, job: Job, usage: Usage | None) -> Charge:
         if job.backend == "emulator":
             return FREE
-        charge: Charge = self.prices.charge_for(job.model, usage or Usage())
+        charge = self.prices.charge_for(job.model, usage or Usage())
+        if job.effective.get("search_grounding"):
+            return replace(charge, certainty="estimated", basis=f"{charge.basis}; web searches are billed on top")
         return charge
 
     async def end(self, job: Job, call: PaidCall, error: MediaGenError) -> None:
@@ -298,10 +309,7 @@ class CallSteps:
         )
         logger.info("job %s call %d ended %s (%s)", job.job_id, call.ordinal, status, error.code)
         if changed:
-            await self._write_failure(job.job_id, call.ordinal)
-
-    async def _write_failure(self, job_id: str, ordinal: int) -> None:
-        await self._write_record(job_id, ordinal, None)
+            await self._write_record(job.job_id, call.ordinal, None)
 
     async def _write_record(self, job_id: str, ordinal: int, artifact: Artifact | None) -> None:
         job = await self.ledger.get(job_id)
@@ -317,6 +325,34 @@ class CallSteps:
         return min(3 * self.poll_seconds, max(self.poll_seconds, 0.15 * elapsed))
 
 
+async def _kept_answer(folder: Path) -> Path | None:
+    """The paid file that was made durable for a call, if any."""
+    found = await anyio.to_thread.run_sync(lambda: sorted(folder.glob("answer*.bin")))
+    return found[0] if found else None
+
+
+async def _copy_answer(answer: Path, part: PartFile) -> None:
+    """Bring a kept paid file into its own folder, unless an earlier attempt did."""
+    try:
+        size = (await anyio.Path(answer).stat()).st_size
+        if part.size() == size:
+            return
+        await part.truncate()
+        async with await anyio.open_file(answer, "rb") as file:
+            while chunk := await file.read(COPY_BYTES):
+                await part.append(chunk)
+    except OSError as error:
+        raise StorageError(
+            f"The paid file that was kept in {answer} cannot be read.",
+            hint="Restore it or its folder; `mediagen jobs resume` then goes on.",
+        ) from error
+
+
+async def _head(path: Path) -> bytes:
+    async with await anyio.open_file(path, "rb") as file:
+        return await file.read(SNIFF_BYTES)
+
+
 async def _recreate(folder: Path) -> None:
     """Make a folder again that disappeared meanwhile; whoever writes there says why, if that fails."""
     with contextlib.suppress(OSError):
@@ -330,14 +366,9 @@ def file_stem(job: Job, call: PaidCall) -> str:
     return f"{job.kind}_{job.created_at.astimezone():%Y%m%d_%H%M%S}_{call.ordinal}"
 
 
-def is_final(error: MediaGenError) -> bool:
-    """Whether a failed poll or download settles the call; anything else is tried again."""
-    return isinstance(error, EndpointError) and error.code in {"operation_unknown", "expired"}
-
-
 def waits_for_operator(error: MediaGenError) -> bool:
     """Whether only a changed setting can help, so that trying often is of no use."""
-    return isinstance(error, ConfigurationError)
+    return isinstance(error, ConfigurationError) or error.code == "operation_unknown"
 
 
 def _end_status(error: MediaGenError) -> JobStatus:

@@ -44,7 +44,7 @@ class RequestTool(Tool):
 
 def tool_error_text(error: MediaGenError) -> str:
     """What the model reads: code, what happened, what to do, whether money was spent."""
-    billed = {"no": "Nothing was billed.", "yes": "It was billed.", "unknown": "It may have been billed."}
+    billed = {"no": "This call cost nothing.", "yes": "It was billed.", "unknown": "It may have been billed."}
     parts = (f"[{error.code}]", error.message, error.hint, billed[error.billed])
     return " ".join(part for part in parts if part)
 
