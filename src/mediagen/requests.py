@@ -5,11 +5,20 @@ wins. Parameters hold what is sent, after defaults and adjustments.
 """
 
 import difflib
+import json
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 Backend = Literal["auto", "gemini", "vertex", "cliproxy", "emulator"]
 ImageMode = Literal["text_to_image", "image_edit"]
@@ -29,6 +38,21 @@ VideoMode = Literal[
 MAX_PROMPT_CHARACTERS = 32_000
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
 Source = Annotated[str, StringConstraints(min_length=1, max_length=40_000_000)]
+
+
+def _as_list(value: object) -> object:
+    """Some clients send a list as JSON text, or a single value instead of a list."""
+    if not isinstance(value, str):
+        return value
+    if value.startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return [value]
+    return [value]
+
+
+Sources = BeforeValidator(_as_list)
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Path = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Usd = Annotated[Decimal, Field(ge=0, le=100_000)]
@@ -39,6 +63,12 @@ SOURCES = "Local path, https URL, gs:// URI, data: URI or mediagen://artifacts/<
 
 class _Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nulls_are_absent(cls, data: Any) -> Any:
+        """Some clients send null for every argument that they leave out."""
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
 class GenerationRequest(_Request):
@@ -73,10 +103,10 @@ class GenerateImageRequest(GenerationRequest):
     """Make or edit pictures. Costs money: about $0.03 to $0.25 each."""
 
     prompt: Prompt = Field(description="What to draw, or how to change the input images. Plain sentences work best.")
-    input_images: Annotated[list[Source], Field(max_length=14)] | None = Field(
+    input_images: Annotated[list[Source], Field(max_length=14), Sources] | None = Field(
         None, description=f"Pictures to edit or combine, in the order the prompt speaks of them. {SOURCES}"
     )
-    documents: Annotated[list[Source], Field(max_length=10)] | None = Field(
+    documents: Annotated[list[Source], Field(max_length=10), Sources] | None = Field(
         None, description="Text files (txt, md, csv, json) given to the model as context."
     )
     aspect_ratio: Word | None = Field(
@@ -101,7 +131,7 @@ class VideoRequest(GenerationRequest):
     """Arguments that generate_video and extend_video share."""
 
     last_frame: Source | None = Field(None, description=f"Picture the clip ends on. {SOURCES}")
-    reference_images: Annotated[list[Source], Field(max_length=10)] | None = Field(
+    reference_images: Annotated[list[Source], Field(max_length=10), Sources] | None = Field(
         None, description=f"Pictures of people, things or places to keep consistent: PATH[:asset|style]. {SOURCES}"
     )
     duration_seconds: Annotated[int, Field(ge=1, le=60)] | None = Field(
@@ -250,24 +280,47 @@ class VideoParameters:
 def explain_invalid(error: ValidationError, request_type: type[BaseModel]) -> str:
     """Say which argument is wrong and what is allowed, without the values of free text."""
     known = list(request_type.model_fields)
-    lines = [_explain_one(dict(item), known) for item in error.errors(include_url=False, include_input=True)]
+    items = [dict(item) for item in error.errors(include_url=False, include_input=True)]
+    lines = [_explain_one(item, known) for item in items]
+    if any(item["type"] == "extra_forbidden" for item in items):
+        lines.append(f"Accepted: {', '.join(known)}.")
     return f"[invalid_arguments] {' '.join(lines)} This call cost nothing."
+
+
+_WORDS = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "decimal_parsing": "must be a number",
+    "decimal_type": "must be a number",
+    "string_type": "must be text",
+    "list_type": 'must be a list, for example ["a.png", "b.png"]',
+    "missing": "is needed",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "too_long": "may have at most {max_length} entries",
+    "string_too_long": "may have at most {max_length} characters",
+    "string_too_short": "must not be empty",
+    "literal_error": "must be one of: {expected}",
+}
 
 
 def _explain_one(item: dict[str, Any], known: list[str]) -> str:
     name = ".".join(str(part) for part in item["loc"]) or "arguments"
-    match item["type"]:
-        case "extra_forbidden":
-            close = difflib.get_close_matches(name, known, n=1)
-            meant = f" Did you mean {close[0]!r}?" if close else ""
-            return f"{name}: unknown argument.{meant} Accepted: {', '.join(known)}."
-        case "missing":
-            return f"{name}: is needed."
-        case _:
-            value = item.get("input")
-            shown = f" (got {value!r})" if isinstance(value, (int, float, bool)) or _is_word(value) else ""
-            return f"{name}: {item['msg']}{shown}."
+    if item["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(name, known, n=1)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
+        return f"{name}: unknown argument.{meant}"
+    words = _WORDS.get(item["type"])
+    said = words.format(**item.get("ctx", {})) if words else f"cannot be used ({item['msg']})"
+    value = item.get("input")
+    shown = f" (got {value!r})" if isinstance(value, (int, float, bool)) or _is_word(value) else ""
+    return f"{name} {said}{shown}."
 
 
 def _is_word(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= 40 and " " not in value
+    return isinstance(value, str) and 0 < len(value) <= 40 and " " not in value

@@ -29,7 +29,17 @@ _UNEXPANDED = re.compile(r"\$\{[^}]*\}")
 
 
 def _split(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip().lower() for part in value.split(",") if part.strip()) or TOOLSETS
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _upper(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
 
 
 def _split_paths(value: object) -> object:
@@ -61,7 +71,9 @@ class Settings(BaseModel):
     gemini_api_version: Literal["v1", "v1beta", "beta"] = Field(
         "v1beta", validation_alias="GOOGLE_GENAI_API_VERSION", description="Version in the path of the Gemini API."
     )
-    backend: Backend = Field("auto", validation_alias="MEDIAGEN_BACKEND", description="API surface to use.")
+    backend: Annotated[Backend, BeforeValidator(_lower)] = Field(
+        "auto", validation_alias="MEDIAGEN_BACKEND", description="API surface to use."
+    )
     output_dir: FolderPath | None = Field(
         None, validation_alias="MEDIAGEN_OUTPUT_DIR", description="Folder for the files."
     )
@@ -102,7 +114,11 @@ class Settings(BaseModel):
         None, validation_alias="MEDIAGEN_FFMPEG", description="ffmpeg executable; else the PATH, else imageio-ffmpeg."
     )
     profile: str | None = Field(None, validation_alias="MEDIAGEN_PROFILE", description="Not supported yet.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+    config_file: str | None = Field(None, validation_alias="MEDIAGEN_CONFIG", description="Not supported yet.")
+    http_token: SecretStr | None = Field(
+        None, validation_alias="MEDIAGEN_HTTP_TOKEN", description="Not supported yet: HTTP is for this machine only."
+    )
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "WARNING", validation_alias="MEDIAGEN_LOG_LEVEL", description="Log level on stderr."
     )
     gemini_key_source: str = Field("", description="Variable that the Gemini key came from.", exclude=True)
@@ -168,7 +184,7 @@ def read_settings(environment: Mapping[str, str] | None = None, **overrides: Any
 def _explained(error: ValidationError) -> ConfigurationError:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return ConfigurationError(
-        f"The environment variable {first['loc'][0]} cannot be used: {first['msg']}.",
+        f"The environment variable {first['loc'][0]} cannot be used: {first['msg'].removeprefix('Input ')}.",
         hint="Correct it or remove it.",
     )
 
@@ -184,10 +200,12 @@ def check_supported(settings: Settings) -> None:
             "MEDIAGEN_DATABASE_URL is set, but this version keeps its ledger in SQLite only.",
             hint="Unset it; MEDIAGEN_STATE_DIR chooses the folder of the ledger.",
         )
-    if settings.profile:
-        raise ConfigurationError(
-            "MEDIAGEN_PROFILE is set, but this version has no profiles.", hint="Unset it and use the other variables."
-        )
+    for variable, value in (("MEDIAGEN_PROFILE", settings.profile), ("MEDIAGEN_CONFIG", settings.config_file)):
+        if value:
+            raise ConfigurationError(
+                f"{variable} is set, but this version has no profiles and no configuration file.",
+                hint="Unset it and use the other variables.",
+            )
     unknown = [name for name in settings.toolsets if name not in TOOLSETS]
     if unknown:
         raise ConfigurationError(

@@ -204,7 +204,7 @@ async def test_picture_is_kept_when_its_folder_cannot_be_written(make_settings: 
         target.write_text("a file is in the way")
         blocked = await wait_for(app, report.job_id, 1.0)
         assert blocked.status == "downloading"
-        assert "safe in" in " ".join(blocked.warnings)
+        assert "Not finished yet" in " ".join(blocked.warnings)
         target.unlink()
         done = await wait_for(app, report.job_id, 20)
     assert done.status == "succeeded"

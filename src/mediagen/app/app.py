@@ -127,6 +127,7 @@ def _policy(settings: Settings) -> Policy:
         ),
         key_source=settings.gemini_key_source,
         folder=settings.folder_for_files(),
+        folder_origin="environment" if settings.output_dir else "default",
         state_folder=settings.folder_for_state(),
         limits=Limits(
             per_call_usd=settings.max_usd_per_call,

@@ -43,7 +43,7 @@ def nearest(value: object, allowed: Sequence[str | int]) -> str | int | None:
     """The allowed value that is most like the one given; of two equally near numbers the larger."""
     if not allowed:
         return None
-    text = str(value).strip().casefold()
+    text = re.sub(r"(?<=\d)\s*[x×/]\s*(?=\d)", ":", str(value).strip().casefold())
     for candidate in allowed:
         if str(candidate).casefold() == text:
             return candidate

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -22,7 +23,7 @@ from mediagen.errors import (
     SubmissionUnconfirmedError,
     UnavailableError,
 )
-from mediagen.jobs import JobStatus
+from mediagen.jobs import OPEN_STATUSES, JobStatus
 from mediagen.report.job import JobListReport, JobReport
 from mediagen.report.text import check_summary, estimate_summary, list_summary, summary
 from mediagen.requests import (
@@ -72,6 +73,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except MediaGenError as error:
         print_error(f"{error} [{error.code}]")
         return _exit_code(error)
+    except BrokenPipeError:
+        # The reader of our output has gone (`… | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
     except KeyboardInterrupt:
         print_error("stopped waiting; a job that was sent goes on at Google: `mediagen jobs resume` collects it.")
         return 130
@@ -190,6 +195,8 @@ def _job_printed(report: JobReport, namespace: argparse.Namespace) -> int:
 def _job_code(report: JobReport) -> int:
     if report.error and report.status == JobStatus.FAILED:
         return ERROR_CODES.get(report.error.code, FAILED)
+    if report.status in OPEN_STATUSES:
+        return OK
     return STATUS_CODES.get(report.status, FAILED)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ class Checks:
             problems += [found.error] if found.error else []
         except MediaGenError as error:
             problems.append(str(error))
-        midnight = self.planner.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+        spent_today, spent_this_month, ledger_problem = await self._spent()
+        problems += ledger_problem
         ffmpeg, ffmpeg_problem = self._ffmpeg()
         problems += ffmpeg_problem
         return CheckReport(
@@ -61,8 +63,8 @@ class Checks:
             models=self._models(listed, request.filter),
             new_models=_new_models(self.planner.catalog, listed or ()),
             model_asked=self._asked(request.model, listed),
-            spent_today_usd=await self.planner.ledger.spent(midnight),
-            spent_this_month_usd=await self.planner.ledger.spent(midnight.replace(day=1)),
+            spent_today_usd=spent_today,
+            spent_this_month_usd=spent_this_month,
             output_dir=str(self.policy.folder),
             ledger=str(self.policy.state_folder),
             ffmpeg=ffmpeg,
@@ -76,6 +78,7 @@ class Checks:
             InvalidRequestError: A combination that the model does not make.
         """
         refuse_what_is_not_built(request)
+        _refuse_of_other_kind(request)
         kind: Kind = "image" if request.kind == "image" else "video"
         route = self._route_or_any(request)
         found = self.planner.find_model(request.model, kind, route)
@@ -100,6 +103,14 @@ class Checks:
             ],
             warnings=[*found.warnings, *warnings],
         )
+
+    async def _spent(self) -> tuple[Decimal, Decimal, list[str]]:
+        midnight = self.planner.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+        ledger = self.planner.ledger
+        try:
+            return await ledger.spent(midnight), await ledger.spent(midnight.replace(day=1)), []
+        except MediaGenError as error:
+            return Decimal(0), Decimal(0), [str(error)]
 
     def _route_or_any(self, request: EstimateCostRequest) -> Route:
         """A price needs no credentials: without them it is that of the Gemini API."""
@@ -172,6 +183,15 @@ class Checks:
             return str(Path(find_ffmpeg(self.policy.ffmpeg))), []
         except MediaGenError as error:
             return "not found", [f"Previews of videos are not made: {error}"]
+
+
+def _refuse_of_other_kind(request: EstimateCostRequest) -> None:
+    others = ("resolution", "duration_seconds", "generate_audio") if request.kind == "image" else ("image_size",)
+    for name in others:
+        if getattr(request, name) is not None:
+            raise InvalidRequestError(
+                f"{name} says nothing about kind={request.kind!r}.", field=name, hint="Leave it out."
+            )
 
 
 def _parameters(request: EstimateCostRequest, spec: ModelSpec) -> ImageParameters | VideoParameters:

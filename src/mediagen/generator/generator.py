@@ -17,10 +17,10 @@ from typing import Protocol
 import anyio
 
 from mediagen.endpoints.base import Endpoint
-from mediagen.errors import InvalidRequestError
+from mediagen.errors import BudgetExceededError, InvalidRequestError
 from mediagen.generator.budget import caps, check_budget
 from mediagen.generator.inputs import stored_file
-from mediagen.generator.plan import Plan, shorten_data, with_upload
+from mediagen.generator.plan import Plan, as_requested, shorten_data, with_upload
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
 from mediagen.jobs import Job, JobStatus, PaidCall
@@ -40,6 +40,7 @@ from mediagen.routing import Route
 from mediagen.runner.runner import OnProgress, Runner
 from mediagen.storage.local import LocalStorage, sanitise_name
 
+NOT_PART_OF_A_WISH = frozenset({"wait_seconds", "preview", "max_usd", "force_new", "dry_run"})
 STATUS_FILTERS = ("open", *JobStatus)
 
 
@@ -103,7 +104,8 @@ class Generator:
         """
         if existing := await self._already_asked(request):
             return await self._follow(existing, request.wait_seconds, on_progress)
-        base_url = await self.endpoints.base_url(self.planner.route(request.backend))
+        route = self.planner.route(request.backend)
+        base_url = route.base_url if request.dry_run else await self.endpoints.base_url(route)
         return await self._run(await self.planner.plan_extension(request, base_url), request, on_progress)
 
     async def get_job(self, request: GetJobRequest, on_progress: OnProgress | None = None) -> JobReport:
@@ -153,19 +155,43 @@ class Generator:
         return await stored_file(self.ledger, artifact_id)
 
     async def _already_asked(self, request: GenerationRequest) -> Job | None:
-        """The job of an earlier call with the same request_id."""
+        """The job of an earlier call with the same request_id.
+
+        Raises:
+            InvalidRequestError: That call asked for something else.
+        """
         if request.request_id is None or request.force_new or request.dry_run:
             return None
-        return await self.ledger.find_request(request.request_id)
+        job = await self.ledger.find_request(request.request_id)
+        if job is None:
+            return None
+        asked = {name: value for name, value in as_requested(request).items() if name not in NOT_PART_OF_A_WISH}
+        before = {name: value for name, value in job.requested.items() if name not in NOT_PART_OF_A_WISH}
+        different = sorted(name for name in {*asked, *before} if asked.get(name) != before.get(name))
+        if different:
+            raise InvalidRequestError(
+                f"request_id {request.request_id!r} was used for {job.job_id}, which asked for something else "
+                f"({', '.join(different)} differ).",
+                field="request_id",
+                hint="Use another request_id for another wish, or get_job for that job.",
+                code="request_id_conflict",
+            )
+        note = f"This is the earlier job of request_id {request.request_id!r}; nothing new was sent."
+        return dataclasses.replace(job, warnings=(*job.warnings, note))
 
     async def _run(self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
         folder = _folder(request, self.policy)
         name = sanitise_name(request.output_name) if request.output_name else None
-        warnings = check_budget(plan.quote, request.max_usd, self.policy.limits)
+        try:
+            warnings = check_budget(plan.quote, request.max_usd, self.policy.limits)
+        except BudgetExceededError as error:
+            if not request.dry_run:
+                raise
+            warnings = (f"It would be refused: {error}",)
         plan = dataclasses.replace(plan, warnings=(*plan.warnings, *warnings))
         if request.dry_run:
             return dry_run_report(self._draft(plan, request, folder, name, ""), shorten_data(plan.body))
-        await self.storage.check_directory(folder)
+        await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
         base_url = await self.endpoints.base_url(plan.route)
         body = plan.body
         if plan.upload:
@@ -199,7 +225,7 @@ class Generator:
             updated_at=now,
             requested=plan.requested,
             effective={**plan.effective, "output_dir": str(folder)},
-            origins=plan.origins,
+            origins={**plan.origins, "output_dir": "explicit" if request.output_dir else self.policy.folder_origin},
             quote=plan.quote,
             output_dir=str(folder),
             output_name=name,
@@ -216,7 +242,8 @@ class Generator:
 
     async def _follow(self, job: Job, wait_seconds: float | None, on_progress: OnProgress | None) -> JobReport:
         seconds = self.policy.wait_seconds if wait_seconds is None else wait_seconds
-        return self._report(await self.runner.wait(job, seconds, on_progress))
+        known_warnings = job.warnings
+        return self._report(await self.runner.wait(job, seconds, on_progress), *known_warnings)
 
     def _report(self, job: Job, *warnings: str) -> JobReport:
         return job_report(job, self.clock(), extra_warnings=(*self.runner.notes(job.job_id), *warnings))

@@ -177,7 +177,7 @@ class Planner:
             count=parameters.count,
             requested=as_requested(draft.request),
             effective=_effective(draft),
-            origins={**draft.origins, "backend": origin},
+            origins={**draft.origins, "backend": origin, "mode": _mode_origin(draft.request)},
             quote=quote,
             body=body,
             estimated_seconds=spec.typical_seconds_for(scale),
@@ -194,6 +194,10 @@ class _Draft:
     found: FoundModel
     parameters: ImageParameters | VideoParameters
     origins: dict[str, Origin]
+
+
+def _mode_origin(request: GenerationRequest) -> Origin:
+    return "explicit" if getattr(request, "mode", None) else "default"
 
 
 def _effective(draft: _Draft) -> dict[str, Any]:

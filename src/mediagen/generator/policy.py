@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from mediagen.jobs import Origin
 from mediagen.requests import Backend
 from mediagen.routing import Configured
 
@@ -39,6 +40,7 @@ class Policy:
     configured: Configured
     key_source: str
     folder: Path
+    folder_origin: Origin
     state_folder: Path
     limits: Limits
     wait_seconds: float

@@ -1,17 +1,20 @@
 """What the ledger is asked. Blocking functions on an open connection."""
 
 import json
+import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Connection, Row
 from statistics import median
 
-from mediagen.errors import InvalidRequestError, JobNotFoundError
+from mediagen.errors import InvalidRequestError, JobNotFoundError, LedgerError
 from mediagen.jobs import Artifact, Job, Kind
 from mediagen.ledger import queries
 from mediagen.ledger.rows import job_from, time_text
+
+logger = logging.getLogger(__name__)
 
 MAX_CURSOR_DIGITS = 18
 NEWEST = 2**63 - 1
@@ -47,18 +50,18 @@ def job(connection: Connection, job_id: str) -> Job:
     row = connection.execute(queries.SELECT_JOB, {"job_id": job_id}).fetchone()
     if row is None:
         raise JobNotFoundError(f"There is no job {job_id!r} in the ledger.", hint="list_jobs shows those there are.")
-    return _jobs(connection, [row])[0]
+    return next(_jobs(connection, [row]))
 
 
 def request(connection: Connection, request_id: str) -> Job | None:
     """Read the job of a caller's own id."""
     rows = connection.execute(queries.SELECT_REQUEST, {"request_id": request_id}).fetchall()
-    return next(iter(_jobs(connection, rows)), None)
+    return next(_jobs(connection, rows), None)
 
 
 def open_jobs(connection: Connection) -> list[Job]:
     """Read all jobs that have not ended, oldest first."""
-    return _jobs(connection, connection.execute(queries.SELECT_OPEN_JOBS).fetchall())
+    return _readable_jobs(connection, connection.execute(queries.SELECT_OPEN_JOBS).fetchall())
 
 
 def page(connection: Connection, wanted: Filter, limit: int, cursor: str | None) -> Page:
@@ -74,7 +77,9 @@ def page(connection: Connection, wanted: Filter, limit: int, cursor: str | None)
     rows = connection.execute(statement, parameters).fetchall()
     more = len(rows) > limit
     rows = rows[:limit]
-    return Page(jobs=tuple(_jobs(connection, rows)), next_cursor=str(rows[-1]["seq"]) if more and rows else None)
+    return Page(
+        jobs=tuple(_readable_jobs(connection, rows)), next_cursor=str(rows[-1]["seq"]) if more and rows else None
+    )
 
 
 def artifact(connection: Connection, artifact_id: str) -> tuple[Artifact, Job]:
@@ -107,9 +112,7 @@ def typical_seconds(connection: Connection, model: str, resolution: str | None) 
     return median(taken) if taken else None
 
 
-def _jobs(connection: Connection, rows: Sequence[Row]) -> list[Job]:
-    if not rows:
-        return []
+def _jobs(connection: Connection, rows: Sequence[Row]) -> Iterator[Job]:
     job_ids = {"job_ids": json.dumps([row["job_id"] for row in rows])}
     calls: defaultdict[str, list[Row]] = defaultdict(list)
     for row in connection.execute(queries.SELECT_CALLS, job_ids):
@@ -117,7 +120,19 @@ def _jobs(connection: Connection, rows: Sequence[Row]) -> list[Job]:
     artifacts: defaultdict[str, dict[int, Row]] = defaultdict(dict)
     for row in connection.execute(queries.SELECT_ARTIFACTS, job_ids):
         artifacts[row["job_id"]][row["ordinal"]] = row
-    return [job_from(row, calls[row["job_id"]], artifacts[row["job_id"]]) for row in rows]
+    for row in rows:
+        yield job_from(row, calls[row["job_id"]], artifacts[row["job_id"]])
+
+
+def _readable_jobs(connection: Connection, rows: Sequence[Row]) -> list[Job]:
+    """Jobs of a list; a damaged row is left out, so that it does not hide the others."""
+    found = []
+    for row in rows:
+        try:
+            found += _jobs(connection, [row])
+        except LedgerError as error:
+            logger.error("%s", error)  # noqa: TRY400 - the message is ours and names the job
+    return found
 
 
 def _position(cursor: str | None) -> int:

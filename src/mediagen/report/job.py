@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from mediagen.errors import Billed
 from mediagen.jobs import Artifact, Charge, Job, JobStatus, Kind, Origin, PaidCall, progress_of, public_address
 
+ROW_CHARACTERS = 200
+
 Usd = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 
 HINTS = {
@@ -260,6 +262,15 @@ def _tool(job: Job) -> str:
     if job.kind == "image":
         return "generate_image"
     return "extend_video" if job.mode == "video_extension" else "generate_video"
+
+
+def short_row(report: JobReport) -> JobReport:
+    """A job as a row of a list: long texts are cut, so that a full page stays small."""
+    requested = {
+        name: value[:ROW_CHARACTERS] + "…" if isinstance(value, str) and len(value) > ROW_CHARACTERS else value
+        for name, value in report.requested.items()
+    }
+    return report.model_copy(update={"requested": requested, "next": None})
 
 
 def dry_run_report(draft: Job, request: dict[str, Any]) -> JobReport:

@@ -1,5 +1,6 @@
 """The structured results in words, for models and for hosts that read only text."""
 
+import json
 from decimal import Decimal
 
 from mediagen.report.checks import CheckReport, EstimateReport
@@ -12,9 +13,19 @@ def summary(report: JobReport) -> str:
     lines = [f"{report.kind} job {name}: {report.status} (model {report.model}, backend {report.backend})"]
     for artifact in report.artifacts:
         size = f"{artifact.width}x{artifact.height}" if artifact.width else ""
-        length = f", {artifact.duration_seconds:g} s" if artifact.duration_seconds else ""
-        lines.append(f"File: {artifact.path} ({artifact.mime_type}, {size}{length}) {artifact.uri}")
+        length = ""
+        if artifact.duration_seconds:
+            sound = "with sound" if artifact.has_audio else "silent"
+            length = f", {artifact.duration_seconds:g} s, {artifact.fps or 0:g} fps, {sound}"
+        lines.append(
+            f"File: {artifact.path} ({artifact.mime_type}, {size}{length}, {artifact.size_bytes} bytes) {artifact.uri}"
+        )
+    lines.append(f"Mode {report.mode}; sent: {_values(report)}")
+    if report.request is not None:
+        lines.append(f"Request: {json.dumps(report.request, ensure_ascii=False)}")
     lines.append(_money(report))
+    if report.remote.expires_at and report.status == "downloading":
+        lines.append(f"Google keeps the file until {report.remote.expires_at:%Y-%m-%d %H:%M} UTC.")
     if report.status in {"submitting", "running", "downloading"}:
         lines.append(f"Progress: {report.progress.message}")
     if report.error:
@@ -27,12 +38,21 @@ def summary(report: JobReport) -> str:
     return "\n".join(lines)
 
 
+def _values(report: JobReport) -> str:
+    """Effective values that were not simply what the caller said, with where they come from."""
+    return ", ".join(
+        f"{name}={value} ({report.origins[name]})" if name in report.origins else f"{name}={value}"
+        for name, value in report.effective.items()
+        if name not in {"mode", "model", "backend"}
+    )
+
+
 def _money(report: JobReport) -> str:
     line = f"Price: quoted {quote_in_words(report.quote)}"
     if report.status == "dry_run":
         return f"{line}. Nothing was sent."
-    charged = _usd(report.charge.usd) if report.charge.usd is not None else "not known yet"
-    return f"{line}. Charged: {charged} ({report.charge.basis})"
+    charged = f"{_usd(report.charge.usd)} ({report.charge.basis})"
+    return f"{line}. Charged: {report.charge.basis if report.charge.usd is None else charged}"
 
 
 def check_summary(report: CheckReport) -> str:
@@ -48,7 +68,8 @@ def check_summary(report: CheckReport) -> str:
     lines += [report.model_asked] if report.model_asked else []
     for model in report.models:
         default = ", default" if model.default else ""
-        lines.append(f"{model.kind} {model.id}: {model.state}{default}, {model.price}")
+        note = f" - {model.note}" if model.note else ""
+        lines.append(f"{model.kind} {model.id}: {model.state}{default}, {model.price}{note}")
     if report.new_models:
         lines.append(f"Listed by Google but not in the catalogue: {', '.join(report.new_models)}")
     lines.append(f"Spent: {_usd(report.spent_today_usd)} today, {_usd(report.spent_this_month_usd)} this month (UTC).")

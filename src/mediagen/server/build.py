@@ -14,8 +14,8 @@ from mediagen.server.instructions import INSTRUCTIONS
 from mediagen.server.toolsets import TOOLS
 from mediagen.settings import Settings
 
-# A larger message ends the connection in some clients.
-LARGEST_RESOURCE = 8_000_000
+# As base64 it has to stay below 1 MB, which is what some clients accept.
+LARGEST_RESOURCE = 700_000
 
 
 def build_server(settings: Settings) -> MCPServer[App]:

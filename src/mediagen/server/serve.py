@@ -30,6 +30,13 @@ def serve_http(host: str, port: int) -> int:
     settings = _settings()
     if settings is None:
         return 3
+    if settings.http_token:
+        print(  # noqa: T201 - standard error of a command
+            "MEDIAGEN_HTTP_TOKEN is set, but this version cannot check tokens yet: HTTP serves this machine only. "
+            "Unset it to go on.",
+            file=sys.stderr,
+        )
+        return 3
     import uvicorn
 
     app = build_server(settings).streamable_http_app(host=host)

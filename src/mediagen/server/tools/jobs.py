@@ -4,7 +4,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
 from mediagen.app.app import App
-from mediagen.report.job import JobListReport
+from mediagen.report.job import JobListReport, short_row
 from mediagen.report.text import list_summary
 from mediagen.requests import CancelJobRequest, GetJobRequest, ListJobsRequest
 from mediagen.server.progress import ProgressReporter
@@ -20,7 +20,7 @@ async def get_job(app: App, request: GetJobRequest, context: Context[App]) -> Ca
 async def list_jobs(app: App, request: ListJobsRequest, context: Context[App]) -> CallToolResult:  # noqa: ARG001 - one signature for all handlers
     """Jobs in the ledger."""
     page = await app.generator.list_jobs(request)
-    report = JobListReport(jobs=page.jobs, next_cursor=page.next_cursor)
+    report = JobListReport(jobs=[short_row(job) for job in page.jobs], next_cursor=page.next_cursor)
     return plain_result(report, list_summary(report))
 
 

@@ -1,0 +1,182 @@
+"""The instants at which paid work is lost elsewhere: late answers, crashes between two steps, lying intermediaries."""
+
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+from tests.conftest import paid
+
+from mediagen.app.app import App, open_app
+from mediagen.errors import InvalidRequestError
+from mediagen.jobs import public_address
+from mediagen.report.job import JobReport
+from mediagen.requests import (
+    ExtendVideoRequest,
+    GenerateImageRequest,
+    GenerateVideoRequest,
+    GetJobRequest,
+    ListJobsRequest,
+)
+from mediagen.settings import Settings
+
+MakeSettings = Callable[..., Settings]
+CLIP = {"prompt": "waves", "duration_seconds": 3, "resolution": "360p"}
+
+
+async def image(app: App, **changes: object) -> JobReport:
+    return await app.generator.generate_image(GenerateImageRequest.model_validate({"prompt": "a boat", **changes}))
+
+
+async def clip(app: App, **changes: object) -> JobReport:
+    return await app.generator.generate_video(GenerateVideoRequest.model_validate({**CLIP, **changes}))
+
+
+async def wait_for(app: App, job_id: str | None, seconds: float = 20) -> JobReport:
+    assert job_id
+    return await app.generator.get_job(GetJobRequest(job_id=job_id, wait_seconds=seconds))
+
+
+@pytest.fixture
+def ledger_file(environment: dict[str, str]) -> Path:
+    return Path(environment["MEDIAGEN_STATE_DIR"]) / "ledger.sqlite3"
+
+
+def change(ledger_file: Path, statement: str, *values: object) -> None:
+    with sqlite3.connect(ledger_file) as connection:
+        connection.execute(statement, values)
+    connection.close()
+
+
+async def test_answer_that_comes_after_the_call_was_given_up_wins(make_settings: MakeSettings, emulator, ledger_file):
+    emulator.add_fault(fault="delay", seconds=0.5, match={"method": "POST", "path_contains": "interactions"})
+    async with open_app(make_settings()) as app:
+        report = await clip(app, wait_seconds=0.1)
+        assert report.status == "submitting"
+        change(ledger_file, "UPDATE calls SET status = 'unconfirmed' WHERE job_id = ?", report.job_id)
+        change(ledger_file, "UPDATE jobs SET status = 'unconfirmed' WHERE job_id = ?", report.job_id)
+        with anyio.fail_after(20):
+            while (await wait_for(app, report.job_id, 0)).status != "succeeded":
+                await anyio.sleep(0.05)
+    assert paid(emulator) == 1
+
+
+async def test_paid_picture_that_was_kept_before_the_crash_is_delivered(
+    make_settings: MakeSettings, emulator, ledger_file: Path, work: Path
+):
+    """As after kill -9 between the answer and the ledger: the row says submitting, the answer lies beside it."""
+    async with open_app(make_settings()) as app:
+        report = await image(app)
+    made = Path(report.artifacts[0].path)
+    answer = made.read_bytes()
+    made.unlink()
+    folder = ledger_file.parent / "spool" / f"{report.job_id}-0"
+    folder.mkdir(parents=True)
+    (folder / "answer.bin").write_bytes(answer)
+    change(ledger_file, "DELETE FROM artifacts")
+    change(ledger_file, "UPDATE calls SET status = 'submitting'")
+    change(ledger_file, "UPDATE jobs SET status = 'submitting'")
+    async with open_app(make_settings()) as app:
+        await app.runner.resume()
+        done = await wait_for(app, report.job_id)
+    assert done.status == "succeeded"
+    assert Path(done.artifacts[0].path).read_bytes() == answer
+    assert not folder.exists()
+    assert paid(emulator) == 1
+
+
+async def test_clip_of_yesterday_is_asked_for_before_it_is_given_up(make_settings: MakeSettings, emulator, ledger_file):
+    async with open_app(make_settings()) as first:
+        report = await clip(first, wait_seconds=0.2)
+    long_ago = (datetime.now(UTC) - timedelta(days=3)).isoformat()
+    change(ledger_file, "UPDATE jobs SET created_at = ? WHERE job_id = ?", long_ago, report.job_id)
+    async with open_app(make_settings()) as second:
+        await anyio.sleep(0.05)
+        await second.runner.resume()
+        done = await wait_for(second, report.job_id)
+    assert done.status in {"succeeded", "failed"}
+    polls = [request for request in emulator.requests() if request["method"] == "GET"]
+    assert polls
+    if done.status == "failed":
+        assert done.error is not None
+        assert done.error.code == "never_finished"
+
+
+async def test_proxy_that_forbids_a_download_once_does_not_expire_it(make_settings: MakeSettings, emulator):
+    emulator.add_fault(
+        fault="status", status=403, body="blocked by proxy", match={"method": "GET", "path_contains": "files"}
+    )
+    async with open_app(make_settings()) as app:
+        report = await clip(app)
+    assert report.status == "succeeded"
+
+
+async def test_job_that_google_does_not_know_stays_open_with_a_note(make_settings: MakeSettings, emulator):
+    """The key of another project gets the same answer, so nothing is settled by it."""
+    unknown = {"error": {"code": 404, "message": "not found", "status": "NOT_FOUND"}}
+    emulator.add_fault(
+        fault="status", status=404, body=unknown, times=50, match={"method": "GET", "path_contains": "interactions"}
+    )
+    async with open_app(make_settings()) as app:
+        report = await clip(app, wait_seconds=1.0)
+    assert report.status == "running"
+    assert any("does not know this job" in warning for warning in report.warnings)
+
+
+async def test_charge_says_that_lost_siblings_may_be_billed(make_settings: MakeSettings, emulator):
+    emulator.add_fault(fault="drop_after_accept", times=2, match={"path_contains": "generateContent"})
+    settings = make_settings(MEDIAGEN_BACKEND="gemini", GEMINI_API_KEY="some-key")
+    async with open_app(settings) as app:
+        report = await image(app, count=3)
+    assert report.status == "succeeded"
+    assert report.charge.certainty == "unknown"
+    assert "2 of 3" in report.charge.basis
+
+
+async def test_same_request_id_for_another_wish_is_refused(make_settings: MakeSettings, emulator):
+    async with open_app(make_settings()) as app:
+        first = await image(app, request_id="one")
+        again = await image(app, request_id="one", wait_seconds=5)
+        with pytest.raises(InvalidRequestError, match="prompt"):
+            await image(app, request_id="one", prompt="another boat")
+    assert first.job_id == again.job_id
+    assert any("earlier job" in warning for warning in again.warnings)
+    assert paid(emulator) == 1
+
+
+async def test_job_of_two_clips_is_not_extended_by_guess(make_settings: MakeSettings, emulator):
+    async with open_app(make_settings()) as app:
+        report = await clip(app, count=2)
+        assert report.job_id
+        with pytest.raises(InvalidRequestError, match="2 clips") as refused:
+            await app.generator.extend_video(ExtendVideoRequest(source=report.job_id, prompt="more"))
+    assert report.artifacts[1].uri in refused.value.hint
+    assert paid(emulator) == 2
+
+
+async def test_damaged_row_does_not_hide_the_other_jobs(make_settings: MakeSettings, ledger_file: Path):
+    async with open_app(make_settings()) as app:
+        damaged = await image(app)
+        whole = await image(app)
+        change(ledger_file, "UPDATE jobs SET quote = '{}' WHERE job_id = ?", damaged.job_id)
+        page = await app.generator.list_jobs(ListJobsRequest())
+    assert [job.job_id for job in page.jobs] == [whole.job_id]
+
+
+async def test_inputs_as_some_clients_send_them_are_understood(make_settings: MakeSettings, work: Path):
+    async with open_app(make_settings()) as app:
+        report = await image(
+            app, input_images='["cat.png"]', dry_run=None, force_new=None, model=None, preview=None, seed="7"
+        )
+        lone = await image(app, input_images="cat.png")
+    assert report.status == lone.status == "succeeded"
+    assert report.mode == lone.mode == "image_edit"
+    assert "model" not in report.requested
+
+
+def test_signatures_are_cut_from_addresses():
+    assert public_address("https://x.example/f?X-Signature=abc") == "https://x.example/f?…"
+    assert public_address("https://x.example/f:download?alt=media") == "https://x.example/f:download?alt=media"
+    assert public_address(None) is None
