@@ -126,7 +126,7 @@ def _jobs(connection: Connection, rows: Sequence[Row]) -> Iterator[Job]:
 
 def _readable_jobs(connection: Connection, rows: Sequence[Row]) -> list[Job]:
     """Jobs of a list; a damaged row is left out, so that it does not hide the others."""
-    found = []
+    found: list[Job] = []
     for row in rows:
         try:
             found += _jobs(connection, [row])
