@@ -1,5 +1,6 @@
 """Finding models: living, retired, elsewhere, unknown, by short name; and what holds for every row."""
 
+import os
 import re
 import subprocess
 import sys
@@ -249,5 +250,9 @@ def test_packaged_catalogue_is_read_once() -> None:
 
 def test_importing_reads_no_file_and_loads_no_pydantic() -> None:
     code = "import sys, mediagen.catalog, mediagen.pricing; print({'pydantic', 'tomllib'} & set(sys.modules))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    # Coverage, when it is on, imports modules of its own.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30, env=plain
+    )
     assert result.stdout.strip() == "set()"

@@ -70,6 +70,8 @@ def _start(folder: Path, url_file: Path, ffmpeg: str | None) -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         if url := _alive(url_file):
+            # It outlives us on purpose; without a return code Python would complain that it still runs.
+            process.returncode = 0
             return url
         time.sleep(0.05)
     raise ConfigurationError(
