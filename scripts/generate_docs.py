@@ -3,6 +3,7 @@
 import argparse
 import inspect
 import io
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,9 +12,8 @@ from mediagen import errors
 from mediagen.catalog import Catalog
 from mediagen.cli.parser import build_parser
 from mediagen.cli.settings_view import variables_of
-from mediagen.defaults import VideoSource, image_parameters, video_parameters
+from mediagen.generator.checks import usual_quote
 from mediagen.pricing import Prices
-from mediagen.requests import EstimateCostRequest
 from mediagen.server.errors import flat_schema
 from mediagen.server.toolsets import TOOLS
 from mediagen.settings import Settings
@@ -89,19 +89,14 @@ def models_page() -> str:
         if spec.status == "retired":
             retired.append((f"`{spec.id}`", f"`{spec.replacement}`" if spec.replacement else "", spec.source))
             continue
-        request = EstimateCostRequest(kind=spec.kind, model=spec.id)
-        if spec.kind == "image":
-            quote = prices.quote_image(image_parameters(request, spec)[0], surface="gemini")
-        else:
-            parameters, _ = video_parameters(request, spec, mode="text_to_video", source=VideoSource())
-            quote = prices.quote_video(parameters, surface="gemini")
-        price = "unknown" if quote.usd is None else f"${quote.usd} ({quote.basis}; {quote.certainty})"
-        sizes = ", ".join(spec.image_sizes or spec.resolutions)
+        quote = usual_quote(spec, prices)
+        price = "unknown" if quote.usd is None else f"${quote.usd} ({quote.basis}; {quote.certainty}, {quote.as_of})"
+        sizes = ", ".join(spec.image_sizes or spec.resolutions or ())
         living.append(
             (f"`{spec.id}`", spec.kind, spec.status, ", ".join(spec.surfaces), sizes,
-             ", ".join(spec.aspect_ratios), price, str(spec.as_of))
+             ", ".join(spec.aspect_ratios or ()), price, f"{spec.source} ({spec.as_of}); price: {quote.source}")
         )  # fmt: skip
-    head = ("model", "kind", "status", "surfaces", "sizes", "ratios", "usual price", "as of")
+    head = ("model", "kind", "status", "surfaces", "sizes", "ratios", "usual price", "source")
     return (
         f"# Models and prices\n\n{table(head, living)}\n## Retired\n\n"
         f"Refused with their replacement.\n\n{table(('model', 'use instead', 'source'), retired)}"
@@ -120,22 +115,25 @@ def errors_page() -> str:
 
 
 def cli_page() -> str:
-    """Help of every command, at a width that does not depend on the terminal."""
+    """Every command; help of those whose options are not the arguments of a tool."""
+    os.environ["COLUMNS"] = "100"  # the help must not depend on the terminal
     parser = build_parser()
     buffer = io.StringIO()
     buffer.write("# Command line\n\n")
     buffer.write(
         "Exit codes: 0 success · 1 generation failed or filtered · 2 bad arguments · 3 credentials or configuration · "
-        "4 upstream unavailable · 5 over budget · 6 unconfirmed.\n\n"
+        "4 upstream unavailable · 5 over budget · 6 unconfirmed · 130 interrupted.\n\n"
     )
     actions = next(action for action in parser._actions if hasattr(action, "choices") and action.choices)  # noqa: SLF001 - argparse has no other way to list its commands
     assert isinstance(actions.choices, dict)
     rows = [(f"`mediagen {choice.dest}`", choice.help or "") for choice in actions._choices_actions]  # type: ignore[attr-defined]  # noqa: SLF001 - as above
     buffer.write(table(("command", "what it does"), rows))
-    buffer.write(
-        "\nThe options of `image`, `video`, `extend`, `check` and `cost` are the [arguments of the tools](tools.md)"
-    )
-    buffer.write(" under the same names (`--aspect-ratio 16:9`, `--input-images A --input-images B`).\n")
+    buffer.write("\nThe options of `image`, `video`, `extend`, `check` and `cost` are the ")
+    buffer.write("[arguments of the tools](tools.md) under the same names ")
+    buffer.write("(`--aspect-ratio 16:9`, `--input-images A --input-images B`).\n")
+    for name, command in actions.choices.items():
+        if name in {"jobs", "serve", "demo", "config"}:
+            buffer.write(f"\n```\n{command.format_help()}```\n")
     return buffer.getvalue()
 
 

@@ -8,6 +8,7 @@ from mediagen.requests import Backend
 
 GEMINI_BASE_URL = "https://generativelanguage.googleapis.com"
 
+NO_KEY = "No Gemini API key is set (looked at GOOGLE_API_KEY and GEMINI_API_KEY)."
 NO_CREDENTIALS = (
     "Set GEMINI_API_KEY (a key from https://aistudio.google.com/apikey), "
     "or MEDIAGEN_BACKEND=emulator to try everything without a key and without cost."
@@ -74,7 +75,7 @@ def _gemini(wanted: Backend, configured: Configured) -> Route:
             base_url=configured.gemini_base_url or GEMINI_BASE_URL,
             reason=reason,
         )
-    message = "No Gemini API key is set (looked at GOOGLE_API_KEY and GEMINI_API_KEY)."
+    message = NO_KEY
     if configured.other_variables:
         found = ", ".join(sorted(configured.other_variables))
         message += f" {found} found, but this version speaks only to the Gemini API."

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import respx
 
-from mediagen.endpoints.base import Accepted, Endpoint, Finished, PaidRequest
+from mediagen.endpoints.base import Accepted, Finished, PaidRequest
 from mediagen.endpoints.gemini_api import GeminiApi
 from mediagen.errors import (
     AuthenticationError,
@@ -35,11 +35,6 @@ VIDEO = PaidRequest(
     kind="video", model="gemini-omni-1.2-flash", body={"model": "gemini-omni-1.2-flash", "input": PROMPT}
 )
 BUSY = {"error": {"code": 429, "message": "slow down", "status": "R", "details": [{"retryDelay": "26s"}]}}
-
-
-def test_gemini_api_is_an_endpoint(api: GeminiApi) -> None:
-    endpoint: Endpoint = api
-    assert endpoint.name == "gemini"
 
 
 def test_base_loads_no_http_client() -> None:

@@ -1,11 +1,13 @@
 """The tools through the in-memory client, in both protocol eras, against the emulator."""
 
+import base64
 import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp.types import CallToolResult
+from mcp import MCPError
+from mcp.types import BlobResourceContents, CallToolResult
 from tests.conftest import Connect, paid
 
 from mediagen.server.instructions import INSTRUCTIONS
@@ -101,6 +103,8 @@ async def test_clip_arrives_with_progress_and_can_be_extended(connect: Connect, 
     assert second["duration_seconds"] == pytest.approx(6, abs=0.15)
     assert longer["effective"]["resolution"] == "360p"
     assert longer["origins"]["resolution"] == "source"
+    posts = [request for request in emulator.requests() if request["method"] == "POST"]
+    assert posts[-1]["body"]["previous_interaction_id"] == clip["remote"]["operation"]
     assert {first["sha256"], second["sha256"]} <= {file["sha256"] for file in emulator.files()}
     assert paid(emulator) == 2
 
@@ -241,7 +245,12 @@ async def test_artifact_can_be_read_as_resource(connect):
     async with connect() as client:
         report = content_of(await client.call_tool("generate_image", {"prompt": "x"}))
         found = await client.read_resource(report["artifacts"][0]["uri"])
-    assert len(found.contents) == 1
+        with pytest.raises(MCPError):
+            await client.read_resource("mediagen://artifacts/art_unknown")
+    content = found.contents[0]
+    assert isinstance(content, BlobResourceContents)
+    data = base64.b64decode(content.blob)
+    assert hashlib.sha256(data).hexdigest() == report["artifacts"][0]["sha256"]
 
 
 async def test_check_api_says_what_works_and_costs_nothing(connect, emulator):
@@ -273,3 +282,26 @@ async def test_missing_key_at_the_api_is_explained(connect, emulator):
     assert "GEMINI_API_KEY" in text_of(result)
     assert "bad-key-value" not in text_of(result) + str(result.structured_content)
     assert paid(emulator) == 0
+
+
+async def test_every_change_before_sending_is_told(connect, emulator, work):
+    from PIL import Image
+
+    Image.new("RGB", (40, 30), "red").save(work / "old.gif")
+    async with connect() as client:
+        report = content_of(
+            await client.call_tool(
+                "generate_image", {"prompt": "x", "negative_prompt": "text", "input_images": ["old.gif"]}
+            )
+        )
+    changed = {adjustment["field"]: adjustment for adjustment in report["adjustments"]}
+    assert set(changed) == {"negative_prompt", "input_images"}
+    assert changed["input_images"]["to"] == "image/png"
+    sent = emulator.requests()[-1]["body"]["contents"][0]["parts"]
+    assert "Avoid: text" in sent[-1]["text"]
+
+
+async def test_preview_is_left_out_when_not_wanted(connect):
+    async with connect() as client:
+        result = await client.call_tool("generate_image", {"prompt": "x", "preview": False})
+    assert [block.type for block in result.content] == ["text", "resource_link"]

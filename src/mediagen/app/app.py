@@ -11,7 +11,7 @@ from mediagen.app.pool import EndpointPool
 from mediagen.catalog import Catalog
 from mediagen.endpoints.wire.body import GeminiBodies
 from mediagen.generator.checks import Checks
-from mediagen.generator.generator import Generator
+from mediagen.generator.generator import SPOOL, Generator
 from mediagen.generator.inputs import stored_file
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Limits, Policy
@@ -19,6 +19,7 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
 from mediagen.pricing import Prices
 from mediagen.routing import Configured
+from mediagen.runner.collect import Collector
 from mediagen.runner.runner import Runner
 from mediagen.runner.steps import CallSteps
 from mediagen.settings import Settings, check_supported
@@ -67,7 +68,7 @@ async def open_app(settings: Settings, *, confine_inputs: bool = True) -> AsyncI
             planner=planner,
             ledger=ledger,
             runner=runner,
-            storage=steps.storage,
+            storage=steps.collector.storage,
             endpoints=pool,
             clock=now,
         )
@@ -80,15 +81,15 @@ async def open_app(settings: Settings, *, confine_inputs: bool = True) -> AsyncI
 
 
 def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings) -> CallSteps:
-    return CallSteps(
+    collector = Collector(
         ledger=ledger,
         endpoints=pool,
         storage=LocalStorage(),
         prices=Prices.load(),
-        spool=settings.folder_for_state() / "spool",
-        poll_seconds=settings.poll_seconds,
+        spool=settings.folder_for_state() / SPOOL,
         clock=now,
     )
+    return CallSteps(ledger=ledger, endpoints=pool, collector=collector, poll_seconds=settings.poll_seconds, clock=now)
 
 
 def _roots(settings: Settings, confine_inputs: bool) -> tuple[Path, ...] | None:
@@ -99,7 +100,7 @@ def _planner(policy: Policy, steps: CallSteps, roots: tuple[Path, ...] | None) -
     return Planner(
         policy=policy,
         catalog=Catalog.load(),
-        prices=steps.prices,
+        prices=steps.collector.prices,
         ledger=steps.ledger,
         loader=InputLoader(roots=roots, resolve_artifact=partial(stored_file, steps.ledger)),
         encoder=GeminiBodies(),

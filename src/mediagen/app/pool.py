@@ -9,7 +9,7 @@ from mediagen.app.local_emulator import emulator_url
 from mediagen.endpoints.base import Endpoint
 from mediagen.errors import AuthenticationError
 from mediagen.jobs import Job
-from mediagen.routing import NO_CREDENTIALS, Route
+from mediagen.routing import NO_CREDENTIALS, NO_KEY, Route
 
 if TYPE_CHECKING:
     from mediagen.endpoints.gemini_api import GeminiApi
@@ -55,7 +55,7 @@ class EndpointPool:
             key = EMULATOR_KEY if backend == "emulator" else self._key
             if key is None:
                 raise AuthenticationError(
-                    "No Gemini API key is set (looked at GOOGLE_API_KEY and GEMINI_API_KEY).",
+                    NO_KEY,
                     hint=NO_CREDENTIALS,
                     code="no_credentials",
                 )

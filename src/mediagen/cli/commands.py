@@ -25,7 +25,7 @@ from mediagen.errors import (
 )
 from mediagen.jobs import OPEN_STATUSES, JobStatus
 from mediagen.report.job import JobListReport, JobReport
-from mediagen.report.text import check_summary, estimate_summary, list_summary, summary
+from mediagen.report.text import check_summary, error_in_words, estimate_summary, list_summary, summary
 from mediagen.requests import (
     CancelJobRequest,
     CheckApiRequest,
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         print_error(explain_invalid(error, COMMANDS.get(namespace.command, (ListJobsRequest,))[0]))
         return BAD_ARGUMENTS
     except MediaGenError as error:
-        print_error(f"{error} [{error.code}]")
+        print_error(error_in_words(error))
         return _exit_code(error)
     except BrokenPipeError:
         # The reader of our output has gone (`… | head`).

@@ -5,6 +5,9 @@ import os
 from pydantic import AliasChoices, BaseModel, SecretStr
 
 from mediagen.catalog import Catalog, ModelSpec
+from mediagen.generator.checks import usual_quote
+from mediagen.pricing import Prices
+from mediagen.report.text import quote_in_words
 from mediagen.settings import Settings
 
 
@@ -33,6 +36,7 @@ class ModelRow(BaseModel):
     kind: str
     status: str
     surfaces: list[str]
+    usual_price: str
     replacement: str | None
     as_of: str
     source: str
@@ -65,21 +69,23 @@ def settings_rows(settings: Settings, *, only_paths: bool) -> tuple[SettingsRepo
 def models_text() -> tuple[ModelsReport, str]:
     """The catalogue, living models first."""
     specs = sorted(Catalog.load().models(), key=lambda spec: (spec.status == "retired", spec.kind, spec.id))
-    report = ModelsReport(models=[_model(spec) for spec in specs])
+    prices = Prices.load()
+    report = ModelsReport(models=[_model(spec, prices) for spec in specs])
     lines = [
-        f"{row.kind:5} {row.id:34} {row.status:9} {', '.join(row.surfaces)}"
+        f"{row.kind:5} {row.id:34} {row.status:9} {', '.join(row.surfaces):25} {row.usual_price}"
         + (f" -> {row.replacement}" if row.replacement else "")
         for row in report.models
     ]
     return report, "\n".join(lines)
 
 
-def _model(spec: ModelSpec) -> ModelRow:
+def _model(spec: ModelSpec, prices: Prices) -> ModelRow:
     return ModelRow(
         id=spec.id,
         kind=spec.kind,
         status=spec.status,
         surfaces=list(spec.surfaces),
+        usual_price="" if spec.status == "retired" else quote_in_words(usual_quote(spec, prices)),
         replacement=spec.replacement,
         as_of=str(spec.as_of),
         source=spec.source,

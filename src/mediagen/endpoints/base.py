@@ -171,11 +171,6 @@ class BodyEncoder(Protocol):
 class Endpoint(Protocol):
     """One API surface of Google's media models. Whoever opened it closes it with `aclose`."""
 
-    @property
-    def name(self) -> str:
-        """Short name, as in the ledger."""
-        ...
-
     async def submit(self, call: PaidRequest) -> Submission:
         """Send a paid request once. Costs money.
 

@@ -51,8 +51,6 @@ CHECK_ATTEMPTS = 2
 class GeminiApi:
     """One Gemini API with one key. Close it with `aclose`, or use it as an async context manager."""
 
-    name = "gemini"
-
     def __init__(
         self,
         *,

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from mediagen.catalog import Catalog, ModelSpec, check_image, check_video
+from mediagen.catalog import Catalog, ModelSpec, Surface, check_image, check_video
 from mediagen.defaults import VideoSource, image_parameters, refuse_what_is_not_built, video_parameters
 from mediagen.endpoints.base import EndpointCheck
 from mediagen.errors import InvalidRequestError, MediaGenError
@@ -14,9 +14,9 @@ from mediagen.generator.generator import Endpoints
 from mediagen.generator.plan import without_nones
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
-from mediagen.jobs import Kind
+from mediagen.jobs import Kind, Quote
 from mediagen.media.ffmpeg import find_ffmpeg
-from mediagen.pricing import cheapest_alternatives
+from mediagen.pricing import Prices, cheapest_alternatives
 from mediagen.report.checks import AlternativeReport, CheckReport, EstimateReport, ModelReport, SurfaceReport
 from mediagen.report.job import QuoteReport
 from mediagen.requests import CheckApiRequest, EstimateCostRequest, ImageParameters, VideoMode, VideoParameters
@@ -85,11 +85,12 @@ class Checks:
         parameters = _parameters(request, found.spec)
         if isinstance(parameters, ImageParameters):
             warnings = check_image(found.spec, parameters)
-            quote = self.planner.prices.quote_image(parameters, surface=route.surface)
         else:
             warnings = check_video(found.spec, parameters)
-            quote = self.planner.prices.quote_video(parameters, surface=route.surface)
-        others = cheapest_alternatives(self.planner.catalog, parameters, surface=route.surface)
+        quote = _quote(parameters, self.planner.prices, route.surface)
+        others = cheapest_alternatives(
+            self.planner.catalog, parameters, surface=route.surface, today=self.planner.clock().date()
+        )
         return EstimateReport(
             kind=request.kind,
             model=found.spec.id,
@@ -143,22 +144,12 @@ class Checks:
                 kind=spec.kind,
                 state="unlisted" if listed is None else "live" if spec.id in listed else "missing",
                 default=spec.id in defaults,
-                price=self._usual_price(spec),
+                price=_price(usual_quote(spec, self.planner.prices)),
                 note=spec.notes,
             )
             for spec in catalog.models(surface="gemini")
             if not spec.is_retired("gemini", today) and (part is None or part in spec.id)
         ]
-
-    def _usual_price(self, spec: ModelSpec) -> str:
-        request = EstimateCostRequest(kind="image" if spec.kind == "image" else "video", model=spec.id)
-        parameters = _parameters(request, spec)
-        prices = self.planner.prices
-        if isinstance(parameters, ImageParameters):
-            quote = prices.quote_image(parameters, surface="gemini")
-        else:
-            quote = prices.quote_video(parameters, surface="gemini")
-        return "unknown" if quote.usd is None else f"${quote.usd} ({quote.basis})"
 
     def _asked(self, model: str | None, listed: tuple[str, ...] | None) -> str | None:
         if model is None:
@@ -192,6 +183,22 @@ def _refuse_of_other_kind(request: EstimateCostRequest) -> None:
             raise InvalidRequestError(
                 f"{name} says nothing about kind={request.kind!r}.", field=name, hint="Leave it out."
             )
+
+
+def usual_quote(spec: ModelSpec, prices: Prices) -> QuoteReport:
+    """Price of one picture, or of a clip of the usual length, at the model's default size."""
+    request = EstimateCostRequest(kind="image" if spec.kind == "image" else "video", model=spec.id)
+    return QuoteReport.model_validate(_quote(_parameters(request, spec), prices, "gemini"))
+
+
+def _quote(parameters: ImageParameters | VideoParameters, prices: Prices, surface: Surface) -> Quote:
+    if isinstance(parameters, ImageParameters):
+        return prices.quote_image(parameters, surface=surface)
+    return prices.quote_video(parameters, surface=surface)
+
+
+def _price(quote: QuoteReport) -> str:
+    return "unknown" if quote.usd is None else f"${quote.usd} ({quote.basis})"
 
 
 def _parameters(request: EstimateCostRequest, spec: ModelSpec) -> ImageParameters | VideoParameters:

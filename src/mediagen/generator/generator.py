@@ -4,7 +4,7 @@ plan      validate, choose surface and model, bring in the inputs, name the pric
 budget    caps and approval                                                           (budget.py)
 ledger    the row is durable before anything is sent                                  (ledger/)
 runner    submit, poll, download, store                                               (runner/)
-report    what the caller is told                                                     (report.py)
+report    what the caller is told                                                     (report/)
 """
 
 import dataclasses
@@ -41,6 +41,7 @@ from mediagen.runner.runner import OnProgress, Runner
 from mediagen.storage.local import LocalStorage, sanitise_name
 
 NOT_PART_OF_A_WISH = frozenset({"wait_seconds", "preview", "max_usd", "force_new", "dry_run"})
+SPOOL = "spool"  # folder beside the ledger in which paid answers are kept first
 STATUS_FILTERS = ("open", *JobStatus)
 
 
@@ -191,6 +192,7 @@ class Generator:
         plan = dataclasses.replace(plan, warnings=(*plan.warnings, *warnings))
         if request.dry_run:
             return dry_run_report(self._draft(plan, request, folder, name, ""), shorten_data(plan.body))
+        await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None)
         await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
         base_url = await self.endpoints.base_url(plan.route)
         body = plan.body
@@ -246,7 +248,8 @@ class Generator:
         return self._report(await self.runner.wait(job, seconds, on_progress), *known_warnings)
 
     def _report(self, job: Job, *warnings: str) -> JobReport:
-        return job_report(job, self.clock(), extra_warnings=(*self.runner.notes(job.job_id), *warnings))
+        notes = () if job.status.is_terminal else self.runner.notes(job.job_id)
+        return job_report(job, self.clock(), extra_warnings=(*notes, *warnings))
 
 
 def _folder(request: GenerationRequest, policy: Policy) -> Path:

@@ -10,7 +10,7 @@ from mediagen.report.job import ArtifactReport, ChargeReport, QuoteReport
 def sidecar(job: Job, call: PaidCall, *, status: JobStatus, artifact: Artifact | None) -> dict[str, Any]:
     """Record written beside a file, or in its place when there is none.
 
-    Carries the fields of the source design's metadata under their names, and our job and artifact ids.
+    Its names are those that earlier tools of this kind wrote, so that their readers understand it; see the docs.
     """
     return {
         "version": "mediagen.sidecar.v1",

@@ -3,6 +3,7 @@
 import json
 from decimal import Decimal
 
+from mediagen.errors import MediaGenError
 from mediagen.report.checks import CheckReport, EstimateReport
 from mediagen.report.job import JobListReport, JobReport, QuoteReport
 
@@ -88,7 +89,7 @@ def estimate_summary(report: EstimateReport) -> str:
 def list_summary(report: JobListReport) -> str:
     """One line for each job."""
     lines = [
-        f"{job.job_id} {job.kind} {job.status} {job.model} {_usd(job.quote.usd)} "
+        f"{job.job_id} {job.kind} {job.status} {job.model} {_cost(job)} "
         f"{', '.join(artifact.path for artifact in job.artifacts)}".rstrip()
         for job in report.jobs
     ]
@@ -97,13 +98,26 @@ def list_summary(report: JobListReport) -> str:
     return "\n".join(lines) or "No jobs."
 
 
+def _cost(job: JobReport) -> str:
+    if job.charge.usd is not None:
+        return f"charged {_usd(job.charge.usd)}"
+    return f"quoted {_usd(job.quote.usd)}"
+
+
 def quote_in_words(quote: QuoteReport) -> str:
     """Price, how it was computed, and how sure it is."""
     if quote.usd is None:
         return f"price unknown ({quote.basis})"
     spread = f" ({_usd(quote.min_usd)} to {_usd(quote.max_usd)})" if quote.min_usd != quote.max_usd else ""
-    return f"{_usd(quote.usd)}{spread}: {quote.basis}; {quote.certainty}, as of {quote.as_of}"
+    return f"{_usd(quote.usd)}{spread}: {quote.basis}; {quote.certainty}, as of {quote.as_of}, source {quote.source}"
 
 
 def _usd(value: Decimal | None) -> str:
     return "unknown" if value is None else f"${value:.4f}"
+
+
+def error_in_words(error: MediaGenError) -> str:
+    """An error for its reader: code, what happened, what to do, whether money was spent."""
+    billed = {"no": "This call cost nothing.", "yes": "It was billed.", "unknown": "It may have been billed."}
+    parts = (f"[{error.code}]", error.message, error.hint, billed[error.billed])
+    return " ".join(part for part in parts if part)

@@ -35,7 +35,8 @@ class Runner:
         self._ledger = steps.ledger
         self._changed: dict[str, anyio.Event] = {}
         self._driven: set[str] = set()
-        self._notes: dict[str, str] = {}
+        self._sending: set[tuple[str, int]] = set()
+        self._notes: dict[tuple[str, int], str] = {}
         self._tasks: TaskGroup | None = None
         self._stack = AsyncExitStack()
 
@@ -80,11 +81,14 @@ class Runner:
             try:
                 job = await self._ledger.get(job.job_id)
             except LedgerError as error:
-                self._notes[job.job_id] = f"Its state cannot be read at the moment: {error}"
+                logger.warning("job %s cannot be read at the moment: %s", job.job_id, error.code)
             if on_progress:
                 await on_progress(progress_of(job, self._steps.clock()))
             remaining = deadline - anyio.current_time()
-            if job.status.is_terminal or remaining <= 0:
+            # A job that has ended is driven for one more instant: until its record is written.
+            has_ended = job.status.is_terminal and job.job_id not in self._driven
+            if has_ended or remaining <= 0:
+                self._changed.pop(job.job_id, event).set()
                 return job
             with anyio.move_on_after(min(PROGRESS_SECONDS, remaining)):
                 await event.wait()
@@ -118,8 +122,12 @@ class Runner:
 
     def notes(self, job_id: str) -> tuple[str, ...]:
         """What keeps an open job from going on, if anything."""
-        note = self._notes.get(job_id)
-        return (note,) if note else ()
+        return tuple(note for (noted, _), note in self._notes.items() if noted == job_id)
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a paid request is on its way or its answer is not kept yet."""
+        return bool(self._sending)
 
     @property
     def _group(self) -> TaskGroup:
@@ -154,8 +162,10 @@ class Runner:
         try:
             if body is not None:
                 # A paid answer is taken in and kept even when the server is told to stop meanwhile.
+                self._sending.add((job.job_id, call.ordinal))
                 with anyio.CancelScope(shield=True):
                     delay = await self._send(job, call, body)
+                self._sending.discard((job.job_id, call.ordinal))
             failures = 0
             while delay is not None:
                 await anyio.sleep(delay)
@@ -164,7 +174,9 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - a defect met by one job must not stop the others
             # Only the kind of the exception: its text may hold a prompt.
             logger.error("job %s stopped by a defect: %s", job.job_id, type(error).__name__)  # noqa: TRY400 - as above
-            self._notes[job.job_id] = f"Stopped by a defect in mediagen ({type(error).__name__}); its state is kept."
+            self._notes[job.job_id, call.ordinal] = (
+                f"Stopped by a defect in mediagen ({type(error).__name__}); its state is kept."
+            )
 
     async def _send(self, job: Job, call: PaidCall, body: dict[str, Any]) -> float | None:
         outcome = await self._steps.send(job, body)
@@ -173,11 +185,13 @@ class Runner:
                 delay = await self._steps.keep(job, call, outcome)
             except MediaGenError as error:
                 logger.error("job %s: its answer cannot be written down yet: %s", job.job_id, error.code)  # noqa: TRY400 - tried again
-                self._notes[job.job_id] = f"Google has answered, but the answer cannot be written down yet: {error}"
+                self._notes[job.job_id, call.ordinal] = (
+                    f"Google has answered, and the answer is only in memory: {error.message} Keep the server running."
+                )
                 self._wake(job.job_id)
                 await anyio.sleep(KEEP_SECONDS)
             else:
-                self._notes.pop(job.job_id, None)
+                self._notes.pop((job.job_id, call.ordinal), None)
                 self._wake(job.job_id)
                 return delay
 
@@ -188,11 +202,11 @@ class Runner:
             delay = await self._steps.advance(job, job.calls[ordinal])
         except MediaGenError as error:
             logger.warning("job %s: %s; tried again later", job_id, error.code)
-            self._notes[job_id] = f"Not finished yet: {error}"
+            self._notes[job_id, ordinal] = f"Not finished yet: {error}"
             if waits_for_operator(error):
                 return failures + 1, OPERATOR_SECONDS
             return failures + 1, min(300.0, self._steps.poll_seconds * 2.0 ** min(failures + 1, 6))
-        self._notes.pop(job_id, None)
+        self._notes.pop((job_id, ordinal), None)
         return 0, delay
 
     def _wake(self, job_id: str) -> None:

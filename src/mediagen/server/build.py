@@ -1,8 +1,11 @@
 """Builds the MCP server from settings."""
 
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
@@ -10,22 +13,33 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mediagen import __version__
 from mediagen.app.app import App, open_app
 from mediagen.errors import MediaGenError
+from mediagen.runner.runner import Runner
 from mediagen.server.instructions import INSTRUCTIONS
 from mediagen.server.toolsets import TOOLS
 from mediagen.settings import Settings
 
 # As base64 it has to stay below 1 MB, which is what some clients accept.
 LARGEST_RESOURCE = 700_000
+SIGTERM_SECONDS = 0.05
 
 
-def build_server(settings: Settings) -> MCPServer[App]:
-    """The server with the chosen toolsets; parts are built when a client connects."""
+def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPServer[App]:
+    """The server with the chosen toolsets; parts are built when a client connects.
+
+    Args:
+        settings: What the environment says.
+        ends_on_sigterm: Whether SIGTERM ends the process as soon as no paid request is on its way.
+    """
 
     @asynccontextmanager
     async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:  # noqa: ARG001 - the SDK's signature
-        async with open_app(settings) as app:
-            app.runner.start_sweeping()
-            yield app
+        async with anyio.create_task_group() as group:
+            async with open_app(settings) as app:
+                if ends_on_sigterm:
+                    group.start_soon(_end_on_sigterm, app.runner)
+                app.runner.start_sweeping()
+                yield app
+            group.cancel_scope.cancel()
 
     server = MCPServer[App](
         "mediagen",
@@ -39,6 +53,16 @@ def build_server(settings: Settings) -> MCPServer[App]:
     )
     _add_artifact_resource(server)
     return server
+
+
+async def _end_on_sigterm(runner: Runner) -> None:
+    """End the process on SIGTERM, after a paid answer that is on its way was kept."""
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        async for _ in signals:
+            while runner.is_sending:  # noqa: ASYNC110 - the process ends here; an event would serve nothing else
+                await anyio.sleep(SIGTERM_SECONDS)
+            # Standard input is being read in a thread that cannot be interrupted; everything of ours is on the disk.
+            os._exit(128 + signal.SIGTERM)
 
 
 def _add_artifact_resource(server: MCPServer[App]) -> None:

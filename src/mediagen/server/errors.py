@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from mediagen.app.app import App
 from mediagen.errors import MediaGenError
+from mediagen.report.text import error_in_words
 from mediagen.requests import explain_invalid
 
 Handler = Callable[[App, Any, Context[App]], Awaitable[CallToolResult]]
@@ -37,16 +38,9 @@ class RequestTool(Tool):
             result = await self.handler(context.request_context.lifespan_context, request, context)
             return self.fn_metadata.convert_result(result) if convert_result else result
         except MediaGenError as error:
-            raise ToolError(tool_error_text(error)) from None
+            raise ToolError(error_in_words(error)) from None
         except Exception as error:
             raise UnexpectedToolError(f"{self.name} failed because of a defect in mediagen.") from error
-
-
-def tool_error_text(error: MediaGenError) -> str:
-    """What the model reads: code, what happened, what to do, whether money was spent."""
-    billed = {"no": "This call cost nothing.", "yes": "It was billed.", "unknown": "It may have been billed."}
-    parts = (f"[{error.code}]", error.message, error.hint, billed[error.billed])
-    return " ".join(part for part in parts if part)
 
 
 def flat_schema(request_type: type[BaseModel]) -> dict[str, Any]:

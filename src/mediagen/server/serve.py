@@ -16,7 +16,7 @@ def serve_stdio() -> int:
     settings = _settings()
     if settings is None:
         return 3
-    build_server(settings).run("stdio")
+    build_server(settings, ends_on_sigterm=sys.platform != "win32").run("stdio")
     return 0
 
 

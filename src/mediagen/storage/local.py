@@ -60,7 +60,21 @@ class PartFile:
 
     def __init__(self, directory: Path, key: str) -> None:
         self._directory = directory
-        self.path = directory / f".mediagen-{key}.part"
+        self._whole = directory / f".mediagen-{key}.whole"
+        self.path = self._whole if self._whole.exists() else directory / f".mediagen-{key}.part"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the download is known to be complete, so that nothing need be fetched any more."""
+        return self.path == self._whole
+
+    async def seal(self) -> None:
+        """Note on the disk that the download is complete.
+
+        Raises:
+            StorageError: Nothing was downloaded, or the folder cannot be written to.
+        """
+        await anyio.to_thread.run_sync(self._seal)
 
     def size(self) -> int:
         """Bytes that are here already; 0 when nothing is.
@@ -113,17 +127,21 @@ class PartFile:
         """
         await anyio.to_thread.run_sync(self._discard)
 
+    def _seal(self) -> None:
+        if self.size() == 0:
+            raise _empty()
+        with _translated(self._directory):
+            digest_and_sync(self.path)
+            self.path.replace(self._whole)
+        self.path = self._whole
+
     def _append(self, chunk: bytes) -> None:
         with _translated(self._directory):
             append_to(self.path, chunk)
 
     def _finish(self, stem: str, suffix: str, keep_part: bool) -> StoredFile:
         if self.size() == 0:
-            raise StorageError(
-                "The download is empty.",
-                hint="The job stays collectable: get_job fetches it again.",
-                code="empty_download",
-            )
+            raise _empty()
         with _translated(self._directory):
             sha256, size_bytes = digest_and_sync(self.path)
             final = place_media(self.path, self._directory, safe_stem(stem), suffix)
@@ -134,6 +152,14 @@ class PartFile:
     def _discard(self) -> None:
         with _translated(self._directory):
             self.path.unlink(missing_ok=True)
+
+
+def _empty() -> StorageError:
+    return StorageError(
+        "The download is empty.",
+        hint="It is tried again by itself; what was paid for is kept.",
+        code="empty_download",
+    )
 
 
 class LocalStorage:

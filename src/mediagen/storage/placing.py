@@ -37,7 +37,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 def storage_error(error: OSError, directory: Path) -> StorageError:
     """Say what a failed write means for the caller."""
-    again = "The job stays collectable: get_job fetches it again."
+    again = "It is tried again by itself; what was paid for is kept."
     if error.errno in _FULL:
         return StorageError(f"The disk of {directory} is full.", hint=f"Free some space. {again}", code="disk_full")
     if error.errno == errno.EFBIG:
@@ -142,7 +142,7 @@ def _place(temporary: Path, directory: Path, stem: str, *, suffix: str, is_taken
         return final
     raise StorageError(
         f"{directory} holds thousands of files named {stem!r}.",
-        hint="Use another output_name or folder. The job stays collectable: get_job fetches it again.",
+        hint="Use another output_name or folder. It is tried again by itself; what was paid for is kept.",
     )
 
 
