@@ -186,7 +186,7 @@ class CheckApiRequest(_Request):
     profile: Word | None = Field(None, description="Configured project to test.")
     model: Word | None = Field(None, description="Say whether this model is available.")
     filter: Word | None = Field(None, description="List only models whose id contains this.")
-    deep: bool = Field(False, description="Also send a request that is refused before it can be billed.")
+    deep: bool = Field(False, description="Not available in this version.")
 
 
 class EstimateCostRequest(_Request):

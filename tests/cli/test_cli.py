@@ -122,6 +122,34 @@ def test_clip_is_listed_shown_and_extended(mediagen, work: Path):
     assert json.loads(extended.stdout)["artifacts"][0]["duration_seconds"] == pytest.approx(6, abs=0.2)
 
 
+def test_job_handed_back_is_waited_for_by_a_later_command(mediagen):
+    handed = mediagen("video", "w", "--duration-seconds", "3", "--resolution", "360p", "--wait-seconds", "0", "--json")
+    report = json.loads(handed.stdout)
+    assert handed.returncode == 0
+    assert report["status"] in {"submitting", "running"}
+    waited = mediagen("jobs", "wait", report["job_id"], "--json")
+    assert waited.returncode == 0
+    assert json.loads(waited.stdout)["status"] == "succeeded"
+
+
+def test_running_job_is_cancelled(mediagen, emulator):
+    emulator.add_fault(fault="stuck")
+    handed = mediagen("video", "w", "--duration-seconds", "3", "--resolution", "360p", "--wait-seconds", "1", "--json")
+    job_id = json.loads(handed.stdout)["job_id"]
+    cancelled = mediagen("jobs", "cancel", job_id, "--json")
+    assert cancelled.returncode == 0, cancelled.stderr
+    assert json.loads(cancelled.stdout)["status"] == "cancelled"
+    again = mediagen("jobs", "cancel", job_id)
+    assert again.returncode == 2
+    assert "cancelled" in again.stderr
+
+
+def test_http_with_a_token_that_cannot_be_checked_is_refused(mediagen):
+    done = mediagen("serve", "--http", MEDIAGEN_HTTP_TOKEN="secret")
+    assert done.returncode == 3
+    assert "MEDIAGEN_HTTP_TOKEN" in done.stderr
+
+
 def test_demo_does_the_whole_job(mediagen, work: Path):
     done = mediagen("demo", "--output-dir", str(work / "out"))
     assert done.returncode == 0, done.stdout + done.stderr
