@@ -129,6 +129,19 @@ async def test_nothing_is_left_behind_by_several_pictures_at_once(
     assert list((ledger_file.parent / "spool").iterdir()) == []
 
 
+async def test_answer_left_behind_by_a_crash_is_cleared_away(make_settings: MakeSettings, ledger_file: Path):
+    async with open_app(make_settings()) as app:
+        report = await image(app)
+    left = ledger_file.parent / "spool" / f"{report.job_id}-0"
+    left.mkdir(parents=True)
+    (left / "answer.bin").write_bytes(b"x")
+    async with open_app(make_settings()) as app:
+        app.runner.start_sweeping()
+        with anyio.fail_after(10):
+            while left.exists():
+                await anyio.sleep(0.02)
+
+
 async def test_clip_that_is_whole_on_the_disk_needs_google_no_more(
     make_settings: MakeSettings, emulator, ledger_file: Path, work: Path
 ):

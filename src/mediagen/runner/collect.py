@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 import anyio
 
 from mediagen.endpoints.base import Endpoint
-from mediagen.errors import MediaGenError, StorageError
+from mediagen.errors import JobNotFoundError, MediaGenError, StorageError
 from mediagen.jobs import Artifact, Charge, Job, JobStatus, PaidCall, Usage
 from mediagen.ledger.ids import new_artifact_id
 from mediagen.ledger.ledger import Ledger
@@ -85,6 +85,17 @@ class Collector:
     async def forget_answer(self, job: Job, call: PaidCall) -> None:
         """Remove what was kept of a call that has ended."""
         await anyio.to_thread.run_sync(partial(shutil.rmtree, self._answer_folder(job, call), ignore_errors=True))
+
+    async def forget_leftovers(self) -> None:
+        """Remove kept answers of calls that have ended; a process that died right after their end left them."""
+        folders = await anyio.to_thread.run_sync(lambda: sorted(self.spool.glob("job_*-*")))
+        for folder in folders:
+            job_id, _, ordinal = folder.name.rpartition("-")
+            with contextlib.suppress(JobNotFoundError, ValueError, IndexError):
+                job = await self.ledger.get(job_id)
+                call = job.calls[int(ordinal)]
+                if call.status.is_terminal and call.status is not JobStatus.UNCONFIRMED:
+                    await self.forget_answer(job, call)
 
     async def collect(self, job: Job, call: PaidCall) -> MediaGenError | None:
         """Bring the file of a call into its place and end the call as succeeded.

@@ -138,6 +138,7 @@ class Runner:
     async def _sweep(self) -> None:
         while True:
             try:
+                await self._steps.collector.forget_leftovers()
                 await self.resume()
             except MediaGenError as error:
                 logger.warning("open jobs could not be resumed: %s", error)
