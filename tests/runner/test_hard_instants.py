@@ -9,35 +9,18 @@ import anyio
 import httpx
 import pytest
 from tests.conftest import paid
+from tests.runner.asking import clip, image, wait_for
 
-from mediagen.app.app import App, open_app
+from mediagen.app.app import open_app
 from mediagen.errors import InvalidRequestError
 from mediagen.jobs import public_address
-from mediagen.report.job import JobReport
 from mediagen.requests import (
     ExtendVideoRequest,
-    GenerateImageRequest,
-    GenerateVideoRequest,
-    GetJobRequest,
     ListJobsRequest,
 )
 from mediagen.settings import Settings
 
 MakeSettings = Callable[..., Settings]
-CLIP = {"prompt": "waves", "duration_seconds": 3, "resolution": "360p"}
-
-
-async def image(app: App, **changes: object) -> JobReport:
-    return await app.generator.generate_image(GenerateImageRequest.model_validate({"prompt": "a boat", **changes}))
-
-
-async def clip(app: App, **changes: object) -> JobReport:
-    return await app.generator.generate_video(GenerateVideoRequest.model_validate({**CLIP, **changes}))
-
-
-async def wait_for(app: App, job_id: str | None, seconds: float = 20) -> JobReport:
-    assert job_id
-    return await app.generator.get_job(GetJobRequest(job_id=job_id, wait_seconds=seconds))
 
 
 @pytest.fixture

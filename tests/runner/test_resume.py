@@ -6,15 +6,14 @@ from pathlib import Path
 import anyio
 import pytest
 from tests.conftest import paid
+from tests.runner.asking import clip, image, wait_for
 
-from mediagen.app.app import App, open_app
+from mediagen.app.app import open_app
 from mediagen.jobs import JobStatus
-from mediagen.report.job import JobReport
-from mediagen.requests import ExtendVideoRequest, GenerateImageRequest, GenerateVideoRequest, GetJobRequest
+from mediagen.requests import ExtendVideoRequest
 from mediagen.settings import Settings
 
 MakeSettings = Callable[..., Settings]
-CLIP = {"prompt": "waves", "duration_seconds": 3, "resolution": "360p"}
 PICTURE_FAULTS = [
     ("SAFETY", "filtered"),
     ("IMAGE_SAFETY", "filtered"),
@@ -30,19 +29,6 @@ PICTURE_FAULTS = [
     ("MALFORMED_RESPONSE", "failed"),
     ("SOME_FUTURE_REASON", "failed"),
 ]
-
-
-async def image(app: App, **changes: object) -> JobReport:
-    return await app.generator.generate_image(GenerateImageRequest.model_validate({"prompt": "a boat", **changes}))
-
-
-async def clip(app: App, **changes: object) -> JobReport:
-    return await app.generator.generate_video(GenerateVideoRequest.model_validate({**CLIP, **changes}))
-
-
-async def wait_for(app: App, job_id: str | None, seconds: float = 20) -> JobReport:
-    assert job_id
-    return await app.generator.get_job(GetJobRequest(job_id=job_id, wait_seconds=seconds))
 
 
 async def test_running_clip_is_fetched_by_the_next_process(make_settings: MakeSettings, emulator):

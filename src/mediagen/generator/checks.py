@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from mediagen.catalog import Catalog, ModelSpec, Surface, check_image, check_video
+from mediagen.catalog import Catalog, ModelSpec, check_image, check_video
 from mediagen.defaults import VideoSource, image_parameters, refuse_what_is_not_built, video_parameters
 from mediagen.endpoints.base import EndpointCheck
 from mediagen.errors import InvalidRequestError, MediaGenError
@@ -14,7 +14,7 @@ from mediagen.generator.generator import Endpoints
 from mediagen.generator.plan import without_nones
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
-from mediagen.jobs import Kind, Quote
+from mediagen.jobs import Kind
 from mediagen.media.ffmpeg import find_ffmpeg
 from mediagen.pricing import Prices, cheapest_alternatives
 from mediagen.report.checks import AlternativeReport, CheckReport, EstimateReport, ModelReport, SurfaceReport
@@ -87,7 +87,7 @@ class Checks:
             warnings = check_image(found.spec, parameters)
         else:
             warnings = check_video(found.spec, parameters)
-        quote = _quote(parameters, self.planner.prices, route.surface)
+        quote = self.planner.prices.quote(parameters, surface=route.surface)
         others = cheapest_alternatives(
             self.planner.catalog, parameters, surface=route.surface, today=self.planner.clock().date()
         )
@@ -188,13 +188,7 @@ def _refuse_of_other_kind(request: EstimateCostRequest) -> None:
 def usual_quote(spec: ModelSpec, prices: Prices) -> QuoteReport:
     """Price of one picture, or of a clip of the usual length, at the model's default size."""
     request = EstimateCostRequest(kind="image" if spec.kind == "image" else "video", model=spec.id)
-    return QuoteReport.model_validate(_quote(_parameters(request, spec), prices, "gemini"))
-
-
-def _quote(parameters: ImageParameters | VideoParameters, prices: Prices, surface: Surface) -> Quote:
-    if isinstance(parameters, ImageParameters):
-        return prices.quote_image(parameters, surface=surface)
-    return prices.quote_video(parameters, surface=surface)
+    return QuoteReport.model_validate(prices.quote(_parameters(request, spec)))
 
 
 def _price(quote: QuoteReport) -> str:

@@ -160,11 +160,7 @@ class Planner:
     ) -> Plan:
         parameters, spec = draft.parameters, draft.found.spec
         is_image = isinstance(parameters, ImageParameters)
-        surface = draft.route.surface
-        if isinstance(parameters, ImageParameters):
-            quote = self.prices.quote_image(parameters, surface=surface)
-        else:
-            quote = self.prices.quote_video(parameters, surface=surface)
+        quote = self.prices.quote(parameters, surface=draft.route.surface)
         scale = parameters.image_size if isinstance(parameters, ImageParameters) else parameters.resolution
         origin: Origin = "explicit" if draft.request.backend else "environment"
         if not draft.request.backend and self.policy.backend == "auto":

@@ -69,18 +69,16 @@ def _alternative(
     # Whoever has parameters has loaded this module already; importing it with the package would load pydantic.
     from mediagen.requests import ImageParameters
 
-    prices = Prices.load()
     try:
         if isinstance(parameters, ImageParameters):
             found = catalog.find(parameters.model, "image", surface, today)
             warnings = check_image(found.spec, parameters)
-            quote = prices.quote_image(parameters, surface=surface)
         else:
             found = catalog.find(parameters.model, "video", surface, today)
             warnings = check_video(found.spec, parameters)
-            quote = prices.quote_video(parameters, surface=surface)
     except InvalidRequestError:
         return None
+    quote = Prices.load().quote(parameters, surface=surface)
     if quote.usd is None:
         return None
     return Alternative(model=parameters.model, quote=quote, warnings=(*found.warnings, *warnings))

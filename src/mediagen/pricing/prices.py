@@ -46,6 +46,21 @@ class Prices:
         """The packaged prices; read once per process."""
         return cls(table=packaged_table())
 
+    def quote(
+        self,
+        parameters: ImageParameters | VideoParameters,
+        *,
+        surface: Surface = "gemini",
+        location: str | None = None,
+    ) -> Quote:
+        """Price of a job before it is sent; see `quote_image` and `quote_video`."""
+        # Whoever has parameters has loaded this module already; importing it with the package would load pydantic.
+        from mediagen.requests import ImageParameters
+
+        if isinstance(parameters, ImageParameters):
+            return self.quote_image(parameters, surface=surface, location=location)
+        return self.quote_video(parameters, surface=surface, location=location)
+
     def quote_image(
         self, parameters: ImageParameters, *, surface: Surface = "gemini", location: str | None = None
     ) -> Quote:
