@@ -102,6 +102,29 @@ async def test_picture_on_its_way_is_kept_when_the_server_ends(make_settings: Ma
     assert paid(emulator) == 1
 
 
+async def test_clip_that_google_sends_inside_its_answer_is_stored(make_settings: MakeSettings, emulator, ledger_file):
+    """A poll may answer with the clip itself although an address was asked for."""
+    emulator.add_fault(fault="stuck", match={"path_contains": "interactions"})
+    inline = {
+        "model": "gemini-omni-1.2-flash",
+        "background": True,
+        "store": True,
+        "input": "waves",
+        "response_format": {"type": "video", "resolution": "360p", "duration": "3s"},
+    }
+    async with open_app(make_settings()) as app:
+        report = await clip(app, wait_seconds=0.3)
+        assert report.status == "running"
+        async with httpx.AsyncClient(trust_env=False, headers={"x-goog-api-key": "test"}) as google:
+            made = (await google.post(f"{emulator.url}/v1beta/interactions", json=inline)).json()
+        change(ledger_file, "UPDATE calls SET operation = ? WHERE job_id = ?", made["id"], report.job_id)
+        done = await wait_for(app, report.job_id)
+    assert done.status == "succeeded"
+    assert done.artifacts[0].duration_seconds == pytest.approx(3, abs=0.2)
+    downloads = [request for request in emulator.requests() if "files" in request["path"]]
+    assert downloads == []
+
+
 async def test_nothing_is_left_behind_by_several_pictures_at_once(
     make_settings: MakeSettings, ledger_file: Path, work: Path
 ):

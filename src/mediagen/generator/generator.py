@@ -8,9 +8,10 @@ report    what the caller is told                                               
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -83,9 +84,7 @@ class Generator:
         Raises:
             InvalidRequestError, BudgetExceededError, ConfigurationError: Nothing was sent.
         """
-        if existing := await self._already_asked(request):
-            return await self._follow(existing, request.wait_seconds, on_progress)
-        return await self._run(await self.planner.plan_image(request), request, on_progress)
+        return await self._make(request, partial(self.planner.plan_image, request), on_progress)
 
     async def generate_video(self, request: GenerateVideoRequest, on_progress: OnProgress | None = None) -> JobReport:
         """Make a clip. Costs money.
@@ -93,9 +92,7 @@ class Generator:
         Raises:
             InvalidRequestError, BudgetExceededError, ConfigurationError: Nothing was sent.
         """
-        if existing := await self._already_asked(request):
-            return await self._follow(existing, request.wait_seconds, on_progress)
-        return await self._run(await self.planner.plan_video(request), request, on_progress)
+        return await self._make(request, partial(self.planner.plan_video, request), on_progress)
 
     async def extend_video(self, request: ExtendVideoRequest, on_progress: OnProgress | None = None) -> JobReport:
         """Continue a clip. Costs money.
@@ -103,11 +100,7 @@ class Generator:
         Raises:
             InvalidRequestError, BudgetExceededError, ConfigurationError, JobNotFoundError: Nothing was sent.
         """
-        if existing := await self._already_asked(request):
-            return await self._follow(existing, request.wait_seconds, on_progress)
-        route = self.planner.route(request.backend)
-        base_url = route.base_url if request.dry_run else await self.endpoints.base_url(route)
-        return await self._run(await self.planner.plan_extension(request, base_url), request, on_progress)
+        return await self._make(request, partial(self._plan_extension, request), on_progress)
 
     async def get_job(self, request: GetJobRequest, on_progress: OnProgress | None = None) -> JobReport:
         """State of a job; waits for it if asked to.
@@ -155,6 +148,19 @@ class Generator:
         """
         return await stored_file(self.ledger, artifact_id)
 
+    async def _make(
+        self, request: GenerationRequest, plan: Callable[[], Awaitable[Plan]], on_progress: OnProgress | None
+    ) -> JobReport:
+        if existing := await self._already_asked(request):
+            note = f"This is the earlier job of request_id {request.request_id!r}; nothing new was sent."
+            return await self._follow(existing, request.wait_seconds, on_progress, note)
+        return await self._run(await plan(), request, on_progress)
+
+    async def _plan_extension(self, request: ExtendVideoRequest) -> Plan:
+        route = self.planner.route(request.backend)
+        base_url = route.base_url if request.dry_run else await self.endpoints.base_url(route)
+        return await self.planner.plan_extension(request, base_url)
+
     async def _already_asked(self, request: GenerationRequest) -> Job | None:
         """The job of an earlier call with the same request_id.
 
@@ -177,8 +183,7 @@ class Generator:
                 hint="Use another request_id for another wish, or get_job for that job.",
                 code="request_id_conflict",
             )
-        note = f"This is the earlier job of request_id {request.request_id!r}; nothing new was sent."
-        return dataclasses.replace(job, warnings=(*job.warnings, note))
+        return job
 
     async def _run(self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
         folder = _folder(request, self.policy)
@@ -242,10 +247,11 @@ class Generator:
             estimated_seconds=plan.estimated_seconds,
         )
 
-    async def _follow(self, job: Job, wait_seconds: float | None, on_progress: OnProgress | None) -> JobReport:
+    async def _follow(
+        self, job: Job, wait_seconds: float | None, on_progress: OnProgress | None, *notes: str
+    ) -> JobReport:
         seconds = self.policy.wait_seconds if wait_seconds is None else wait_seconds
-        known_warnings = job.warnings
-        return self._report(await self.runner.wait(job, seconds, on_progress), *known_warnings)
+        return self._report(await self.runner.wait(job, seconds, on_progress), *notes)
 
     def _report(self, job: Job, *warnings: str) -> JobReport:
         notes = () if job.status.is_terminal else self.runner.notes(job.job_id)

@@ -1,8 +1,8 @@
 """Background work of one process: drives its own jobs, takes over those of dead processes, wakes who waits."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -163,10 +163,8 @@ class Runner:
         try:
             if body is not None:
                 # A paid answer is taken in and kept even when the server is told to stop meanwhile.
-                self._sending.add((job.job_id, call.ordinal))
-                with anyio.CancelScope(shield=True):
+                with self._sent(job, call), anyio.CancelScope(shield=True):
                     delay = await self._send(job, call, body)
-                self._sending.discard((job.job_id, call.ordinal))
             failures = 0
             while delay is not None:
                 await anyio.sleep(delay)
@@ -178,6 +176,15 @@ class Runner:
             self._notes[job.job_id, call.ordinal] = (
                 f"Stopped by a defect in mediagen ({type(error).__name__}); its state is kept."
             )
+
+    @contextmanager
+    def _sent(self, job: Job, call: PaidCall) -> Iterator[None]:
+        key = (job.job_id, call.ordinal)
+        self._sending.add(key)
+        try:
+            yield
+        finally:
+            self._sending.discard(key)
 
     async def _send(self, job: Job, call: PaidCall, body: dict[str, Any]) -> float | None:
         outcome = await self._steps.send(job, body)

@@ -26,7 +26,7 @@ from mediagen.runner.collect import Collector, EndpointSource
 
 logger = logging.getLogger(__name__)
 
-FILE_LIFETIME = timedelta(days=2)  # Source: generated files are kept two days (checked 2026-11-21)
+FILE_LIFETIME = timedelta(days=2)  # Source: https://ai.google.dev/gemini-api/docs/video (checked 2026-11-21)
 GIVE_UP_AFTER = timedelta(hours=24)
 
 Outcome = Submission | MediaGenError
@@ -176,7 +176,6 @@ class CallSteps:
         if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **changes):
             ended = await self.ledger.get(job.job_id)
             await self.collector.write_record(ended, ended.calls[call.ordinal])
-            await self.collector.forget_answer(job, call)
 
     def _is_overdue(self, job: Job) -> bool:
         overdue: bool = self.clock() - job.created_at > GIVE_UP_AFTER
