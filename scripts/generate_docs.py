@@ -8,15 +8,17 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from mediagen import errors
-from mediagen.catalog import Catalog
+from mediagen.catalog import Catalog, ModelSpec
+from mediagen.catalog.spec import SURFACE_NAMES
 from mediagen.cli.parser import build_parser
-from mediagen.cli.settings_view import variables_of
 from mediagen.generator.checks import usual_quote
 from mediagen.pricing import Prices
 from mediagen.server.errors import flat_schema
 from mediagen.server.toolsets import TOOLS
-from mediagen.settings import Settings
+from mediagen.settings import Settings, variables_of
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -78,6 +80,9 @@ def settings_page() -> str:
 
 
 def _default(value: object) -> str:
+    if isinstance(value, SecretStr):
+        # A secret with a default is none.
+        return value.get_secret_value()
     return "" if value is None else ",".join(value) if isinstance(value, tuple) else str(value)
 
 
@@ -93,14 +98,29 @@ def models_page() -> str:
         price = "unknown" if quote.usd is None else f"${quote.usd} ({quote.basis}; {quote.certainty}, {quote.as_of})"
         sizes = ", ".join(spec.image_sizes or spec.resolutions or ())
         living.append(
-            (f"`{spec.id}`", spec.kind, spec.status, ", ".join(spec.surfaces), sizes,
+            (f"`{spec.id}`", spec.kind, spec.status, ", ".join(spec.surfaces), spec.api, _vertex(spec), sizes,
              ", ".join(spec.aspect_ratios or ()), price, f"{spec.source} ({spec.as_of}); price: {quote.source}")
         )  # fmt: skip
-    head = ("model", "kind", "status", "surfaces", "sizes", "ratios", "usual price", "source")
+    head = ("model", "kind", "status", "surfaces", "API", "on Vertex AI", "sizes", "ratios", "usual price", "source")
+    defaults = [
+        (kind, SURFACE_NAMES[surface], f"`{model}`")
+        for kind, by_surface in catalog.defaults.items()
+        for surface, model in by_surface.items()
+    ]
     return (
-        f"# Models and prices\n\n{table(head, living)}\n## Retired\n\n"
+        f"# Models and prices\n\n{table(head, living)}\n## Defaults\n\n"
+        f"Used when no model is named.\n\n{table(('kind', 'on', 'model'), defaults)}\n## Retired\n\n"
         f"Refused with their replacement.\n\n{table(('model', 'use instead', 'source'), retired)}"
     )
+
+
+def _vertex(spec: ModelSpec) -> str:
+    """Locations of Vertex AI that have a model, and whether an express key is enough for it."""
+    on_it = spec.surfaces.get("vertex")
+    if on_it is None:
+        return ""
+    where = ", ".join(on_it.locations) if on_it.locations else "no restriction known"
+    return f"{where}; express key: {on_it.express or 'not known'}"
 
 
 def errors_page() -> str:

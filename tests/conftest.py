@@ -15,7 +15,20 @@ from mediagen.server.build import build_server
 from mediagen.settings import Settings, read_settings
 
 DATA = Path(__file__).parent / "data"
-AMBIENT = ("GOOGLE_", "GEMINI_", "VERTEX_", "GCP_", "GCS_", "CLIPROXY_", "MEDIAGEN_", "CLAUDE", "STORAGE_EMULATOR")
+AMBIENT = (
+    "GOOGLE_",
+    "GEMINI_",
+    "VERTEX_",
+    "GCP_",
+    "GCS_",
+    "CLIPROXY_",
+    "MEDIAGEN_",
+    "CLAUDE",
+    "STORAGE_EMULATOR",
+    "XDG_",
+    "CLOUDSDK_",
+    "GCE_",
+)
 
 
 @pytest.fixture(autouse=True)

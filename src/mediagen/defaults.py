@@ -1,12 +1,13 @@
-"""Explicit > source > default: the effective value of every argument, and where it comes from. Pure."""
+"""Explicit > source > profile > default: the effective value of every argument, and where it comes from. Pure."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mediagen.catalog import ModelSpec
 from mediagen.errors import InvalidRequestError
-from mediagen.jobs import Origin
+from mediagen.jobs import Adjustment, Origin
 from mediagen.requests import (
     EstimateCostRequest,
     ExtendVideoRequest,
@@ -20,10 +21,6 @@ from mediagen.requests import (
 
 DEFAULT_VIDEO_SECONDS = 8
 NOT_YET: Mapping[str, str] = {
-    "profile": "this version has no profiles; set the environment variables instead",
-    "preset": "this version has no presets; give the values themselves",
-    "upload_to": "this version stores files on this machine only",
-    "storage_uri": "it needs Veo on Vertex AI, which this version does not speak",
     "continue_from": "pass the picture of that job as input_images instead",
     "video": "this version cannot edit existing videos; extend_video continues one",
     "mask": "no living model takes masks; describe the change in the prompt",
@@ -35,12 +32,66 @@ NOT_YET: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layers:
+    """Values for arguments that the caller left out, by argument.
+
+    Attributes:
+        preset: Of the preset that the caller named; it is part of the profile.
+        source: Of the job or file that is continued.
+        profile: Defaults of the configured project.
+    """
+
+    preset: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
+    profile: Mapping[str, Any] = field(default_factory=dict)
+
+    def candidates(self, name: str, explicit: object) -> tuple[tuple[Origin, Any], ...]:
+        """What each layer says about an argument, the one that wins first."""
+        return (
+            ("explicit", explicit),
+            ("profile", self.preset.get(name)),
+            ("source", self.source.get(name)),
+            ("profile", self.profile.get(name)),
+        )
+
+
+NO_LAYERS = Layers()
+ASKED_FOR = 2  # the argument itself and the preset that the caller named
+
+
 @dataclass(slots=True)
 class Chosen:
-    """Effective values gathered one by one, each with its origin."""
+    """Effective values gathered one by one, each with its origin.
 
+    Attributes:
+        unfit: Values of the source or the profile that the model cannot do, so that another one was taken.
+    """
+
+    layers: Layers
+    allowed: Mapping[str, Sequence[Any] | None]
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
+    unfit: list[Adjustment] = field(default_factory=list)
+
+    def choose(self, request: object, name: str, *fallbacks: tuple[Origin, Any]) -> None:
+        """Keep what the caller or a layer says about an argument, else the first fallback that has a value.
+
+        What the caller says is kept even if it cannot work: it is refused later, not replaced.
+        """
+        candidates = self.layers.candidates(name, getattr(request, name, None))
+        allowed = self.allowed.get(name)
+        fitting = [
+            (origin, value)
+            for number, (origin, value) in enumerate(candidates)
+            if number < ASKED_FOR or allowed is None or value is None or value in allowed
+        ]
+        chosen = self.take(name, *fitting, *fallbacks)
+        if dropped := [candidate for candidate in candidates if candidate not in fitting]:
+            origin, value = dropped[0]
+            self.unfit.append(
+                Adjustment(field=name, from_value=value, to_value=chosen, reason=f"the {origin}'s value does not fit")
+            )
 
     def take(self, name: str, *candidates: tuple[Origin, Any]) -> Any:
         """Keep the first candidate that has a value."""
@@ -66,20 +117,25 @@ def refuse_what_is_not_built(request: GenerateImageRequest | VideoRequest | Esti
 
 
 def image_parameters(
-    request: GenerateImageRequest | EstimateCostRequest, spec: ModelSpec
-) -> tuple[ImageParameters, dict[str, Origin]]:
-    """Effective values of a picture request."""
-    chosen = Chosen()
+    request: GenerateImageRequest | EstimateCostRequest, spec: ModelSpec, layers: Layers = NO_LAYERS
+) -> tuple[ImageParameters, Chosen]:
+    """Effective values of a picture request, and where each comes from."""
+    allowed = {
+        "image_size": spec.image_sizes,
+        "aspect_ratio": spec.aspect_ratios,
+        "thinking_level": spec.thinking_levels,
+        "person_generation": spec.person_generation,
+    }
+    chosen = Chosen(layers, allowed)
     inputs = getattr(request, "input_images", None) or []
     documents = getattr(request, "documents", None) or []
-    chosen.take("image_size", ("explicit", request.image_size), ("default", spec.default_image_size), ("default", "1K"))
-    chosen.take("count", ("explicit", request.count), ("default", 1))
-    ratio_default = None if inputs else "1:1"
-    chosen.take("aspect_ratio", ("explicit", getattr(request, "aspect_ratio", None)), ("default", ratio_default))
+    chosen.choose(request, "image_size", ("default", spec.default_image_size), ("default", "1K"))
+    chosen.choose(request, "count", ("default", 1))
+    chosen.choose(request, "aspect_ratio", ("default", None if inputs else "1:1"))
     if inputs and "aspect_ratio" not in chosen.values:
         chosen.origins["aspect_ratio"] = "source"
     for name in ("seed", "thinking_level", "person_generation", "search_grounding"):
-        chosen.take(name, ("explicit", getattr(request, name, None)))
+        chosen.choose(request, name)
     parameters = ImageParameters(
         model=spec.id,
         mode="image_edit" if inputs else "text_to_image",
@@ -87,7 +143,7 @@ def image_parameters(
         documents=len(documents),
         **chosen.values,
     )
-    return parameters, {"model": _model_origin(request.model), **chosen.origins}
+    return parameters, chosen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,13 +153,11 @@ class VideoSource:
     Attributes:
         width: Of the first frame or the source video, in pixels.
         seconds: Length of the source video.
-        resolution: Of the source clip, when it is one of ours.
     """
 
     width: int | None = None
     height: int | None = None
     seconds: float | None = None
-    resolution: str | None = None
 
     @property
     def aspect_ratio(self) -> str | None:
@@ -158,30 +212,29 @@ def _detected_mode(request: VideoRequest) -> VideoMode:
 
 
 def video_parameters(
-    request: VideoRequest | EstimateCostRequest, spec: ModelSpec, *, mode: VideoMode, source: VideoSource
-) -> tuple[VideoParameters, dict[str, Origin]]:
-    """Effective values of a clip request."""
-    chosen = Chosen()
+    request: VideoRequest | EstimateCostRequest,
+    spec: ModelSpec,
+    *,
+    mode: VideoMode,
+    source: VideoSource,
+    layers: Layers = NO_LAYERS,
+) -> tuple[VideoParameters, Chosen]:
+    """Effective values of a clip request, and where each comes from."""
     durations = spec.durations_for(mode)
+    # What the pictures or the video are like says more than a default of the profile.
+    ratio = {"aspect_ratio": source.aspect_ratio} if source.aspect_ratio else {}
+    layers = dataclasses.replace(layers, source={**layers.source, **ratio})
+    chosen = Chosen(layers, _allowed_in_clips(spec, durations))
     usual = DEFAULT_VIDEO_SECONDS if DEFAULT_VIDEO_SECONDS in durations or not durations else max(durations)
-    chosen.take("duration_seconds", ("explicit", request.duration_seconds), ("default", usual))
-    chosen.take(
-        "resolution",
-        ("explicit", request.resolution),
-        ("source", source.resolution),
-        ("default", spec.default_resolution),
-        ("default", "720p"),
-    )
-    chosen.take(
-        "aspect_ratio",
-        ("explicit", getattr(request, "aspect_ratio", None)),
-        ("source", source.aspect_ratio),
-        ("default", "16:9"),
-    )
-    chosen.take("generate_audio", ("explicit", request.generate_audio), ("default", True))
-    chosen.take("count", ("explicit", request.count), ("default", 1))
+    chosen.choose(request, "duration_seconds", ("default", usual))
+    chosen.choose(request, "resolution", ("default", spec.default_resolution), ("default", "720p"))
+    chosen.choose(request, "aspect_ratio", ("default", "16:9"))
+    chosen.choose(request, "generate_audio", ("default", True))
+    chosen.choose(request, "count", ("default", 1))
     for name in ("seed", "person_generation", "resize_mode", "compression_quality"):
-        chosen.take(name, ("explicit", getattr(request, name, None)))
+        chosen.choose(request, name)
+    if spec.negative_prompt:
+        chosen.choose(request, "negative_prompt")
     images = [getattr(request, name, None) for name in ("image", "last_frame")]
     parameters = VideoParameters(
         model=spec.id,
@@ -191,7 +244,19 @@ def video_parameters(
         source_seconds=source.seconds,
         **chosen.values,
     )
-    return parameters, {"model": _model_origin(request.model), **chosen.origins}
+    return parameters, chosen
+
+
+def _allowed_in_clips(spec: ModelSpec, durations: tuple[int, ...]) -> dict[str, Sequence[Any] | None]:
+    return {
+        "duration_seconds": durations or None,
+        "resolution": spec.resolutions,
+        "aspect_ratio": spec.aspect_ratios,
+        "generate_audio": (True,) if spec.audio == "always" else None,
+        "person_generation": spec.person_generation,
+        "resize_mode": spec.resize_modes,
+        "compression_quality": spec.compression_qualities,
+    }
 
 
 def reference_source(reference: str) -> tuple[str, Literal["asset", "style"]]:
@@ -202,7 +267,3 @@ def reference_source(reference: str) -> tuple[str, Literal["asset", "style"]]:
     if colon and path and kind == "asset":
         return path, "asset"
     return reference, "asset"
-
-
-def _model_origin(model: str | None) -> Origin:
-    return "default" if model is None else "explicit"

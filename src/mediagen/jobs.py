@@ -10,6 +10,7 @@ from typing import Any, Literal
 from mediagen.errors import Billed, MediaGenError
 
 Kind = Literal["image", "video"]
+Surface = Literal["gemini", "vertex", "cliproxy"]
 Origin = Literal["explicit", "source", "profile", "environment", "default"]
 
 
@@ -120,23 +121,26 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PaidCall:
-    """One paid request of a job: one POST, one operation, at most one file.
+    """One paid request of a job: one POST, one operation, as many files as it has samples.
 
     Attributes:
+        samples: Files that are asked for in this one request.
         operation: Google's operation or interaction name once known.
-        remote_uri: Where Google keeps the file until `expires_at`.
+        remote_uris: Where the files are kept until `expires_at`, in Google's order.
+        artifacts: The files that are stored here, in the same order.
     """
 
     job_id: str
     ordinal: int
     status: JobStatus
+    samples: int = 1
     operation: str | None = None
-    remote_uri: str | None = None
+    remote_uris: tuple[str, ...] = ()
     expires_at: datetime | None = None
     usage: Usage | None = None
     charge: Charge | None = None
     error: JobError | None = None
-    artifact: Artifact | None = None
+    artifacts: tuple[Artifact, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -148,14 +152,16 @@ class Job:
         requested: What the caller asked for, as given.
         effective: What is sent, after defaults and adjustments.
         origins: Where each effective value comes from.
+        endpoint: API surface whose protocol is spoken.
         base_url: Address of the API the job was sent to, so that it is polled there after a restart.
+        profile: Configured project whose credentials sent it.
     """
 
     job_id: str
     kind: Kind
     mode: str
     backend: str
-    endpoint: str
+    endpoint: Surface
     base_url: str
     model: str
     created_at: datetime
@@ -170,6 +176,7 @@ class Job:
     warnings: tuple[str, ...] = ()
     output_name: str | None = None
     request_id: str | None = None
+    profile: str | None = None
     parent_job_id: str | None = None
     input_files: dict[str, Any] = field(default_factory=dict)
     estimated_seconds: float = 60.0
@@ -186,7 +193,7 @@ class Job:
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
         """Files of the job, in the order of its calls."""
-        return tuple(call.artifact for call in self.calls if call.artifact)
+        return tuple(artifact for call in self.calls for artifact in call.artifacts)
 
     @property
     def error(self) -> JobError | None:

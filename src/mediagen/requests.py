@@ -148,7 +148,9 @@ class VideoRequest(GenerationRequest):
     person_generation: Word | None = Field(None, description="allow_all, allow_adult or dont_allow (Veo only).")
     resize_mode: Literal["crop", "pad"] | None = Field(None, description="How Veo fits a picture to the frame.")
     compression_quality: Literal["optimized", "lossless"] | None = Field(None, description="Veo only.")
-    storage_uri: Path | None = Field(None, description="gs:// prefix to which Google writes (Vertex AI only).")
+    storage_uri: Path | None = Field(
+        None, description="gs:// prefix to which Google writes; the clip is fetched too (Vertex AI only)."
+    )
 
 
 class GenerateVideoRequest(VideoRequest):
@@ -182,11 +184,14 @@ class ExtendVideoRequest(VideoRequest):
 class CheckApiRequest(_Request):
     """Test keys, endpoints and models. Costs nothing, ever."""
 
-    backend: Backend | None = Field(None, description="Surface to test; default: the one that would be used.")
+    backend: Backend | None = Field(None, description="Surface to test; default: all that are configured.")
     profile: Word | None = Field(None, description="Configured project to test.")
     model: Word | None = Field(None, description="Say whether this model is available.")
     filter: Word | None = Field(None, description="List only models whose id contains this.")
-    deep: bool = Field(False, description="Not available in this version.")
+    deep: bool = Field(
+        False,
+        description="Also let each surface check the fields of a request that cannot be carried out; never billed.",
+    )
 
 
 class EstimateCostRequest(_Request):

@@ -268,7 +268,7 @@ def test_switch_that_only_veo_has_is_refused_on_omni(model: Any, field: Any, val
     assert f"{field}=" in error.message
     assert error.hint
     for veo in ("veo-3.1-generate-001", "veo-3.1-fast-generate-001", "veo-3.1-lite-generate-001"):
-        check_video(found(veo, "vertex"), video(veo, **{field: value}))
+        check_video(found(veo, "vertex"), video(veo, "image_to_video", **{field: value}))
 
 
 def test_refused_negative_prompt_is_not_quoted() -> None:

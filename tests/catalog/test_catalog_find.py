@@ -206,7 +206,7 @@ def test_model_past_its_guarantee_passes_with_a_warning() -> None:
     [
         ("image", "gemini", "gemini-nano-banana-2.1"),
         ("image", "vertex", "gemini-nano-banana-2.1"),
-        ("image", "cliproxy", "gemini-nano-banana-2.1"),
+        ("image", "cliproxy", "gemini-3.1-flash-image"),
         ("video", "gemini", "gemini-omni-1.2-flash"),
         ("video", "vertex", "veo-3.1-generate-001"),
     ],

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -14,8 +15,11 @@ from pydantic import SecretStr
 from mediagen.credentials import ApiKeyAuth
 from mediagen.endpoints.gemini_api import GeminiApi
 from mediagen.endpoints.http import HttpSettings
+from mediagen.endpoints.vertex_ai import VertexAi
+from mediagen.endpoints.wire.inline_media import InlineMediaScanner
 
 WIRE = Path(__file__).parent / "wire"
+TOKEN = "plain-looking-token-of-nobody"
 KEY = "AQ.test-key-0123456789"
 
 
@@ -102,6 +106,14 @@ async def loopback() -> AsyncIterator[LoopbackServer]:
     await asyncio.sleep(0.01)
 
 
+class BearerToken(httpx.Auth):
+    """Signs with a token of a form that no pattern finds in a text."""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["authorization"] = f"Bearer {TOKEN}"
+        yield request
+
+
 class Naps(list[float]):
     """Takes the place of sleeping and remembers for how long."""
 
@@ -137,6 +149,33 @@ async def make_api(naps: Naps) -> AsyncIterator[MakeApi]:
         await api.aclose()
 
 
+VERTEX_PATH = "/v1beta1/projects/film-project/locations/us-central1"
+
+
+@pytest_asyncio.fixture
+async def make_vertex(naps: Naps) -> AsyncIterator[Callable[..., VertexAi]]:
+    opened: list[VertexAi] = []
+
+    def make(origin: str, path: str = VERTEX_PATH, **http: Any) -> VertexAi:
+        api = VertexAi(
+            base_url=f"{origin}{path}",
+            auth=BearerToken(),
+            key_source="the service account in GOOGLE_APPLICATION_CREDENTIALS",
+            http=HttpSettings(sleep=naps.sleep, **http),
+        )
+        opened.append(api)
+        return api
+
+    yield make
+    for api in opened:
+        await api.aclose()
+
+
+@pytest.fixture
+def vertex(make_vertex: Callable[..., VertexAi], loopback: LoopbackServer) -> VertexAi:
+    return make_vertex(loopback.url)
+
+
 @pytest.fixture
 def api(make_api: MakeApi, loopback: LoopbackServer) -> GeminiApi:
     return make_api(loopback.url)
@@ -167,18 +206,41 @@ def make_part() -> Callable[..., MemoryPart]:
     return MemoryPart
 
 
+class MemorySinks:
+    """Where the files inside an answer go."""
+
+    def __init__(self) -> None:
+        self.parts: dict[int, MemoryPart] = {}
+
+    async def open(self, number: int) -> MemoryPart:
+        assert number not in self.parts
+        return self.parts.setdefault(number, MemoryPart())
+
+    @property
+    def files(self) -> dict[int, bytes]:
+        return {number: part.data for number, part in self.parts.items()}
+
+
+@pytest.fixture
+def sinks() -> MemorySinks:
+    return MemorySinks()
+
+
+@pytest.fixture
+def skeleton() -> Callable[[bytes], bytes]:
+    """What remains of an answer when its files are taken out."""
+
+    def without_files(body: bytes) -> bytes:
+        scanner = InlineMediaScanner()
+        list(scanner.feed(body))
+        return scanner.skeleton
+
+    return without_files
+
+
 @pytest.fixture
 def make_reply() -> Callable[..., Reply]:
     return Reply
-
-
-@pytest.fixture
-def captured_request() -> Callable[[str], dict[str, Any]]:
-    def read(name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((WIRE / f"{name}.json").read_text())["body"]
-        return found
-
-    return read
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from mediagen.errors import (
     ConfigurationError,
     ContentFilteredError,
     EndpointError,
+    InvalidRequestError,
     MediaGenError,
     RateLimitError,
     SubmissionUnconfirmedError,
@@ -30,9 +32,17 @@ MakeReply = Callable[..., Any]
 MakeApi = Callable[..., GeminiApi]
 
 PROMPT = "a red fox that nobody may read about"
-IMAGE = PaidRequest(kind="image", model="gemini-nano-banana-2.1", body={"contents": [{"parts": [{"text": PROMPT}]}]})
+IMAGE = PaidRequest(
+    kind="image",
+    model="gemini-nano-banana-2.1",
+    api="generate_content",
+    body={"contents": [{"parts": [{"text": PROMPT}]}]},
+)
 VIDEO = PaidRequest(
-    kind="video", model="gemini-omni-1.2-flash", body={"model": "gemini-omni-1.2-flash", "input": PROMPT}
+    kind="video",
+    model="gemini-omni-1.2-flash",
+    api="interactions",
+    body={"model": "gemini-omni-1.2-flash", "input": PROMPT},
 )
 BUSY = {"error": {"code": 429, "message": "slow down", "status": "R", "details": [{"retryDelay": "26s"}]}}
 
@@ -235,18 +245,47 @@ async def test_key_of_unknown_form_is_not_repeated_either(loopback: Loopback, ma
 
 
 async def test_poll_reads_the_state(
-    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, captured_answer: Answers
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, captured_answer: Answers, sinks: Any
 ) -> None:
     loopback.script = [make_reply(body=captured_answer("interaction_completed_uri")[1])]
-    polled = await api.poll("v1_abc")
+    polled = await api.poll("v1_abc", sinks.open)
     assert polled.state == "completed"
     assert loopback.received[0].target == "/v1beta/interactions/v1_abc?stream=false"
 
 
-async def test_poll_quotes_odd_operation_names(api: GeminiApi, loopback: Loopback, make_reply: MakeReply) -> None:
+async def test_poll_quotes_odd_operation_names(
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, sinks: Any
+) -> None:
     loopback.script = [make_reply(body={"id": "x", "status": "queued"})]
-    await api.poll("../files/x?y")
+    await api.poll("../files/x?y", sinks.open)
     assert loopback.received[0].path == "/v1beta/interactions/..%2Ffiles%2Fx%3Fy"
+
+
+async def test_old_veo_operation_is_still_read(
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, captured_answer: Answers, sinks: Any
+) -> None:
+    name = "models/veo-3.1-generate-preview/operations/abc123def456"
+    loopback.script = [make_reply(body=captured_answer("veo_operation_done__gemini")[1])]
+    polled = await api.poll(name, sinks.open)
+    assert (polled.state, len(polled.outputs)) == ("completed", 1)
+    assert (loopback.received[0].method, loopback.received[0].target) == ("GET", f"/v1beta/{name}")
+    assert await api.cancel(name) is False
+    assert len(loopback.received) == 1
+
+
+async def test_clip_inside_the_answer_goes_to_its_sink(
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, captured_answer: Answers, sinks: Any
+) -> None:
+    loopback.script = [make_reply(body=captured_answer("interaction_completed_inline")[1])]
+    polled = await api.poll("v1_abc", sinks.open)
+    assert [output.inline for output in polled.outputs] == [0]
+    assert sinks.files[0][4:8] == b"ftyp"
+
+
+async def test_veo_is_refused_before_anything_is_sent(api: GeminiApi, loopback: Loopback) -> None:
+    with pytest.raises(InvalidRequestError, match="Vertex AI"):
+        await api.submit(replace(VIDEO, api="predict_long_running"))
+    assert not loopback.received
 
 
 @pytest.mark.parametrize(
@@ -257,25 +296,25 @@ async def test_poll_quotes_odd_operation_names(api: GeminiApi, loopback: Loopbac
     ],
 )
 async def test_unknown_operation_is_told_as_such(
-    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, status: int, body: dict[str, Any]
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, status: int, body: dict[str, Any], sinks: Any
 ) -> None:
     loopback.script = [make_reply(status=status, body=body)]
     with pytest.raises(EndpointError) as caught:
-        await api.poll("v1_gone")
+        await api.poll("v1_gone", sinks.open)
     assert caught.value.code == "operation_unknown"
 
 
 async def test_not_found_of_something_in_between_settles_nothing(
-    api: GeminiApi, loopback: Loopback, make_reply: MakeReply
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, sinks: Any
 ) -> None:
     loopback.script = [make_reply(status=404, body=b"<html>no such page</html>")]
     with pytest.raises(EndpointError) as caught:
-        await api.poll("v1_abc")
+        await api.poll("v1_abc", sinks.open)
     assert caught.value.code == "not_found"
 
 
 async def test_poll_survives_failures_of_every_kind(
-    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, captured_answer: Answers, naps: list[float]
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, captured_answer: Answers, naps: list[float], sinks: Any
 ) -> None:
     loopback.script = [
         make_reply(status=503, body=captured_answer("http_503_overloaded")[1], headers={"Retry-After": "7"}),
@@ -284,26 +323,28 @@ async def test_poll_survives_failures_of_every_kind(
         make_reply(body=b"{}", cut_after=1),
         make_reply(body=captured_answer("interaction_in_progress")[1]),
     ]
-    assert (await api.poll("v1_abc")).state == "running"
+    assert (await api.poll("v1_abc", sinks.open)).state == "running"
     assert 7 <= naps[0] <= 7.5
     assert naps[1] <= 2
     assert 26 <= naps[2] <= 26.5
     assert naps[3] <= 8
 
 
-async def test_poll_gives_up_after_five_attempts(api: GeminiApi, loopback: Loopback, make_reply: MakeReply) -> None:
+async def test_poll_gives_up_after_five_attempts(
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, sinks: Any
+) -> None:
     loopback.answer = lambda _: make_reply(status=500)
     with pytest.raises(UnavailableError):
-        await api.poll("v1_abc")
+        await api.poll("v1_abc", sinks.open)
     assert len(loopback.received) == 5
 
 
 async def test_long_waits_are_left_to_the_caller(
-    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, naps: list[float]
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, naps: list[float], sinks: Any
 ) -> None:
     loopback.answer = lambda _: make_reply(status=429, headers={"Retry-After": "3600"})
     with pytest.raises(RateLimitError) as caught:
-        await api.poll("v1_abc")
+        await api.poll("v1_abc", sinks.open)
     assert caught.value.retry_after == 3600
     assert not naps
 

@@ -13,24 +13,14 @@ from mediagen.jobs import Usage
 from mediagen.requests import ImageParameters
 
 Answers = Callable[[str], tuple[int, bytes]]
-Captures = Callable[[str], dict[str, Any]]
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-CAMEL = {"mime_type": "mimeType", "file_uri": "fileUri", "thinking_level": "thinkingLevel"}
 
 
 def parameters(**changes: Any) -> ImageParameters:
     return ImageParameters(**{"model": "m", "mode": "text_to_image", "image_size": "1K", **changes})
-
-
-def camel(value: Any) -> Any:
-    """The SDK writes a few names in snake case and URL-safe base64; Google documents and accepts ours as well."""
-    if isinstance(value, dict):
-        plain = {CAMEL.get(name, name): camel(item) for name, item in value.items()}
-        return {**plain, "data": plain["data"].translate(str.maketrans("-_", "+/"))} if "data" in plain else plain
-    return [camel(item) for item in value] if isinstance(value, list) else value
 
 
 def failure(body: bytes | dict[str, Any]) -> DecodedFailure:
@@ -54,34 +44,6 @@ def answer(*parts: dict[str, Any], **usage: Any) -> dict[str, Any]:
 
 def inline(data: bytes, **more: Any) -> dict[str, Any]:
     return {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(data).decode()}, **more}
-
-
-def test_several_inputs_are_encoded_as_captured(captured_request: Captures) -> None:
-    wanted = camel(captured_request("image_multi_input__gemini"))
-    images = [WireMedia(mime_type="image/png", data=PNG), WireMedia(mime_type="image/jpeg", data=PNG)]
-    body = encode_image(parameters(aspect_ratio="1:1"), "put A next to B", images)
-    # We always name the size; the SDK was called without one.
-    assert body["generationConfig"]["imageConfig"].pop("imageSize") == "1K"
-    assert body == wanted
-
-
-def test_full_configuration_is_encoded_as_captured(captured_request: Captures) -> None:
-    wanted = camel(captured_request("image_full_config__gemini"))
-    body = encode_image(
-        parameters(aspect_ratio="21:9", image_size="512", seed=7, thinking_level="minimal", search_grounding=True), "x"
-    )
-    # We send no safety settings, and always let the model say a word as well.
-    del wanted["safetySettings"]
-    wanted["generationConfig"]["responseModalities"] = ["TEXT", "IMAGE"]
-    assert body == wanted
-
-
-def test_file_at_google_is_encoded_as_captured(captured_request: Captures) -> None:
-    wanted = camel(captured_request("image_file_uri__gemini"))
-    uri = "https://generativelanguage.googleapis.com/v1beta/files/abc123"
-    body = encode_image(parameters(), "edit", [WireMedia(mime_type="image/png", uri=uri)])
-    wanted["generationConfig"]["imageConfig"] = {"imageSize": "1K"}
-    assert body == wanted
 
 
 def test_documents_go_between_pictures_and_prompt() -> None:

@@ -37,7 +37,7 @@ def a_job(*, calls: int = 1, usd: str | None = "0.50", prompt: str = "a fox", **
         kind="video",
         mode="text_to_video",
         backend="gemini",
-        endpoint="gemini_api",
+        endpoint="gemini",
         base_url="https://example.com",
         model="veo-test",
         created_at=NOON,

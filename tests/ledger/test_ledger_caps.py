@@ -82,8 +82,8 @@ async def test_spent_counts_a_call_by_how_it_stands(
 
 async def test_spent_takes_the_charge_of_a_stored_file(ledger: Ledger) -> None:
     job = await ledger.create(a_job(usd="0.50", calls=2))
-    await ledger.store_artifact(
-        job.job_id, 0, expected=JobStatus.SUBMITTING, artifact=an_artifact(), charge=charge("0.07")
+    await ledger.store_artifacts(
+        job.job_id, 0, expected=JobStatus.SUBMITTING, artifacts=[an_artifact()], charge=charge("0.07")
     )
     assert await ledger.spent(MIDNIGHT) == Decimal("0.32")
 

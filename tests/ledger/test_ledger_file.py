@@ -5,17 +5,19 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.ledger.ledger_processes import StartWorker
-from tests.ledger.ledger_values import a_job, noon
+from tests.ledger.ledger_values import a_job, an_artifact, noon
 
 from mediagen.errors import LedgerError
 from mediagen.ledger import database
 from mediagen.ledger.database import journal_mode
 from mediagen.ledger.ledger import Ledger
+from mediagen.ledger.rows import artifact_rows, call_row, job_row
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 
@@ -64,7 +66,7 @@ async def test_opened_file_has_the_settings(ledger: Ledger) -> None:
         "synchronous": 3,
         "foreign_keys": 1,
         "busy_timeout": 10_000,
-        "user_version": 1,
+        "user_version": 2,
     }
 
 
@@ -127,7 +129,7 @@ async def test_open_of_a_newer_file_names_both_versions(ledger: Ledger, path: Pa
     await ledger.open()
     _connection(ledger).execute("PRAGMA user_version = 7")
     await ledger.aclose()
-    with pytest.raises(LedgerError, match="version 7, newer than the 1") as raised:
+    with pytest.raises(LedgerError, match="version 7, newer than the 2") as raised:
         await ledger.open()
     assert "Update mediagen" in raised.value.hint
 
@@ -221,3 +223,29 @@ def test_import_of_the_package_loads_no_database() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=plain
     )
     assert found.stdout.strip() == "set()"
+
+
+async def test_ledger_of_version_1_keeps_its_jobs_and_files(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    script = files("mediagen.ledger").joinpath("migrations", "0001_initial.sql").read_text(encoding="utf-8")
+    connection = sqlite3.connect(path)
+    connection.executescript(script)
+    job, artifact = a_job(), an_artifact()
+    for table, row in (
+        ("jobs", {**job_row(job, owner="gone"), "profile": None}),
+        ("calls", {**call_row(job, job.calls[0]), "remote_uri": "https://example.com/clip", "status": "downloading"}),
+        ("artifacts", artifact_rows(job.job_id, 0, [artifact])[0]),
+    ):
+        columns = [line[1] for line in connection.execute(f"PRAGMA table_info({table})") if line[1] in row]
+        names = ", ".join(columns)
+        connection.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join(':' + name for name in columns)})", row)
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    ledger = Ledger(path, noon)
+    found = await ledger.get(job.job_id)
+    await ledger.aclose()
+    assert found.calls[0].remote_uris == ("https://example.com/clip",)
+    assert found.calls[0].samples == 1
+    assert found.artifacts == (artifact,)
+    assert found.profile is None

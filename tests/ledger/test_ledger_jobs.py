@@ -41,6 +41,7 @@ def a_full_job() -> Job:
         warnings=("one", "two"),
         output_name="fuchs",
         request_id="mine",
+        profile="film",
         parent_job_id="job_0",
         input_files={"image": {"sha256": "00"}},
         estimated_seconds=42.5,
@@ -72,7 +73,7 @@ async def test_update_call_keeps_every_field_of_a_call(ledger: Ledger) -> None:
         ordinal=0,
         status=JobStatus.DOWNLOADING,
         operation="operations/1",
-        remote_uri="https://example.com/file",
+        remote_uris=("https://example.com/file",),
         expires_at=NOON + timedelta(days=2),
         usage=Usage(input_tokens=1, output_text_tokens=2, output_image_tokens=3, output_video_tokens=4),
         charge=CHARGE,
@@ -80,17 +81,35 @@ async def test_update_call_keeps_every_field_of_a_call(ledger: Ledger) -> None:
         warnings=("smaller",),
     )
     values = {field.name: getattr(changed, field.name) for field in dataclasses.fields(changed)}
-    for fixed in ("job_id", "ordinal", "artifact"):
+    for fixed in ("job_id", "ordinal", "samples", "artifacts"):
         del values[fixed]
     assert await ledger.update_call(job.job_id, 0, expected=JobStatus.SUBMITTING, **values)
     assert (await ledger.get(job.job_id)).calls == (changed,)
 
 
+async def test_store_artifacts_keeps_all_files_of_a_call_in_their_order(ledger: Ledger) -> None:
+    job = await ledger.create(a_job())
+    artifacts = [an_artifact(artifact_id=new_artifact_id(noon), path=f"/tmp/out/film_{n}.mp4") for n in (2, 0, 1)]
+    assert await ledger.store_artifacts(job.job_id, 0, expected=JobStatus.SUBMITTING, artifacts=artifacts)
+    assert (await ledger.get(job.job_id)).artifacts == tuple(artifacts)
+    for artifact in artifacts:
+        assert (await ledger.artifact(artifact.artifact_id))[0] == artifact
+
+
+async def test_store_artifacts_keeps_none_when_one_cannot_be_kept(ledger: Ledger) -> None:
+    job = await ledger.create(a_job())
+    artifact = an_artifact()
+    with pytest.raises(LedgerError):
+        await ledger.store_artifacts(job.job_id, 0, expected=JobStatus.SUBMITTING, artifacts=[artifact, artifact])
+    assert (await ledger.get(job.job_id)).artifacts == ()
+    assert (await ledger.get(job.job_id)).status is JobStatus.SUBMITTING
+
+
 async def test_store_artifact_keeps_the_file_and_ends_the_call(ledger: Ledger) -> None:
     job = await ledger.create(a_job(calls=2))
     artifact = an_artifact(path="/tmp/Ausgabe/🦊.mp4")
-    assert await ledger.store_artifact(
-        job.job_id, 1, expected=JobStatus.SUBMITTING, artifact=artifact, charge=CHARGE, warnings=("w",)
+    assert await ledger.store_artifacts(
+        job.job_id, 1, expected=JobStatus.SUBMITTING, artifacts=[artifact], charge=CHARGE, warnings=("w",)
     )
     found, owner = await ledger.artifact(artifact.artifact_id)
     assert found == artifact
@@ -103,23 +122,23 @@ async def test_store_artifact_keeps_the_file_and_ends_the_call(ledger: Ledger) -
 async def test_store_artifact_without_facts_keeps_them_absent(ledger: Ledger) -> None:
     job = await ledger.create(a_job())
     artifact = an_artifact(width=None, height=None, duration_seconds=None, fps=None, has_audio=None, gcs_uri=None)
-    await ledger.store_artifact(job.job_id, 0, expected=JobStatus.SUBMITTING, artifact=artifact)
+    await ledger.store_artifacts(job.job_id, 0, expected=JobStatus.SUBMITTING, artifacts=[artifact])
     assert (await ledger.get(job.job_id)).artifacts == (artifact,)
 
 
 async def test_store_artifact_that_fails_leaves_the_call_as_it_was(ledger: Ledger) -> None:
     job = await ledger.create(a_job(calls=2))
     artifact = an_artifact()
-    await ledger.store_artifact(job.job_id, 0, expected=JobStatus.SUBMITTING, artifact=artifact)
+    await ledger.store_artifacts(job.job_id, 0, expected=JobStatus.SUBMITTING, artifacts=[artifact])
     with pytest.raises(LedgerError):
-        await ledger.store_artifact(job.job_id, 1, expected=JobStatus.SUBMITTING, artifact=artifact)
+        await ledger.store_artifacts(job.job_id, 1, expected=JobStatus.SUBMITTING, artifacts=[artifact])
     assert (await ledger.get(job.job_id)).calls[1].status is JobStatus.SUBMITTING
 
 
 async def test_update_call_in_another_state_changes_nothing(ledger: Ledger) -> None:
     job = await ledger.create(a_job())
     assert not await ledger.update_call(job.job_id, 0, expected=JobStatus.RUNNING, status=JobStatus.FAILED)
-    assert not await ledger.store_artifact(job.job_id, 0, expected=JobStatus.RUNNING, artifact=an_artifact())
+    assert not await ledger.store_artifacts(job.job_id, 0, expected=JobStatus.RUNNING, artifacts=[an_artifact()])
     assert await ledger.get(job.job_id) == job
 
 
@@ -205,7 +224,7 @@ async def test_typical_seconds_is_the_median_of_real_videos(path: Path) -> None:
     async def finish(seconds: float, **changes: Any) -> None:
         job = await ledger.create(a_job(**changes))
         now[0] = NOON + timedelta(seconds=seconds)
-        await ledger.store_artifact(job.job_id, 0, expected=JobStatus.SUBMITTING, artifact=an_artifact())
+        await ledger.store_artifacts(job.job_id, 0, expected=JobStatus.SUBMITTING, artifacts=[an_artifact()])
 
     for seconds in (10, 30, 80):
         await finish(seconds)

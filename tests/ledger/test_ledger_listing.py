@@ -42,7 +42,7 @@ async def test_list_jobs_of_an_exactly_full_page_has_no_next(ledger: Ledger) -> 
 async def test_list_jobs_filters_by_state_and_kind(ledger: Ledger) -> None:
     running, done, image = [await ledger.create(a_job()) for _ in range(2)] + [await ledger.create(a_job(kind="image"))]
     await ledger.update_call(running.job_id, 0, expected=JobStatus.SUBMITTING, status=JobStatus.RUNNING)
-    await ledger.store_artifact(done.job_id, 0, expected=JobStatus.SUBMITTING, artifact=an_artifact())
+    await ledger.store_artifacts(done.job_id, 0, expected=JobStatus.SUBMITTING, artifacts=[an_artifact()])
     assert await _ids(ledger, status="open") == [image.job_id, running.job_id]
     assert await _ids(ledger, status="running") == [running.job_id]
     assert await _ids(ledger, status="succeeded", kind="video") == [done.job_id]

@@ -1,4 +1,4 @@
-"""Quotes against the list prices, charges against the tokens, and cheaper models for the same job."""
+"""Quotes against the list prices, and charges against the tokens."""
 
 from decimal import Decimal
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from mediagen.catalog import Catalog
 from mediagen.jobs import Usage
-from mediagen.pricing import Prices, cheapest_alternatives
+from mediagen.pricing import Prices
 from mediagen.requests import ImageParameters, VideoParameters
 
 CATALOG = Catalog.load()
@@ -246,29 +246,6 @@ def test_charge_without_price_or_usage_is_unknown_but_billed(model: Any, usage: 
     charge = PRICES.charge_for(model, usage)
     assert (charge.usd, charge.certainty, charge.billed) == (None, "unknown", "yes")
     assert charge.basis
-
-
-def test_alternatives_do_the_same_job_cheapest_first() -> None:
-    others = cheapest_alternatives(CATALOG, video(OMNI_11), "gemini")
-    assert [other.model for other in others] == [OMNI]
-    assert others[0].quote.usd == Decimal("0.56")
-    fast, *_ = cheapest_alternatives(CATALOG, video(VEO, resolution="1080p"), "vertex")
-    assert fast.model == VEO_LITE
-    assert fast.quote.usd == Decimal("0.64")
-
-
-def test_alternatives_in_doubt_come_last() -> None:
-    others = cheapest_alternatives(CATALOG, image(), "gemini", limit=9)
-    assert [other.model for other in others] == [LITE, PRO, FLASH]
-    assert [bool(other.warnings) for other in others] == [False, False, True]
-    assert len(cheapest_alternatives(CATALOG, image(), "gemini", limit=1)) == 1
-
-
-def test_model_that_cannot_do_the_job_is_no_alternative() -> None:
-    assert [other.model for other in cheapest_alternatives(CATALOG, image(image_size="2K"), "gemini")] == [PRO, FLASH]
-    assert cheapest_alternatives(CATALOG, video(duration_seconds=15), "gemini") == ()
-    silent = cheapest_alternatives(CATALOG, video(VEO, generate_audio=False), "vertex", limit=9)
-    assert [other.model for other in silent] == [VEO_LITE, FAST]
 
 
 def test_packaged_prices_are_read_once() -> None:

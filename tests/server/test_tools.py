@@ -154,14 +154,19 @@ async def test_client_that_leaves_does_not_stop_the_job(connect: Connect, emulat
         ("generate_image", {"prompt": "x", "input_images": ["text.png"]}, "input_images"),
         ("generate_image", {"prompt": "x", "input_images": ["/etc/hostname"]}, "MEDIAGEN_INPUT_ROOTS"),
         ("generate_image", {"prompt": "x", "max_usd": 0.001}, "max_usd"),
-        ("generate_image", {"prompt": "x", "backend": "vertex"}, "vertex"),
+        ("generate_image", {"prompt": "x", "backend": "vertex"}, "GOOGLE_APPLICATION_CREDENTIALS"),
         ("generate_image", {"prompt": "x", "continue_from": "job_1"}, "continue_from"),
         ("generate_image", {"prompt": "x", "person_generation": "allow_all"}, "person_generation"),
         ("generate_video", {"prompt": "x", "duration_seconds": 30}, "duration_seconds"),
         ("generate_video", {"prompt": "x", "resolution": "1440p"}, "'1440p'"),
         ("generate_video", {"prompt": "x", "aspect_ratio": "1:1"}, "'1:1'"),
         ("generate_video", {"prompt": "x", "generate_audio": False}, "generate_audio"),
-        ("generate_video", {"prompt": "x", "model": "veo-3.1-generate-001"}, "veo-3.1-generate-001"),
+        ("generate_video", {"prompt": "x", "model": "veo-3.1-generate-001", "duration_seconds": 5}, "duration_seconds"),
+        ("generate_video", {"prompt": "x", "model": "veo-3.0-generate-001"}, "veo-3.0-generate-001"),
+        ("generate_image", {"prompt": "x", "preset": "quick"}, "preset"),
+        ("generate_image", {"prompt": "x", "profile": "film"}, "film"),
+        ("generate_video", {"prompt": "x", "storage_uri": "gs://b/c"}, "storage_uri"),
+        ("generate_image", {"prompt": "x", "upload_to": "/tmp"}, "upload_to"),
         ("generate_video", {"prompt": "x", "last_frame": "cat.png"}, "last_frame"),
         ("generate_video", {"duration_seconds": 5}, "prompt"),
         ("generate_video", {"prompt": "x", "reference_images": ["cat.png:style"]}, "style"),
@@ -257,7 +262,7 @@ async def test_check_api_says_what_works_and_costs_nothing(connect, emulator):
     async with connect() as client:
         report = content_of(await client.call_tool("check_api", {"model": "gemini-nano-banana-2.1"}))
     assert report["ok"] is True
-    live = {model["id"] for model in report["models"] if model["state"] == "live"}
+    live = {model["id"] for model in report["surfaces"][0]["models"] if model["state"] == "live"}
     assert {"gemini-nano-banana-2.1", "gemini-omni-1.2-flash"} <= live
     assert "is listed" in report["model_asked"]
     assert paid(emulator) == 0

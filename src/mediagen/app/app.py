@@ -1,5 +1,6 @@
 """Composition root: settings → parts → what the server and the command line call. The only constructor of parts."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -8,19 +9,22 @@ from functools import partial
 from pathlib import Path
 
 from mediagen.app.pool import EndpointPool
+from mediagen.app.projects import ConfiguredProjects
 from mediagen.catalog import Catalog
-from mediagen.endpoints.wire.body import GeminiBodies
+from mediagen.endpoints.wire.body import GeminiBodies, VertexBodies
 from mediagen.generator.checks import Checks
+from mediagen.generator.estimates import Estimates
 from mediagen.generator.generator import SPOOL, Generator
 from mediagen.generator.inputs import stored_file
+from mediagen.generator.placement import Placement
 from mediagen.generator.planner import Planner
-from mediagen.generator.policy import Limits, Policy
+from mediagen.generator.policy import Policy
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
 from mediagen.pricing import Prices
-from mediagen.routing import Configured
 from mediagen.runner.collect import Collector
 from mediagen.runner.runner import Runner
+from mediagen.runner.spool import Spool
 from mediagen.runner.steps import CallSteps
 from mediagen.settings import Settings, check_supported
 from mediagen.storage.local import LocalStorage
@@ -33,6 +37,7 @@ class App:
     settings: Settings
     generator: Generator
     checks: Checks
+    estimates: Estimates
     runner: Runner
 
 
@@ -57,12 +62,13 @@ async def open_app(settings: Settings, *, confine_inputs: bool = True) -> AsyncI
     async with AsyncExitStack() as stack:
         ledger = Ledger(state / "ledger.sqlite3", clock=now)
         stack.push_async_callback(ledger.aclose)
-        pool = _pool(settings, state)
+        projects = ConfiguredProjects(settings, os.environ)
+        pool = _pool(settings, projects, state)
         stack.push_async_callback(pool.aclose)
         steps = _steps(ledger, pool, settings)
         runner = await stack.enter_async_context(Runner(steps))
-        policy = _policy(settings)
-        planner = _planner(policy, steps, _roots(settings, confine_inputs))
+        policy = _policy(settings, projects)
+        planner = _planner(policy, steps, pool, _roots(settings, confine_inputs))
         generator = Generator(
             policy=policy,
             planner=planner,
@@ -76,17 +82,19 @@ async def open_app(settings: Settings, *, confine_inputs: bool = True) -> AsyncI
             settings=settings,
             generator=generator,
             checks=Checks(policy=policy, planner=planner, endpoints=pool),
+            estimates=Estimates(placement=planner.placement, prices=planner.prices),
             runner=runner,
         )
 
 
 def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings) -> CallSteps:
+    storage = LocalStorage()
     collector = Collector(
         ledger=ledger,
         endpoints=pool,
-        storage=LocalStorage(),
+        storage=storage,
         prices=Prices.load(),
-        spool=settings.folder_for_state() / SPOOL,
+        spool=Spool(folder=settings.folder_for_state() / SPOOL, storage=storage),
         clock=now,
     )
     return CallSteps(ledger=ledger, endpoints=pool, collector=collector, poll_seconds=settings.poll_seconds, clock=now)
@@ -96,46 +104,32 @@ def _roots(settings: Settings, confine_inputs: bool) -> tuple[Path, ...] | None:
     return settings.roots_for_inputs() if confine_inputs or settings.input_roots is not None else None
 
 
-def _planner(policy: Policy, steps: CallSteps, roots: tuple[Path, ...] | None) -> Planner:
+def _planner(policy: Policy, steps: CallSteps, pool: EndpointPool, roots: tuple[Path, ...] | None) -> Planner:
     return Planner(
-        policy=policy,
-        catalog=Catalog.load(),
+        placement=Placement(policy=policy, catalog=Catalog.load(), clock=now),
         prices=steps.collector.prices,
         ledger=steps.ledger,
         loader=InputLoader(roots=roots, resolve_artifact=partial(stored_file, steps.ledger)),
-        encoder=GeminiBodies(),
+        buckets=pool,
+        encoders={"gemini": GeminiBodies(), "vertex": VertexBodies(), "cliproxy": GeminiBodies()},
         clock=now,
     )
 
 
-def _pool(settings: Settings, state: Path) -> EndpointPool:
+def _pool(settings: Settings, projects: ConfiguredProjects, state: Path) -> EndpointPool:
     return EndpointPool(
-        key=settings.gemini_api_key,
-        key_source=settings.gemini_key_source,
+        projects=projects,
         api_version="v1beta" if settings.gemini_api_version == "beta" else settings.gemini_api_version,
+        storage_host=settings.storage_emulator_host,
         state_dir=state,
         ffmpeg=settings.ffmpeg,
     )
 
 
-def _policy(settings: Settings) -> Policy:
+def _policy(settings: Settings, projects: ConfiguredProjects) -> Policy:
     return Policy(
-        backend=settings.backend,
-        configured=Configured(
-            has_gemini_key=settings.gemini_api_key is not None,
-            gemini_base_url=settings.gemini_base_url,
-            other_variables=settings.found_variables,
-        ),
-        key_source=settings.gemini_key_source,
-        folder=settings.folder_for_files(),
-        folder_origin="environment" if settings.output_dir else "default",
+        projects=projects,
         state_folder=settings.folder_for_state(),
-        limits=Limits(
-            per_call_usd=settings.max_usd_per_call,
-            per_day_usd=settings.max_usd_per_day,
-            per_month_usd=settings.max_usd_per_month,
-            confirm_above_usd=settings.confirm_above_usd,
-        ),
         wait_seconds=settings.wait_seconds,
         ffmpeg=settings.ffmpeg,
     )

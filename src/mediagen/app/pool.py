@@ -1,83 +1,188 @@
-"""One endpoint per address, opened on first use and shared by all jobs that were sent there."""
+"""One endpoint per address and profile, opened on first use and shared by all jobs that were sent there."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
 from mediagen.app.local_emulator import emulator_url
+from mediagen.app.projects import EMULATOR_CREDENTIALS, ConfiguredProjects
+from mediagen.catalog import Surface
+from mediagen.credentials import Credential, Identity
 from mediagen.endpoints.base import Endpoint
 from mediagen.errors import AuthenticationError
+from mediagen.generator.policy import Project
 from mediagen.jobs import Job
-from mediagen.routing import NO_CREDENTIALS, NO_KEY, Route
+from mediagen.routing import Route
 
 if TYPE_CHECKING:
-    from mediagen.endpoints.gemini_api import GeminiApi
+    from mediagen.storage.gcs import CloudStorage
 
-EMULATOR_KEY = SecretStr("emulator")
+# How credentials are called in messages.
+KINDS = {
+    "api_key": "the API key from {source}",
+    "express_key": "the express key from {source}",
+    "access_token": "the access token from {source}",
+    "proxy_key": "{source}",
+}
 
 
 class EndpointPool:
-    """Opens endpoints; owns and closes them."""
+    """Opens endpoints and buckets; owns and closes them."""
 
     def __init__(
-        self, *, key: SecretStr | None, key_source: str, api_version: str, state_dir: Path, ffmpeg: str | None
+        self,
+        *,
+        projects: ConfiguredProjects,
+        api_version: str,
+        storage_host: str | None,
+        state_dir: Path,
+        ffmpeg: str | None,
     ) -> None:
-        self._key = key
-        self._key_source = key_source
+        self._projects = projects
         self._api_version = api_version
+        self._storage_host = storage_host
         self._state_dir = state_dir
         self._ffmpeg = ffmpeg
-        self._open: dict[tuple[str, str], GeminiApi] = {}
+        self._open: dict[tuple[str, str, Surface, str | None], Endpoint] = {}
+        self._buckets: dict[tuple[str | None, str | None], CloudStorage] = {}
 
     async def base_url(self, route: Route) -> str:
-        """Address of the route; starts the built-in emulator if no address was given.
+        """Complete address of the route; starts the built-in emulator if no address was given.
 
         Raises:
             ConfigurationError: The emulator cannot be started.
         """
-        if route.base_url is not None:
-            return route.base_url.rstrip("/")
-        return await emulator_url(self._state_dir, self._ffmpeg)
+        host = route.host
+        if host is None:
+            host = await emulator_url(self._state_dir, self._ffmpeg)
+        return route.address(host)
 
-    async def at(self, backend: str, base_url: str) -> Endpoint:
-        """The endpoint at that address.
+    async def at(self, route: Route, project: str | None) -> Endpoint:
+        """The endpoint of a route, with the credentials of a configured project.
 
         Raises:
-            AuthenticationError: No key for it.
+            AuthenticationError: It has none for that surface.
         """
-        # The HTTP client is heavy to import and not needed before the first call.
-        from mediagen.credentials import ApiKeyAuth
-        from mediagen.endpoints.gemini_api import GeminiApi
+        return self._endpoint(route.backend, await self.base_url(route), route.surface, project)
 
-        found = self._open.get((backend, base_url))
-        if found is None:
-            key = EMULATOR_KEY if backend == "emulator" else self._key
-            if key is None:
-                raise AuthenticationError(
-                    NO_KEY,
-                    hint=NO_CREDENTIALS,
-                    code="no_credentials",
-                )
-            found = GeminiApi(
-                auth=ApiKeyAuth(key, base_url),
-                key_source=self._key_source or "emulator",
-                base_url=base_url,
-                api_version=self._api_version,
-            )
-            self._open[backend, base_url] = found
-        return found
+    async def identity(self, route: Route, project: str | None) -> Identity:
+        """Whose credentials a route uses.
+
+        Raises:
+            AuthenticationError: There are none, or their file is unusable.
+        """
+        from mediagen.credentials import identity
+
+        if route.backend == "emulator":
+            return Identity(kind="none needed")
+        return await identity(self._projects.credential(project, route.surface))
 
     async def for_job(self, job: Job) -> Endpoint:
         """The endpoint that a job was sent to.
 
         Raises:
-            AuthenticationError: No key for it.
+            AuthenticationError: No credentials for it any more.
+            ConfigurationError: Its profile is gone.
         """
-        return await self.at(job.backend, job.base_url)
+        return self._endpoint(job.backend, job.base_url, job.endpoint, job.profile)
+
+    async def bucket(self, project: str | None, backend: str) -> "CloudStorage":
+        """Cloud Storage with the credentials of a configured project; that of the emulator for its jobs.
+
+        Raises:
+            AuthenticationError: There are no credentials that Cloud Storage takes.
+        """
+        if backend == "emulator":
+            return await self._emulated_bucket()
+        return self._real_bucket(project)
+
+    async def bucket_for_job(self, job: Job) -> "CloudStorage":
+        """Cloud Storage for the files of a job.
+
+        Raises:
+            AuthenticationError: There are no credentials that Cloud Storage takes.
+        """
+        if job.backend == "emulator":
+            return self._bucket_at(None, EMULATOR_CREDENTIALS["vertex"], None, job.base_url.partition("/v1beta1")[0])
+        return self._real_bucket(job.profile)
+
+    async def read_object(self, project: Project, backend: str, uri: str, *, max_bytes: int) -> bytes:
+        """Bytes of an object that a caller names.
+
+        Raises:
+            InvalidRequestError, EndpointError, AuthenticationError: It cannot be had.
+        """
+        data, _ = await (await self.bucket(project.name, backend)).read(uri, max_bytes=max_bytes)
+        return data
+
+    def others(self, job: Job) -> str:
+        """The other surfaces that are configured, in words."""
+        return "" if job.backend == "emulator" else self._projects.others(job.profile, job.endpoint)
 
     async def aclose(self) -> None:
         """Close all connections."""
         for endpoint in self._open.values():
             await endpoint.aclose()
+        for bucket in self._buckets.values():
+            await bucket.aclose()
         self._open.clear()
+        self._buckets.clear()
+
+    def _endpoint(self, backend: str, base_url: str, surface: Surface, profile: str | None) -> Endpoint:
+        key = (backend, base_url, surface, profile)
+        if key not in self._open:
+            is_emulator = backend == "emulator"
+            credential = EMULATOR_CREDENTIALS[surface] if is_emulator else self._projects.credential(profile, surface)
+            self._open[key] = self._opened(base_url, surface, credential)
+        return self._open[key]
+
+    def _opened(self, base_url: str, surface: Surface, credential: Credential) -> Endpoint:
+        # The HTTP client is heavy to import and not needed before the first call.
+        from mediagen.credentials import sign_with
+        from mediagen.endpoints.cliproxy import CliProxy
+        from mediagen.endpoints.gemini_api import GeminiApi
+        from mediagen.endpoints.vertex_ai import VertexAi
+
+        auth = sign_with(credential, base_url)
+        match surface:
+            case "gemini":
+                # A bare variable lets the messages say more than a description would.
+                source = credential.source if " " not in credential.source else _described(credential)
+                return GeminiApi(auth=auth, key_source=source, base_url=base_url, api_version=self._api_version)
+            case "vertex":
+                return VertexAi(auth=auth, key_source=_described(credential), base_url=base_url)
+            case "cliproxy":
+                return CliProxy(auth=auth, key_source=credential.source, base_url=base_url)
+
+    async def _emulated_bucket(self) -> "CloudStorage":
+        host = await emulator_url(self._state_dir, self._ffmpeg)
+        return self._bucket_at(None, EMULATOR_CREDENTIALS["vertex"], None, host)
+
+    def _real_bucket(self, profile: str | None) -> "CloudStorage":
+        holdings = self._projects.storage(profile)
+        if holdings.storage is None and self._storage_host is None:
+            raise AuthenticationError(
+                "There are no credentials for Cloud Storage, which takes no API keys.",
+                hint="Set GOOGLE_APPLICATION_CREDENTIALS or run `gcloud auth application-default login`.",
+                code="no_credentials",
+            )
+        return self._bucket_at(profile, holdings.storage, holdings.google_project, None)
+
+    def _bucket_at(
+        self, profile: str | None, credential: Credential | None, google_project: str | None, host: str | None
+    ) -> "CloudStorage":
+        key = (profile, host)
+        if key not in self._buckets:
+            from mediagen.credentials import google_credentials
+            from mediagen.storage.gcs import CloudStorage
+
+            self._buckets[key] = CloudStorage(
+                credentials=google_credentials(credential) if credential else None,
+                project=google_project,
+                identity=credential.source if credential else "anonymous",
+                endpoint=host,
+            )
+        return self._buckets[key]
+
+
+def _described(credential: Credential) -> str:
+    return KINDS.get(credential.kind, "the credentials from {source}").format(source=credential.source)

@@ -1,16 +1,18 @@
 """The catalogue: finding a model by its name, for a kind, a surface and a day."""
 
+import dataclasses
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatchcase
 from functools import cache
 from types import MappingProxyType
 
-from mediagen.catalog.packaged import model_spec, read_document
-from mediagen.catalog.spec import SURFACE_NAMES, ModelSpec, Surface, SurfaceSpec
+from mediagen.catalog.packaged import Guess, guess_for, model_spec, read_document, read_guesses
+from mediagen.catalog.spec import SURFACE_NAMES, ModelSpec, SurfaceSpec
 from mediagen.errors import InvalidRequestError
-from mediagen.jobs import Adjustment, Kind
+from mediagen.jobs import Adjustment, Kind, Surface
 
 _PREFIXES = ("publishers/google/models/", "models/", "google/")
 
@@ -38,12 +40,16 @@ class Catalog:
         as_of: Day on which the catalogue was last checked.
         aliases: Model id by short name.
         defaults: Model id by kind and surface.
+        guesses: What ids outside the catalogue are taken for.
+        retired_names: Row by which a name of a model that is gone is judged, by pattern.
     """
 
     as_of: date
     specs: tuple[ModelSpec, ...]
     aliases: Mapping[str, str]
     defaults: Mapping[Kind, Mapping[Surface, str]]
+    guesses: tuple[Guess, ...]
+    retired_names: Mapping[str, str]
 
     @classmethod
     def load(cls) -> "Catalog":
@@ -80,6 +86,26 @@ class Catalog:
             )
         return spec.on_surface(surface)
 
+    def surfaces_for(self, model_id: str | None, kind: Kind, today: date) -> tuple[Surface, ...]:
+        """Surfaces that have, or may have, a model; in the order in which they are tried.
+
+        Args:
+            model_id: Google's id or a short name; None is the default model of each surface.
+            kind: What the caller wants to make.
+            today: Day for which retirements are judged.
+
+        Returns:
+            None of them when the model is retired everywhere; those plausible by its name when it is not in the
+            catalogue.
+        """
+        if model_id is None:
+            return tuple(name for name in SURFACE_NAMES if name in self.defaults[kind])
+        spec = self._row(self._known_id(model_id))
+        if spec is None:
+            plausible = guess_for(self.guesses, _without_prefix(model_id), kind).surfaces
+            return tuple(name for name in SURFACE_NAMES if name in plausible)
+        return tuple(name for name in SURFACE_NAMES if name in spec.surfaces and not spec.is_retired(name, today))
+
     def find(self, model_id: str, kind: Kind, surface: Surface, today: date) -> FoundModel:
         """Find the model that a caller names.
 
@@ -96,9 +122,9 @@ class Catalog:
             InvalidRequestError: Retired, of another kind or not on this surface; says what to use instead.
         """
         known = self._known_id(model_id)
-        spec = self._get(known)
+        spec = self._row(known)
         if spec is None:
-            return self._unknown(_without_prefix(model_id), kind)
+            return self._unknown(_without_prefix(model_id), kind, surface)
         self._refuse_wrong_kind(spec, kind, surface)
         if spec.is_retired(surface, today):
             raise self._retired(spec, surface)
@@ -119,16 +145,29 @@ class Catalog:
     def _get(self, model_id: str) -> ModelSpec | None:
         return next((spec for spec in self.specs if spec.id == model_id), None)
 
+    def _row(self, known_id: str) -> ModelSpec | None:
+        """The row of a model, or of the one by which a name that is gone is judged."""
+        spec = self._get(known_id)
+        if spec is not None:
+            return spec
+        like = next((row for pattern, row in self.retired_names.items() if fnmatchcase(known_id, pattern)), None)
+        judged_by = self._get(like) if like else None
+        return dataclasses.replace(judged_by, id=known_id) if judged_by else None
+
     def _known_id(self, model_id: str) -> str:
         bare = _without_prefix(model_id).lower()
         return self.aliases.get(bare, bare)
 
-    def _unknown(self, model_id: str, kind: Kind) -> FoundModel:
+    def _unknown(self, model_id: str, kind: Kind, surface: Surface) -> FoundModel:
         living = [spec.id for spec in self.specs if spec.kind == kind and spec.status != "retired"]
         near = difflib.get_close_matches(model_id.lower(), living, n=1, cutoff=0.8)
         meant = f" Did you mean {near[0]!r}?" if near else ""
         warning = f"model={model_id!r} is not in the catalogue (as of {self.as_of}); passed through unchecked.{meant}"
-        return FoundModel(spec=ModelSpec(id=model_id, kind=kind, status="uncertain"), warnings=(warning,))
+        guess = guess_for(self.guesses, model_id, kind)
+        if surface not in guess.surfaces:
+            warning += f" By its name it is on {_listing(list(guess.surfaces))} only."
+        spec = ModelSpec(id=model_id, kind=kind, status="uncertain", api=guess.api)
+        return FoundModel(spec=spec, warnings=(warning,))
 
     def _refuse_wrong_kind(self, spec: ModelSpec, kind: Kind, surface: Surface) -> None:
         if spec.kind == kind:
@@ -154,7 +193,7 @@ class Catalog:
         return InvalidRequestError(
             f"model={spec.id!r} {where}.",
             field="model",
-            hint=f"Use model={instead!r}." if instead else "No model replaces it on this surface.",
+            hint=f"Use model={instead!r}." if instead else self._elsewhere_hint(spec),
             code="model_retired",
         )
 
@@ -168,6 +207,14 @@ class Catalog:
             hint=f"{hint} choose one of those surfaces.",
             code="model_not_on_surface",
         )
+
+    def _elsewhere_hint(self, spec: ModelSpec) -> str:
+        """What replaces a model, for a surface where nothing does."""
+        successor = self._get(spec.replacement or "")
+        if successor is None:
+            return f"No model makes {spec.kind}s here."
+        places: list[Surface] = [name for name in successor.surfaces if successor.serves(name)]
+        return f"No model makes {spec.kind}s here; use model={successor.id!r} on {_listing(places)}."
 
     def _instead(self, spec: ModelSpec, surface: Surface) -> str | None:
         """Replacement that works on the surface, or the default one there."""
@@ -205,9 +252,12 @@ def _listing(surfaces: list[Surface]) -> str:
 @cache
 def _packaged() -> Catalog:
     document = read_document()
+    guesses = read_guesses(document)
     return Catalog(
         as_of=document["as_of"],
-        specs=tuple(model_spec(row, document["pixels"]) for row in document["models"]),
+        specs=tuple(model_spec(row, document["pixels"], guesses) for row in document["models"]),
         aliases=MappingProxyType(document["aliases"]),
         defaults=MappingProxyType({kind: MappingProxyType(table) for kind, table in document["defaults"].items()}),
+        guesses=guesses,
+        retired_names=MappingProxyType(document["retired_names"]),
     )

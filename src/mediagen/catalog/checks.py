@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mediagen.catalog.allowed import refuse
+from mediagen.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mediagen.catalog.spec import ModelSpec
+    from mediagen.catalog.spec import Dispute, ModelSpec
     from mediagen.requests import ImageParameters, VideoParameters
 
 MAX_COUNT = 4
@@ -91,6 +92,30 @@ def check_video(spec: ModelSpec, parameters: VideoParameters) -> tuple[str, ...]
         _check_references(spec, parameters)
     _check_switches(spec, parameters)
     return (*_disputes(spec, parameters), *_advice(spec, parameters))
+
+
+def check_express_key(spec: ModelSpec) -> tuple[str, ...]:
+    """Check whether a model can be used with a Vertex AI express key.
+
+    Returns:
+        Warnings: what is in doubt.
+
+    Raises:
+        InvalidRequestError: It is known not to work.
+    """
+    on_vertex = spec.surfaces.get("vertex")
+    if on_vertex is None or on_vertex.express in {None, "yes"}:
+        return ()
+    why = f": {on_vertex.express_note}" if on_vertex.express_note else ""
+    instead = "a service account or another login of Google Cloud with a project"
+    if on_vertex.express == "no":
+        raise InvalidRequestError(
+            f"model={spec.id!r} cannot be used with a Vertex AI express key{why}.",
+            field="model",
+            hint=f"Use {instead}, or another model.",
+            code="credential_not_accepted",
+        )
+    return (f"Whether {spec.id} takes a Vertex AI express key is not certain{why}; if it fails, use {instead}.",)
 
 
 def _check_mode(spec: ModelSpec, mode: str) -> None:
@@ -223,20 +248,41 @@ def _check_switches(spec: ModelSpec, parameters: VideoParameters) -> None:
         )
     if spec.seed is False and parameters.seed is not None:
         raise refuse("seed", parameters.seed, allowed=(), where=spec.id)
+    _check_seed_range(spec, parameters.seed)
     if spec.negative_prompt is False and parameters.negative_prompt is not None:
         hint = "Say in the prompt what to avoid."
         # The text is the caller's own and stays out of the message.
         raise refuse("negative_prompt", "…", allowed=(), where=spec.id, hint=hint)
+    if spec.resize_modes and parameters.resize_mode is not None and parameters.input_images == 0:
+        hint = "Leave resize_mode out, or give image."
+        where = f"{spec.id} without a first or last frame to fit"
+        raise refuse("resize_mode", parameters.resize_mode, allowed=(), where=where, hint=hint)
+
+
+def _check_seed_range(spec: ModelSpec, seed: int | None) -> None:
+    if seed is None or spec.max_seed is None or 0 <= seed <= spec.max_seed:
+        return
+    hint = f"Use seed={min(max(seed, 0), spec.max_seed)}."
+    raise refuse("seed", seed, allowed=f"0 to {spec.max_seed}", where=spec.id, hint=hint)
 
 
 def _disputes(spec: ModelSpec, parameters: ImageParameters | VideoParameters) -> tuple[str, ...]:
     warnings = []
     for dispute in spec.disputed:
-        value = getattr(parameters, dispute.field, None)
-        is_set = value is not None and value is not False
-        if is_set and dispute.value in {None, value}:
-            warnings.append(f"{dispute.field}={value!r} with {spec.id}: {dispute.note}.")
+        if _is_disputed(dispute, parameters):
+            names = (dispute.field, *dispute.when)
+            said = " and ".join(f"{name}={getattr(parameters, name)!r}" for name in names)
+            warnings.append(f"{said} with {spec.id}: {dispute.note}.")
     return tuple(warnings)
+
+
+def _is_disputed(dispute: Dispute, parameters: ImageParameters | VideoParameters) -> bool:
+    value = getattr(parameters, dispute.field, None)
+    if value is None or value is False or dispute.value not in {None, value}:
+        return False
+    if dispute.above is not None and value <= dispute.above:
+        return False
+    return all(getattr(parameters, name, None) in values for name, values in dispute.when.items())
 
 
 def _advice(spec: ModelSpec, parameters: VideoParameters) -> tuple[str, ...]:

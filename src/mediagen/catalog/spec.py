@@ -7,10 +7,13 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any, Literal
 
-from mediagen.jobs import Kind
+from mediagen.jobs import Kind, Surface
 
-Surface = Literal["gemini", "vertex", "cliproxy"]
 Status = Literal["ga", "preview", "uncertain", "retired"]
+Api = Literal["generate_content", "interactions", "predict_long_running"]
+Express = Literal["yes", "uncertain", "no"]
+
+DEFAULT_LOCATION = "global"
 
 SURFACE_NAMES: Mapping[Surface, str] = MappingProxyType(
     {"gemini": "the Gemini API", "vertex": "Vertex AI", "cliproxy": "CLIProxyAPI"}
@@ -35,6 +38,9 @@ class SurfaceSpec:
         replacement: Model to use instead on this surface.
         person_generation: What this surface accepts, when it differs from the row.
         note: Warning for whoever uses the model here.
+        locations: Locations of Vertex AI that have it, the one to use by default first; None is any.
+        express: Whether a Vertex AI express key can use it here; None when nothing is known.
+        express_note: Why that is in doubt or impossible.
     """
 
     status: Status
@@ -43,6 +49,9 @@ class SurfaceSpec:
     replacement: str | None = None
     person_generation: tuple[str, ...] | None = None
     note: str = ""
+    locations: tuple[str, ...] | None = None
+    express: Express | None = None
+    express_note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,11 +60,15 @@ class Dispute:
 
     Attributes:
         value: The value in question, or None when it is any value of the field.
+        above: Only greater numbers are in doubt.
+        when: Only together with these values of other fields.
     """
 
     field: str
     note: str
     value: str | None = None
+    above: float | None = None
+    when: Mapping[str, tuple[str | int, ...]] = dataclasses.field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +79,7 @@ class ModelSpec:
 
     Attributes:
         status: Of the model as a whole; each surface has its own.
+        api: Which of Google's APIs makes it work, on every surface that has it.
         durations: Whole seconds by mode, "default" for the others.
         edit_source_seconds: Shortest and longest video that can be edited.
         max_total_seconds: Longest clip that extending can reach.
@@ -81,6 +95,7 @@ class ModelSpec:
     id: str
     kind: Kind
     status: Status
+    api: Api
     surfaces: Mapping[Surface, SurfaceSpec] = field(default_factory=_nothing)
     modes: tuple[str, ...] | None = None
     aspect_ratios: tuple[str, ...] | None = None
@@ -97,6 +112,7 @@ class ModelSpec:
     max_total_seconds: int | None = None
     thinking_levels: tuple[str, ...] | None = None
     seed: bool | None = None
+    max_seed: int | None = None
     negative_prompt: bool | None = None
     person_generation: tuple[str, ...] | None = None
     audio: Literal["always", "optional"] | None = None
@@ -139,6 +155,29 @@ class ModelSpec:
         if on_it is None or on_it.person_generation is None:
             return self
         return dataclasses.replace(self, person_generation=on_it.person_generation)
+
+    def location_for(self, surface: Surface, wanted: str | None) -> tuple[str, str | None]:
+        """Choose the location of Vertex AI for a call.
+
+        Args:
+            surface: API surface that will be used.
+            wanted: What the caller or the settings say; None is the default.
+
+        Returns:
+            The location, and in words why it is not the wanted one; None when it is, or when none was wanted.
+        """
+        asked = (wanted or "").strip().lower()
+        on_it = self.surfaces.get(surface)
+        allowed = on_it.locations if on_it else None
+        if allowed is None or asked in allowed:
+            return asked or DEFAULT_LOCATION, None
+        reason = f"{self.id} is on {SURFACE_NAMES[surface]} only in {', '.join(allowed)}" if asked else None
+        return allowed[0], reason
+
+    def samples_of_calls(self, count: int) -> tuple[int, ...]:
+        """Split a number of results over as few paid calls as the model allows: how many each of them makes."""
+        full, rest = divmod(count, self.samples_per_call)
+        return (self.samples_per_call,) * full + ((rest,) if rest else ())
 
     def durations_for(self, mode: str) -> tuple[int, ...]:
         """Lengths of the new clip in whole seconds, ascending; empty when unknown or the mode is not supported."""

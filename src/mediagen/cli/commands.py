@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 from pydantic import BaseModel, ValidationError
 
 from mediagen.app.app import App, open_app
 from mediagen.cli.console import print_error, print_report, progress_display
+from mediagen.cli.defaults_view import defaults_text
 from mediagen.cli.parser import COMMANDS, build_parser, request_values
 from mediagen.cli.settings_view import models_text, settings_rows
 from mediagen.errors import (
@@ -38,7 +40,10 @@ from mediagen.requests import (
     explain_invalid,
 )
 from mediagen.runner.runner import OnProgress
-from mediagen.settings import read_settings
+from mediagen.settings import ProfileSettings, read_settings
+
+if TYPE_CHECKING:
+    from mediagen.cli.config_setup import CheckOutcome
 
 OK, FAILED, BAD_ARGUMENTS, CONFIGURATION, UNAVAILABLE, OVER_BUDGET, UNCONFIRMED = range(7)
 LONGEST_WAIT = 3600.0
@@ -94,13 +99,36 @@ def _dispatch(namespace: argparse.Namespace) -> int:
             print_report(*models_text(), as_json=namespace.json)
             return OK
         case "config":
-            view = settings_rows(read_settings(), only_paths=namespace.action == "path")
-            print_report(*view, as_json=namespace.json)
-            return OK
+            return _config(namespace)
         case "jobs":
             return anyio.run(_with_app, JOB_ACTIONS[namespace.action], namespace)
         case _:
             return anyio.run(_with_app, ACTIONS[namespace.command], namespace)
+
+
+def _config(namespace: argparse.Namespace) -> int:
+    if namespace.action == "setup":
+        from mediagen.cli.config_setup import run_setup
+
+        return run_setup(_tested)
+    print_report(*settings_rows(read_settings(), only_paths=namespace.action == "path"), as_json=namespace.json)
+    return OK
+
+
+async def _tested(profile: ProfileSettings) -> "CheckOutcome":
+    """Try the credentials of a profile that is not saved yet."""
+    from mediagen.cli.config_setup import CheckOutcome
+
+    settings = read_settings().model_copy(
+        update={"profiles": (profile,), "profile": None, "default_profile": profile.name, "warnings": ()}
+    )
+    async with open_app(settings) as app:
+        report = await app.checks.check_api(CheckApiRequest(backend=profile.backend))
+    surface = next(iter(report.surfaces), None)
+    return CheckOutcome(
+        ok=report.ok,
+        words=(surface.error if surface else None) or " ".join(report.problems) or "The credentials were accepted.",
+    )
 
 
 def _serve(namespace: argparse.Namespace) -> int:
@@ -119,9 +147,14 @@ async def _with_app(action: Action, namespace: argparse.Namespace) -> int:
 
 async def _generate(app: App, namespace: argparse.Namespace) -> int:
     request_type = COMMANDS[namespace.command][0]
-    request = request_type.model_validate(request_values(namespace, request_type))
+    values = request_values(namespace, request_type)
+    if namespace.show_defaults:
+        values["dry_run"] = True
     with progress_display() as show:
-        report = await _made(app, request, show)
+        report = await _made(app, request_type.model_validate(values), show)
+    if namespace.show_defaults:
+        print_report(report, defaults_text(report), as_json=namespace.json)
+        return _job_code(report)
     return _job_printed(report, namespace)
 
 
@@ -141,12 +174,13 @@ async def _check(app: App, namespace: argparse.Namespace) -> int:
     print_report(report, check_summary(report), as_json=namespace.json)
     if report.ok:
         return OK
-    return UNAVAILABLE if report.surface and not report.surface.reachable else CONFIGURATION
+    chosen = next((surface for surface in report.surfaces if surface.chosen), None)
+    return UNAVAILABLE if chosen and chosen.key_ok is None and not chosen.reachable else CONFIGURATION
 
 
 async def _cost(app: App, namespace: argparse.Namespace) -> int:
     request = EstimateCostRequest.model_validate(request_values(namespace, EstimateCostRequest))
-    report = await app.checks.estimate_cost(request)
+    report = await app.estimates.estimate_cost(request)
     print_report(report, estimate_summary(report), as_json=namespace.json)
     return OK
 

@@ -28,12 +28,20 @@ def build_parser() -> argparse.ArgumentParser:
     for name, (request, positional, help_text) in COMMANDS.items():
         command = commands.add_parser(name, help=help_text, description=request.__doc__)
         _add_request(command, request, positional)
+        if issubclass(request, requests.GenerationRequest):
+            command.add_argument(
+                "--show-defaults", action="store_true", help="show every value with its origin, and send nothing"
+            )
         _add_json(command)
     _add_jobs(commands)
     models = commands.add_parser("models", help="models of the catalogue, with prices")
     _add_json(models)
-    config = commands.add_parser("config", help="where settings come from")
-    config.add_argument("action", choices=("show", "path"), help="show: every setting; path: where things are kept")
+    config = commands.add_parser("config", help="settings and profiles: show them, or set them up")
+    config.add_argument(
+        "action",
+        choices=("show", "path", "setup"),
+        help="show: every setting and profile; path: where things are kept; setup: make or change a profile",
+    )
     _add_json(config)
     serve = commands.add_parser("serve", help="the MCP server (stdio, or --http on this machine)")
     serve.add_argument("--http", action="store_true", help="Streamable HTTP instead of stdio")

@@ -1,14 +1,25 @@
-"""Shows settings and the catalogue: what is in force and where it comes from."""
+"""Shows settings, profiles and the catalogue: what is in force and where it comes from."""
 
-import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
-from pydantic import AliasChoices, BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr
 
 from mediagen.catalog import Catalog, ModelSpec
-from mediagen.generator.checks import usual_quote
+from mediagen.errors import ConfigurationError
+from mediagen.generator.estimates import usual_quote
+from mediagen.jobs import public_address
 from mediagen.pricing import Prices
 from mediagen.report.text import quote_in_words
-from mediagen.settings import Settings
+from mediagen.settings import Preset, ProfileSettings, Settings, candidate_files, usable_variables, variables_of
+
+SECRETS = {
+    "gemini_api_key": "gemini_key_source",
+    "vertex_api_key": "vertex_key_source",
+    "access_token": "access_token_source",
+}
+NOT_SHOWN = {"name", "file", "problem", "shared", *SECRETS.values()}
 
 
 class SettingRow(BaseModel):
@@ -20,13 +31,34 @@ class SettingRow(BaseModel):
     meaning: str
 
 
+class ProfileValue(BaseModel):
+    """One value of a profile."""
+
+    name: str
+    value: str
+    origin: str
+
+
+class ProfileRow(BaseModel):
+    """One profile of the configuration file."""
+
+    name: str
+    chosen: bool
+    values: list[ProfileValue]
+    problem: str | None
+
+
 class SettingsReport(BaseModel):
     """Result of `config show` and `config path`."""
 
     settings: list[SettingRow]
+    profiles: list[ProfileRow]
     output_dir: str
     ledger: str
     input_roots: list[str]
+    config_file: str | None
+    looked_for: list[str]
+    warnings: list[str]
 
 
 class ModelRow(BaseModel):
@@ -49,21 +81,79 @@ class ModelsReport(BaseModel):
 
 
 def settings_rows(settings: Settings, *, only_paths: bool) -> tuple[SettingsReport, str]:
-    """Every setting with its value and origin."""
+    """Every setting and profile with its values and origins."""
+    chosen, trouble = _chosen(settings)
     rows = [] if only_paths else [_row(name, settings) for name in Settings.model_fields if variables_of(name)]
     report = SettingsReport(
         settings=rows,
-        output_dir=str(settings.folder_for_files()),
+        profiles=[] if only_paths else [_profile(profile, profile is chosen) for profile in settings.profiles],
+        output_dir=str(chosen.output_dir if chosen and chosen.output_dir else settings.folder_for_files()),
         ledger=str(settings.folder_for_state() / "ledger.sqlite3"),
         input_roots=[str(root) for root in settings.roots_for_inputs()],
+        config_file=str(settings.config_path) if settings.config_path else None,
+        looked_for=[str(path) for path in candidate_files(usable_variables())],
+        warnings=[*settings.warnings, *trouble],
     )
-    lines = [f"{row.variable} = {row.value} ({row.origin})" for row in rows]
-    lines += [
-        f"files go to: {report.output_dir}",
-        f"ledger: {report.ledger}",
-        f"inputs may come from (MCP server): {', '.join(report.input_roots)}",
-    ]
-    return report, "\n".join(lines)
+    return report, "\n".join(_lines(report))
+
+
+def _lines(report: SettingsReport) -> Iterator[str]:
+    for row in report.settings:
+        yield f"{row.variable} = {row.value} ({row.origin})"
+    for profile in report.profiles:
+        yield f"profile {profile.name}{' (in use)' if profile.chosen else ''}:"
+        yield from (f"  {value.name} = {value.value} ({value.origin})" for value in profile.values)
+        if profile.problem:
+            yield f"  Problem: {profile.problem}"
+    yield f"files go to: {report.output_dir}"
+    yield f"ledger: {report.ledger}"
+    yield f"inputs may come from (MCP server): {', '.join(report.input_roots)}"
+    yield f"configuration file: {report.config_file or 'none'}"
+    yield f"configuration file is looked for at: {', '.join(report.looked_for)}"
+    yield from (f"Warning: {warning}" for warning in report.warnings)
+
+
+def _chosen(settings: Settings) -> tuple[ProfileSettings | None, tuple[str, ...]]:
+    """The profile in use; when none can be chosen, why."""
+    try:
+        return settings.choose_profile(None), ()
+    except ConfigurationError as error:
+        return None, (str(error),)
+
+
+def _profile(profile: ProfileSettings, chosen: bool) -> ProfileRow:
+    return ProfileRow(name=profile.name, chosen=chosen, values=list(_values(profile)), problem=profile.problem)
+
+
+def _values(profile: ProfileSettings) -> Iterator[ProfileValue]:
+    for name in ProfileSettings.__dataclass_fields__:
+        value = getattr(profile, name)
+        if name in NOT_SHOWN or value in (None, False):
+            continue
+        if isinstance(value, SecretStr):
+            yield ProfileValue(name=name, value="[set]", origin=getattr(profile, SECRETS[name]))
+        elif isinstance(value, Mapping):
+            yield from _entries(profile, name, value)
+        else:
+            missing = " (there is no such file)" if name == "credentials_file" and not value.is_file() else ""
+            yield ProfileValue(name=name, value=f"{value}{missing}", origin=_place(profile.file, profile.name))
+
+
+def _entries(profile: ProfileSettings, table: str, entries: Mapping[str, Any]) -> Iterator[ProfileValue]:
+    for name, value in entries.items():
+        path = f"{table}.{name}"
+        shown = _preset_in_words(value) if isinstance(value, Preset) else str(value)
+        owner = "all profiles" if path in profile.shared else profile.name
+        yield ProfileValue(name=path, value=shown, origin=_place(profile.file, owner))
+
+
+def _place(file: Path, owner: str) -> str:
+    return f"{file}, {owner}"
+
+
+def _preset_in_words(preset: Preset) -> str:
+    values = ", ".join(f"{name}={value}" for name, value in preset.values.items())
+    return f"[{preset.kind}] {values}" if preset.kind else values
 
 
 def models_text() -> tuple[ModelsReport, str]:
@@ -92,24 +182,22 @@ def _model(spec: ModelSpec, prices: Prices) -> ModelRow:
     )
 
 
-def variables_of(name: str) -> tuple[str, ...]:
-    """Environment variables of a setting, the winning one first; none for what is derived."""
-    alias = Settings.model_fields[name].validation_alias
-    if isinstance(alias, AliasChoices):
-        return tuple(str(choice) for choice in alias.choices)
-    return (alias,) if isinstance(alias, str) else ()
-
-
 def _row(name: str, settings: Settings) -> SettingRow:
-    variables = variables_of(name)
+    source = settings.source_of(name)
     field = Settings.model_fields[name]
-    origin = next((variable for variable in variables if os.environ.get(variable, "").strip()), "default")
     value = getattr(settings, name)
-    is_default = value == field.get_default()
-    shown = "[set]" if isinstance(value, SecretStr) else "unset" if value is None else str(value)
+    changed = value != field.get_default(call_default_factory=True)
     return SettingRow(
-        variable=" or ".join(variables),
-        value=shown,
-        origin="default" if is_default and origin == "default" else f"environment {origin}",
+        variable=" or ".join(variables_of(name)),
+        value=_shown(name, value, source),
+        origin=f"environment {source}" if source else "environment" if changed else "default",
         meaning=field.description or "",
     )
+
+
+def _shown(name: str, value: object, source: str) -> str:
+    if isinstance(value, SecretStr):
+        return "[set]" if source else "[default]"
+    if name.endswith("_base_url") and isinstance(value, str):
+        return str(public_address(value))
+    return "unset" if value is None else str(value)

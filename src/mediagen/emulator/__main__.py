@@ -30,6 +30,7 @@ def main(argv: Sequence[str]) -> int:
         ffmpeg=arguments.ffmpeg,
         extend_returns=arguments.extend_returns,
         idle_exit_seconds=arguments.idle_exit,
+        token_seconds=arguments.token_seconds,
         state_dir=arguments.state_dir,
     )
 
@@ -83,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
         "--extend-returns", choices=["whole", "new_part"], default="whole", help="what an extension answers with"
     )
     parser.add_argument("--idle-exit", type=float, metavar="SECONDS", help="end this long after the last request")
+    parser.add_argument(
+        "--token-seconds", type=float, default=3600.0, help="how long an OAuth token is good for (default: %(default)s)"
+    )
     parser.add_argument("--state-dir", type=Path, help="where files are kept (default: a temporary folder)")
     parser.add_argument("--url-file", type=Path, help="also write URL and process id there, as JSON")
     parser.add_argument(

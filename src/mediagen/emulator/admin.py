@@ -1,11 +1,21 @@
 """Endpoints of the emulator itself, under /emulator/; never part of Google's API."""
 
+from functools import partial
+
+import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mediagen.emulator.files_api import serve_elsewhere
+from mediagen.emulator.identities import new_service_account, new_user
 from mediagen.emulator.reading import read_json
 from mediagen.emulator.world import World
+
+DEFAULT_PROJECT = "test-project"
+
+
+def _token_uri(request: Request) -> str:
+    return f"{request.base_url}token"
 
 
 class Admin:
@@ -16,7 +26,7 @@ class Admin:
 
     async def health(self, _request: Request) -> Response:
         """GET /emulator/: that it is there."""
-        return JSONResponse({"emulator": "mediagen", "rendering": self._world.interactions.is_rendering})
+        return JSONResponse({"emulator": "mediagen", "rendering": self._world.studio.is_rendering})
 
     async def bill(self, _request: Request) -> Response:
         """GET /emulator/bill: what all this would have cost."""
@@ -50,6 +60,22 @@ class Admin:
         """POST /emulator/reset: forget everything."""
         self._world.reset()
         return JSONResponse({})
+
+    async def add_service_account(self, request: Request) -> Response:
+        """POST /emulator/service_accounts: make one and give the content of its file."""
+        body = await read_json(request, empty={})
+        project = str(body.get("project_id") or DEFAULT_PROJECT)
+        make = partial(new_service_account, project, _token_uri(request), str(body.get("client_email") or ""))
+        info, public_key = await anyio.to_thread.run_sync(make)
+        self._world.identities.add_account(info, public_key)
+        return JSONResponse(info)
+
+    async def add_user(self, request: Request) -> Response:
+        """POST /emulator/users: make a user and give the content of its authorized_user file."""
+        body = await read_json(request, empty={})
+        info = new_user(_token_uri(request), body.get("quota_project"))
+        self._world.identities.add_user(info)
+        return JSONResponse(info)
 
     async def elsewhere(self, request: Request) -> Response:
         """GET /emulator/elsewhere/…: the target of scripted redirects."""

@@ -2,9 +2,10 @@
 
 Source: https://ai.google.dev/gemini-api/docs/models (checked 2026-11-21)
 Source: https://ai.google.dev/gemini-api/docs/pricing (checked 2026-11-21)
+Source: https://cloud.google.com/vertex-ai/generative-ai/pricing (checked 2026-11-21)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -37,6 +38,19 @@ VIDEO_INPUT_TOKENS_PER_SECOND = 5792
 INPUT_IMAGE_TOKENS = 1120
 VIDEO_INPUT_IMAGE_TOKENS = 2040
 INLINE_VIDEO_LIMIT_BYTES = 4_000_000
+REGIONAL_UPLIFT = Decimal("1.1")
+VEO_RATIOS = ("16:9", "9:16")
+VEO_MAX_SAMPLES = 4
+VEO_MAX_REFERENCES = 3
+VEO_EXTENSION_SECONDS = 7
+VEO_MAX_TOTAL_SECONDS = 148
+# in the order in which Google names them
+VEO_SECONDS: dict[str, tuple[int, ...]] = {
+    "text_to_video": (8, 4, 6),
+    "image_to_video": (8, 4, 6),
+    "reference_to_video": (8,),
+    "video_extension": (VEO_EXTENSION_SECONDS,),
+}
 MAX_INPUT_IMAGES = 14
 
 
@@ -46,6 +60,7 @@ class ImageModel:
 
     name: str
     display_name: str
+    locations: tuple[str, ...] = ()
     ratios: tuple[str, ...] = ALL_RATIOS
     sizes: tuple[str, ...] = ("512", "1K", "2K", "4K")
     thinking_levels: tuple[str, ...] = ("MINIMAL", "MEDIUM", "HIGH")
@@ -57,10 +72,11 @@ class ImageModel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VideoModel:
-    """One film model; durations in seconds, prices in USD per million tokens."""
+    """One film model; durations in seconds, prices in USD per million tokens; no locations means all of them."""
 
     name: str
     display_name: str
+    locations: tuple[str, ...] = ()
     max_seconds: int
     max_references: int
     max_total_seconds: int
@@ -73,14 +89,37 @@ class VideoModel:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class VeoModel:
+    """One film model of Vertex AI; prices in USD per second with and without sound, by resolution."""
+
+    name: str
+    display_name: str
+    prices: tuple[tuple[str, Decimal, Decimal], ...]
+    features: frozenset[str] = frozenset({"text_to_video", "image_to_video", "reference_to_video", "video_extension"})
+    locations: tuple[str, ...] = ("us-central1",)
+    launch_stage: str = "GA"
+
+    @property
+    def resolutions(self) -> tuple[str, ...]:
+        """The resolutions it makes."""
+        return tuple(row[0] for row in self.prices)
+
+    def usd_per_second(self, resolution: str, *, has_audio: bool) -> Decimal:
+        """Give the price of a second."""
+        row = next(row for row in self.prices if row[0] == resolution)
+        return row[1] if has_audio else row[2]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TextModel:
     """One text model: counts tokens, answers with text."""
 
     name: str
     display_name: str
+    locations: tuple[str, ...] = ()
 
 
-EmulatedModel = ImageModel | VideoModel | TextModel
+EmulatedModel = ImageModel | VideoModel | VeoModel | TextModel
 Kind = Literal["image", "video"]
 
 MODELS: tuple[EmulatedModel, ...] = (
@@ -124,6 +163,7 @@ MODELS: tuple[EmulatedModel, ...] = (
     VideoModel(
         name="gemini-omni-1.1-flash",
         display_name="Gemini Omni 1.1 Flash",
+        locations=("global",),
         max_seconds=10,
         max_references=3,
         max_total_seconds=40,
@@ -132,7 +172,35 @@ MODELS: tuple[EmulatedModel, ...] = (
     ),
     TextModel(name="gemini-3.8-flash", display_name="Gemini 3.8 Flash"),
 )
+VEO_MODELS: tuple[VeoModel, ...] = (
+    VeoModel(
+        name="veo-3.1-generate-001",
+        display_name="Veo 3.1",
+        prices=(
+            ("720p", Decimal("0.40"), Decimal("0.20")),
+            ("1080p", Decimal("0.40"), Decimal("0.20")),
+            ("4k", Decimal("0.60"), Decimal("0.40")),
+        ),
+    ),
+    VeoModel(
+        name="veo-3.1-fast-generate-001",
+        display_name="Veo 3.1 Fast",
+        prices=(
+            ("720p", Decimal("0.10"), Decimal("0.08")),
+            ("1080p", Decimal("0.12"), Decimal("0.10")),
+            ("4k", Decimal("0.30"), Decimal("0.25")),
+        ),
+    ),
+    VeoModel(
+        name="veo-3.1-lite-generate-001",
+        display_name="Veo 3.1 Lite",
+        prices=(("720p", Decimal("0.05"), Decimal("0.03")), ("1080p", Decimal("0.08"), Decimal("0.05"))),
+        features=frozenset({"text_to_video", "image_to_video"}),
+        launch_stage="PUBLIC_PREVIEW",
+    ),
+)
 BY_NAME: dict[str, EmulatedModel] = {model.name: model for model in MODELS}
+PUBLISHED: dict[str, EmulatedModel] = {model.name: model for model in (*MODELS, *VEO_MODELS)}
 
 RETIRED = frozenset(
     {
@@ -153,6 +221,25 @@ RETIRED = frozenset(
         "veo-3.1-lite-generate-preview",
     }
 )
+
+
+def at_regional_prices(model: EmulatedModel) -> EmulatedModel:
+    """Give a model as it is sold outside the global endpoint; Veo has one price, as it is sold in one place."""
+    if isinstance(model, ImageModel):
+        return replace(
+            model,
+            input_price=model.input_price * REGIONAL_UPLIFT,
+            text_price=model.text_price * REGIONAL_UPLIFT,
+            image_price=model.image_price * REGIONAL_UPLIFT,
+        )
+    if isinstance(model, VideoModel):
+        return replace(
+            model,
+            input_price=model.input_price * REGIONAL_UPLIFT,
+            text_price=model.text_price * REGIONAL_UPLIFT,
+            video_price=model.video_price * REGIONAL_UPLIFT,
+        )
+    return model
 
 
 def picture_size(aspect_ratio: str, image_size: str) -> tuple[int, int]:

@@ -18,8 +18,23 @@ FILM = ACCEPTED | {
     "stuck",
     "unknown_status",
 }
+SUBMIT = frozenset({"service_agents"})
+TOKEN = frozenset({"token_revoked"})
+VEO = ACCEPTED | {
+    "rai_filtered",
+    "rai_partial",
+    "veo_error",
+    "service_agents_operation",
+    "old_shape",
+    "video_failed",
+    "video_blocked",
+    "completed_without_video",
+    "stuck",
+}
 DOWNLOAD = frozenset({"expired", "cut_download", "slow_download", "wrong_length", "redirect"})
-KINDS = ARRIVAL | PICTURE | FILM | DOWNLOAD
+STORAGE = frozenset({"forbidden_bucket", "bad_checksum", "cut_upload", "drop_after_stored"})
+PROXY = frozenset({"no_passthrough", "proxy_ignores_size", "proxy_models"})
+KINDS = ARRIVAL | SUBMIT | TOKEN | PICTURE | FILM | VEO | DOWNLOAD | STORAGE | PROXY
 
 PRESETS = frozenset(
     {
@@ -41,12 +56,19 @@ MAIN_PARAMETERS = {
     "prompt_blocked": "reason",
     "video_failed": "code",
     "unknown_status": "status",
+    "rai_filtered": "codes",
+    "rai_partial": "count",
+    "veo_error": "code",
+    "old_shape": "shape",
     "cut_download": "after_bytes",
     "slow_download": "bytes_per_second",
+    "cut_upload": "after_bytes",
     "wrong_length": "how",
     "redirect": "to",
     "expired": "status",
 }
+OAUTH_PATH = "/token"
+OLD_SHAPES = frozenset({"generated_samples", "predictions"})
 MAGIC = re.compile(r"\[\[fault:([A-Za-z0-9_]+)(?:=([^\]\s]+))?\]\]")
 
 
@@ -74,13 +96,16 @@ class _Scripted:
     times: int
 
     def fits(self, kinds: frozenset[str], method: str, path: str) -> bool:
+        # getting a token is a means: a fault is meant for the call itself, unless it names the path
+        if path == OAUTH_PATH and not self.path_contains:
+            return False
         return (
             self.times > 0 and self.fault.kind in kinds and self.method in {"", method} and self.path_contains in path
         )
 
 
 def _number_parameters_ok(parameters: Mapping[str, Any]) -> bool:
-    for name in ("seconds", "after_bytes", "bytes_per_second", "polls", "missing_bytes"):
+    for name in ("seconds", "after_bytes", "bytes_per_second", "polls", "missing_bytes", "count"):
         if name in parameters:
             try:
                 float(parameters[name])
@@ -111,6 +136,10 @@ def parse_fault(script: Any) -> _Scripted:
         raise google_error(400, "times is a whole number; seconds, bytes and polls are numbers.")
     if kind == "status":
         _check_status(rest)
+    if kind == "old_shape" and rest.get("shape") not in OLD_SHAPES:
+        raise google_error(400, f"old_shape needs shape: {' or '.join(sorted(OLD_SHAPES))}.")
+    if kind == "veo_error" and not str(rest.get("code", 13)).isdigit():
+        raise google_error(400, "code is a number of google.rpc.Code.")
     return _Scripted(
         fault=Fault(kind=kind, parameters=rest),
         method=str(match.get("method", "")).upper(),

@@ -5,7 +5,8 @@ import re
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from mediagen.emulator.answers import ApiError, check_key, google_error
+from mediagen.emulator.answers import ApiError, google_error
+from mediagen.emulator.callers import check_caller
 from mediagen.emulator.download import ByteRange, FileResponse
 from mediagen.emulator.faults import DOWNLOAD, Fault
 from mediagen.emulator.files import StoredFile, no_such_file
@@ -28,7 +29,7 @@ class FilesApi:
         if "upload_id" in request.query_params:
             return await self._continue_upload(request)
         body = await read_json(request, empty={})
-        check_key(request)
+        check_caller(request)
         headers = request.headers
         protocol = headers.get("x-goog-upload-protocol")
         if protocol != "resumable" or headers.get("x-goog-upload-command") != "start":
@@ -75,13 +76,13 @@ class FilesApi:
 
     async def list_files(self, request: Request) -> Response:
         """GET files: one page of the files, newest first."""
-        check_key(request)
+        check_caller(request)
         files = [stored.as_json(str(request.base_url)) for stored in self._world.files.listing()]
         return JSONResponse(page(request, files, "files", default=10, most=100))
 
     async def get_file(self, request: Request) -> Response:
         """GET files/ID: one file's description."""
-        check_key(request)
+        check_caller(request)
         stored, fault = self._find(request, frozenset({"expired"}))
         if fault is not None:
             raise _expired(stored.id, fault)
@@ -89,13 +90,13 @@ class FilesApi:
 
     async def delete_file(self, request: Request) -> Response:
         """DELETE files/ID."""
-        check_key(request)
+        check_caller(request)
         self._world.files.delete(request.path_params["file_id"])
         return JSONResponse({})
 
     async def download(self, request: Request) -> Response:
         """GET files/ID:download?alt=media: the bytes, or a range of them."""
-        check_key(request)
+        check_caller(request)
         stored, fault = self._find(request, DOWNLOAD)
         if request.query_params.get("alt") != "media":
             raise google_error(400, "Downloading a file needs the parameter alt=media.")

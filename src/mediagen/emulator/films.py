@@ -30,6 +30,8 @@ class FilmPlan:
         source: The film to extend, edit or scale.
         source_probe: What is known of it.
         new_part_only: Whether an extension leaves the original out.
+        has_audio: Whether it has a sound track.
+        pads: Whether pictures of another shape get borders instead of being cropped.
     """
 
     task: FilmTask
@@ -40,6 +42,8 @@ class FilmPlan:
     source: Path | None = None
     source_probe: Probe | None = None
     new_part_only: bool = False
+    has_audio: bool = True
+    pads: bool = False
 
     @property
     def total_seconds(self) -> float:
@@ -59,6 +63,8 @@ async def render(plan: FilmPlan, executable: str, target: Path) -> None:
     await anyio.Path(folder).mkdir()
     try:
         inputs, graph = await _recipe(plan, executable, folder)
+        if not plan.has_audio:
+            graph = f"{graph};[a]anullsink"
         unfinished = folder / "film.mp4"
         await run_ffmpeg(executable, [*inputs, "-filter_complex", graph, *_output(plan), str(unfinished)])
         await anyio.Path(unfinished).replace(target)
@@ -74,8 +80,9 @@ def _remove_folder(folder: Path) -> None:
 
 
 def _output(plan: FilmPlan) -> list[str]:
+    audio = ["-map", "[a]"] if plan.has_audio else []
     return [
-        *("-map", "[v]", "-map", "[a]", "-t", f"{plan.total_seconds:.3f}", "-r", str(VIDEO_FPS)),
+        *("-map", "[v]", *audio, "-t", f"{plan.total_seconds:.3f}", "-r", str(VIDEO_FPS)),
         *("-c:v", "libx264", "-preset", "ultrafast", "-crf", "26", "-pix_fmt", "yuv420p", "-threads", "2"),
         *("-c:a", "aac", "-b:a", "96k", "-ar", "48000", "-ac", "2"),
         *("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact"),
@@ -88,7 +95,7 @@ async def _recipe(plan: FilmPlan, executable: str, folder: Path) -> tuple[list[s
         case "text_to_video":
             return _pattern(plan)
         case "image_to_video":
-            return await _still(plan, folder, lambda: cover(plan.pictures[0], plan.size))
+            return await _still(plan, folder, lambda: cover(plan.pictures[0], plan.size, pads=plan.pads))
         case "reference_to_video":
             return await _still(plan, folder, lambda: collage(plan.pictures, plan.size, plan.digest))
         case "first_last":
@@ -146,7 +153,7 @@ async def _crossfade(plan: FilmPlan, folder: Path) -> tuple[list[str], str]:
     for index in (0, 1):
         path = folder / f"frame{index}.png"
         content = plan.pictures[index]
-        await anyio.to_thread.run_sync(_save, lambda content=content: cover(content, plan.size), path)
+        await anyio.to_thread.run_sync(_save, lambda content=content: cover(content, plan.size, pads=plan.pads), path)
         inputs += ["-loop", "1", "-framerate", str(VIDEO_FPS), "-t", f"{plan.seconds:.3f}", "-i", str(path)]
     pause = min(0.25, plan.seconds / 8)
     graph = (

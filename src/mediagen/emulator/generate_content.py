@@ -12,15 +12,16 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mediagen.emulator.answers import DropResponse, bad_request, check_key, google_error
-from mediagen.emulator.catalogue import EmulatedModel, ImageModel, VideoModel
+from mediagen.emulator.answers import DropResponse, bad_request, google_error
+from mediagen.emulator.callers import check_caller
+from mediagen.emulator.catalogue import EmulatedModel, ImageModel, VeoModel, VideoModel
 from mediagen.emulator.faults import PICTURE, Fault
 from mediagen.emulator.image_request import ImageRequest, read_image_request
-from mediagen.emulator.models_api import find_model, token_count, version_of
+from mediagen.emulator.models_api import token_count
 from mediagen.emulator.pictures import PictureOrder, draw_picture
+from mediagen.emulator.publisher import find_served_model, generation_checker, refuse_unready_agents, sources_of
 from mediagen.emulator.reading import read_json
 from mediagen.emulator.schema import snake_keys
-from mediagen.emulator.schema_tables import GENERATE_CONTENT
 from mediagen.emulator.world import World
 
 MILLION = Decimal(1_000_000)
@@ -39,18 +40,21 @@ class GenerateContentApi:
     async def generate(self, request: Request) -> Response:
         """Make one picture. Would cost money at Google."""
         body = await read_json(request)
-        violations = GENERATE_CONTENT.check(body, "GenerateContentRequest")
+        violations = generation_checker(request).check(body, "GenerateContentRequest")
         if violations:
             raise bad_request(violations)
-        check_key(request)
-        model = find_model(request.path_params["model"], version_of(request), "generateContent")
+        check_caller(request)
+        model = find_served_model(request, "generateContent")
         if isinstance(model, VideoModel):
             raise google_error(400, "This model only supports Interactions API.")
+        if isinstance(model, VeoModel):
+            raise google_error(400, f"{model.name} is not supported in the generateContent API.")
+        refuse_unready_agents(self._world, request)
         plain = snake_keys(body)
         prompt_tokens = token_count(plain.get("contents") or [])
         if not isinstance(model, ImageModel):
             return JSONResponse(_text_answer(model, "Hello from the mediagen emulator.", prompt_tokens))
-        wanted = await read_image_request(plain, model, self._world.files, request.url.netloc)
+        wanted = await read_image_request(plain, model, sources_of(self._world, request))
         digest = hashlib.sha256(json.dumps([model.name, plain], sort_keys=True).encode()).digest()
         order = PictureOrder(size=wanted.size, digest=digest, inputs=wanted.inputs, mime_type=wanted.mime_type)
         await anyio.sleep(self._world.settings.image_seconds)

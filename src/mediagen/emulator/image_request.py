@@ -10,7 +10,7 @@ import anyio
 
 from mediagen.emulator.answers import bad_request, google_error
 from mediagen.emulator.catalogue import MAX_INPUT_IMAGES, ImageModel, nearest_ratio, picture_size
-from mediagen.emulator.files import FileShelf
+from mediagen.emulator.cloud import Sources
 from mediagen.emulator.models_api import as_list
 from mediagen.emulator.pictures import open_picture, placeholder
 from mediagen.emulator.reading import read_base64
@@ -31,7 +31,7 @@ class ImageRequest:
     wants_image: bool
 
 
-async def read_image_request(body: dict[str, Any], model: ImageModel, files: FileShelf, host: str) -> ImageRequest:
+async def read_image_request(body: dict[str, Any], model: ImageModel, sources: Sources) -> ImageRequest:
     """Check a request whose fields are all known, in snake case.
 
     Raises:
@@ -40,7 +40,7 @@ async def read_image_request(body: dict[str, Any], model: ImageModel, files: Fil
     config = body.get("generation_config") or {}
     _check_config(body, config, model)
     ratio, image_size, mime_type = _wanted(config, model)
-    inputs = await _read_contents(as_list(body.get("contents")), files, host)
+    inputs = await _read_contents(as_list(body.get("contents")), sources)
     if len(inputs) > MAX_INPUT_IMAGES:
         raise google_error(400, f"Too many input images: {len(inputs)}. At most {MAX_INPUT_IMAGES} are supported.")
     if ratio is None:
@@ -78,7 +78,9 @@ def _wanted(config: dict[str, Any], model: ImageModel) -> tuple[str | None, str,
     typed = (config.get("response_format") or {}).get("image") or {}
     ratio = RATIO_WORDS.get(typed.get("aspect_ratio", ""), ratio)
     image_size = SIZE_WORDS.get(typed.get("image_size", ""), image_size)
-    mime_type = typed.get("mime_type") or "image/jpeg"
+    # only Vertex AI knows these options, as its table of fields says
+    options = plain.get("image_output_options") or {}
+    mime_type = options.get("mime_type") or typed.get("mime_type") or "image/jpeg"
     violations = []
     if ratio and ratio not in model.ratios:
         violations.append(
@@ -95,7 +97,7 @@ def _wanted(config: dict[str, Any], model: ImageModel) -> tuple[str | None, str,
     return ratio or None, image_size or "1K", mime_type
 
 
-async def _read_contents(contents: list[dict[str, Any]], files: FileShelf, host: str) -> list[bytes]:
+async def _read_contents(contents: list[dict[str, Any]], sources: Sources) -> list[bytes]:
     if not contents:
         raise google_error(400, "* GenerateContentRequest.contents: contents is not specified\n")
     inputs: list[bytes] = []
@@ -111,7 +113,7 @@ async def _read_contents(contents: list[dict[str, Any]], files: FileShelf, host:
         for index, part in enumerate(parts):
             if role == "model":
                 _check_signature(part, position, index)
-            picture = await _read_part(part, f"{place}.parts[{index}]", files, host)
+            picture = await _read_part(part, f"{place}.parts[{index}]", sources)
             if picture is not None:
                 inputs.append(picture)
     return inputs
@@ -127,7 +129,7 @@ def _check_signature(part: dict[str, Any], position: int, index: int) -> None:
         )
 
 
-async def _read_part(part: dict[str, Any], place: str, files: FileShelf, host: str) -> bytes | None:
+async def _read_part(part: dict[str, Any], place: str, sources: Sources) -> bytes | None:
     """Give the picture in a part; None when it holds something else."""
     if "inline_data" in part:
         mime_type = str(part["inline_data"].get("mime_type") or "")
@@ -138,11 +140,11 @@ async def _read_part(part: dict[str, Any], place: str, files: FileShelf, host: s
     elif "file_data" in part:
         uri = str(part["file_data"].get("file_uri") or "")
         mime_type = str(part["file_data"].get("mime_type") or "")
-        stored = files.resolve(uri, host)
-        if stored is None:
+        found = sources.find(uri)
+        if found is None:
             return placeholder(uri) if mime_type.startswith("image/") or not mime_type else None
-        mime_type = mime_type or stored.mime_type
-        content = await anyio.Path(stored.path).read_bytes()
+        mime_type = mime_type or found.mime_type
+        content = await anyio.Path(found.path).read_bytes()
     elif part.get("text") is None:
         raise google_error(
             400, f"* GenerateContentRequest.{place}.data: required oneof field 'data' must have one initialized field\n"

@@ -2,22 +2,21 @@
 
 import base64
 import secrets
-import time
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from mediagen.emulator.answers import interaction_error
 from mediagen.emulator.bill import Bill, now_text
+from mediagen.emulator.buckets import BucketShelf
 from mediagen.emulator.catalogue import VideoModel
+from mediagen.emulator.cloud import NOT_FOUND, DeliveryError, deliver
 from mediagen.emulator.faults import DOWNLOAD, Fault
-from mediagen.emulator.ffmpeg import find_ffmpeg
-from mediagen.emulator.files import FileShelf, StoredFile
-from mediagen.emulator.films import FilmPlan, render
-from mediagen.emulator.settings import EmulatorSettings
+from mediagen.emulator.files import StoredFile
+from mediagen.emulator.films import FilmPlan
+from mediagen.emulator.studio import Studio
 from mediagen.errors import MediaError
 
 MILLION = Decimal(1_000_000)
@@ -29,7 +28,12 @@ TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """An accepted request for a clip."""
+    """An accepted request for a clip.
+
+    Attributes:
+        parent: The project and location it belongs to; empty outside of projects.
+        gcs_uri: The folder in Cloud Storage that it goes to.
+    """
 
     model: VideoModel
     plan: FilmPlan
@@ -43,6 +47,8 @@ class Order:
     input: Any = None
     labels: dict[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
+    parent: str = ""
+    gcs_uri: str | None = None
 
     @property
     def fault(self) -> Fault | None:
@@ -61,6 +67,7 @@ class Interaction:
     status: str = "in_progress"
     polls: int = 0
     film: StoredFile | None = None
+    uri: str = ""
     errors: list[dict[str, str]] = field(default_factory=list)
     finished: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -77,25 +84,15 @@ class Interaction:
 class InteractionBook:
     """All interactions of one emulator."""
 
-    def __init__(self, settings: EmulatorSettings, files: FileShelf, bill: Bill) -> None:
-        self._settings = settings
-        self._files = files
+    def __init__(self, studio: Studio, buckets: BucketShelf, bill: Bill) -> None:
+        self._studio = studio
+        self._buckets = buckets
         self._bill = bill
         self._interactions: dict[str, Interaction] = {}
-        # two encoders at a time keep a small machine usable
-        self._encoders = anyio.Semaphore(2)
-        self._rendering = 0
-        self.last_finished_at = 0.0
-        self.tasks: TaskGroup | None = None
-
-    @property
-    def is_rendering(self) -> bool:
-        """Whether a clip is being made."""
-        return self._rendering > 0
 
     def start(self, order: Order) -> Interaction:
         """Accept an order, charge it and start rendering."""
-        assert self.tasks is not None
+        assert self._studio.tasks is not None
         now = now_text()
         interaction = Interaction(id=f"v1_{secrets.token_urlsafe(24)}", order=order, created=now, updated=now)
         self._interactions[interaction.id] = interaction
@@ -107,31 +104,31 @@ class InteractionBook:
                 task=order.plan.task,
                 usd=price(order, usage_of(interaction, completed=True)),
             )
-        self.tasks.start_soon(self._work, interaction)
+        self._studio.tasks.start_soon(self._work, interaction)
         return interaction
 
-    def get(self, interaction_id: str) -> Interaction:
+    def get(self, interaction_id: str, parent: str) -> Interaction:
         """Find an interaction.
 
         Raises:
-            ApiError: There is none of that id.
+            ApiError: There is none of that id in that project and location.
         """
         interaction = self._interactions.get(interaction_id)
-        if interaction is None:
+        if interaction is None or interaction.order.parent != parent:
             raise interaction_error("Invalid interaction name")
         return interaction
 
-    def cancel(self, interaction_id: str) -> Interaction:
+    def cancel(self, interaction_id: str, parent: str) -> Interaction:
         """Stop a running interaction; one that ended stays as it is."""
-        interaction = self.get(interaction_id)
+        interaction = self.get(interaction_id, parent)
         if interaction.status not in TERMINAL:
             interaction.finish("cancelled")
             interaction.scope.cancel()
         return interaction
 
-    def delete(self, interaction_id: str) -> None:
+    def delete(self, interaction_id: str, parent: str) -> None:
         """Forget an interaction; its file stays until it expires."""
-        interaction = self.get(interaction_id)
+        interaction = self.get(interaction_id, parent)
         interaction.finished.set()
         interaction.scope.cancel()
         del self._interactions[interaction_id]
@@ -149,48 +146,37 @@ class InteractionBook:
         self._interactions = {}
 
     async def _work(self, interaction: Interaction) -> None:
-        self._rendering += 1
-        try:
-            with interaction.scope:
-                await self._produce(interaction)
-        finally:
-            self._rendering -= 1
-            self.last_finished_at = time.monotonic()
+        with self._studio.at_work(), interaction.scope:
+            await self._produce(interaction)
 
     async def _produce(self, interaction: Interaction) -> None:
         started = anyio.current_time()
-        fault = interaction.order.fault
+        order, fault = interaction.order, interaction.order.fault
         film = None
         try:
             if fault is None or fault.kind in {"drop_after_accept", "stuck", "unknown_status"}:
-                film = await self._render(interaction.order)
+                film = await self._studio.make(order.plan, order.faults)
         except MediaError as error:
-            self._bill.void(interaction.id)
-            interaction.finish("failed", code="internal", message=str(error))
+            self._fail(interaction, "internal", str(error))
             return
-        await anyio.sleep_until(started + self._settings.video_seconds)
+        await anyio.sleep_until(started + self._studio.settings.video_seconds)
         interaction.film = film
-        limit = self._settings.inline_limit_bytes
-        if film is not None and _is_inline(interaction.order) and film.size_bytes > limit:
+        limit = self._studio.settings.inline_limit_bytes
+        if film is not None and _is_inline(order) and film.size_bytes > limit:
             message = 'The generated video is too large to be returned inline; use delivery "uri".'
             interaction.finish("failed", code="internal", message=message)
             return
+        if film is not None and order.gcs_uri:
+            try:
+                (interaction.uri,) = await deliver(self._buckets, order.gcs_uri, [film])
+            except DeliveryError as error:
+                self._fail(interaction, "not_found" if error.code == NOT_FOUND else "permission_denied", str(error))
+                return
         _end(interaction, fault)
 
-    async def _render(self, order: Order) -> StoredFile:
-        executable = find_ffmpeg(self._settings.ffmpeg)
-        file_id, path = self._files.new_path()
-        async with self._encoders:
-            await render(order.plan, executable, path)
-        film = await anyio.to_thread.run_sync(
-            lambda: self._files.put(file_id, mime_type="video/mp4", source="GENERATED")
-        )
-        for fault in order.faults:
-            if fault.kind == "expired":
-                film.expired = True
-            elif fault.kind in DOWNLOAD:
-                film.faults.append(fault)
-        return film
+    def _fail(self, interaction: Interaction, code: str, message: str) -> None:
+        self._bill.void(interaction.id)
+        interaction.finish("failed", code=code, message=message)
 
 
 def _end(interaction: Interaction, fault: Fault | None) -> None:
@@ -280,5 +266,5 @@ async def _steps(interaction: Interaction) -> list[dict[str, Any]]:
         data = await anyio.Path(film.path).read_bytes()
         content["data"] = base64.b64encode(data).decode()
     else:
-        content["uri"] = f"{interaction.order.base_url}v1beta/files/{film.id}:download?alt=media"
+        content["uri"] = interaction.uri or f"{interaction.order.base_url}v1beta/files/{film.id}:download?alt=media"
     return [thought, {"type": "model_output", "content": [content]}]

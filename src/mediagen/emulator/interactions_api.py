@@ -5,11 +5,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mediagen.emulator.answers import DropResponse, check_key, interaction_error
-from mediagen.emulator.catalogue import BY_NAME, RETIRED, VideoModel
+from mediagen.emulator.answers import ApiError, DropResponse, interaction_error
+from mediagen.emulator.callers import Surface, check_caller, surface_of
+from mediagen.emulator.catalogue import BY_NAME, RETIRED, EmulatedModel, VideoModel
 from mediagen.emulator.faults import DOWNLOAD, FILM, Fault
 from mediagen.emulator.interactions import TERMINAL, interaction_json
 from mediagen.emulator.omni import Caller, OrderDesk
+from mediagen.emulator.publisher import find_publisher_model, refuse_unready_agents, sources_of
 from mediagen.emulator.reading import read_json
 from mediagen.emulator.schema_tables import first_interaction_violation
 from mediagen.emulator.world import World
@@ -28,8 +30,9 @@ class InteractionsApi:
         violation = first_interaction_violation(body)
         if violation:
             raise interaction_error(violation)
-        check_key(request)
-        model = _model(body)
+        check_caller(request)
+        model = _model(body, surface_of(request))
+        refuse_unready_agents(self._world, request)
         order = await self._desk.take(body, model, self._caller(request))
         interaction = self._world.interactions.start(order)
         if any(fault.kind == "drop_after_accept" for fault in order.faults):
@@ -45,12 +48,17 @@ class InteractionsApi:
         scripted = self._world.faults.take(FILM, method=request.method, path=request.url.path)
         if scripted is not None:
             faults.insert(0, scripted)
-        return Caller(base_url=str(request.base_url), host=request.url.netloc, faults=tuple(faults))
+        return Caller(
+            base_url=str(request.base_url),
+            sources=sources_of(self._world, request),
+            surface=surface_of(request),
+            faults=tuple(faults),
+        )
 
     async def get(self, request: Request) -> Response:
         """GET interactions/ID: how far it is, and the result when it is done."""
-        check_key(request)
-        interaction = self._world.interactions.get(request.path_params["interaction_id"])
+        check_caller(request)
+        interaction = self._world.interactions.get(*_named(request))
         interaction.polls += 1
         fault = interaction.order.fault
         if (
@@ -65,27 +73,45 @@ class InteractionsApi:
 
     async def cancel(self, request: Request) -> Response:
         """POST interactions/ID/cancel."""
-        check_key(request)
-        interaction = self._world.interactions.cancel(request.path_params["interaction_id"])
+        check_caller(request)
+        interaction = self._world.interactions.cancel(*_named(request))
         return JSONResponse(await interaction_json(interaction, include_input=False))
 
     async def delete(self, request: Request) -> Response:
         """DELETE interactions/ID."""
-        check_key(request)
-        self._world.interactions.delete(request.path_params["interaction_id"])
+        check_caller(request)
+        self._world.interactions.delete(*_named(request))
         return JSONResponse({})
 
 
-def _model(body: dict[str, Any]) -> VideoModel:
+def _named(request: Request) -> tuple[str, str]:
+    return request.path_params["interaction_id"], surface_of(request).parent
+
+
+def _model(body: dict[str, Any], surface: Surface) -> VideoModel:
     name = str(body.get("model") or "").removeprefix("models/")
     if not name:
         raise interaction_error("Either model or agent is required.")
+    model = _published(name, surface) if surface.is_vertex else _gemini(name)
+    if not isinstance(model, VideoModel):
+        raise interaction_error(f"The emulator does not serve model {name} through interactions.")
+    return model
+
+
+def _published(name: str, surface: Surface) -> EmulatedModel:
+    try:
+        return find_publisher_model(name, surface)
+    except ApiError as refusal:
+        # the same refusal in this API's shape
+        message = refusal.body["error"]["message"]
+        raise interaction_error(message, status_code=404, code="not_found") from refusal
+
+
+def _gemini(name: str) -> EmulatedModel:
     if name in RETIRED:
         message = f"This model {name} is no longer available. Please use a newer model."
         raise interaction_error(message, status_code=404, code="not_found")
     model = BY_NAME.get(name)
     if model is None:
         raise interaction_error(f"Model {name} was not found.", status_code=404, code="not_found")
-    if not isinstance(model, VideoModel):
-        raise interaction_error(f"The emulator serves model {name} through generateContent only.")
     return model

@@ -5,7 +5,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mediagen.emulator.answers import ApiError, bad_request, check_key, google_error
+from mediagen.emulator.answers import ApiError, bad_request, google_error
+from mediagen.emulator.callers import check_caller
 from mediagen.emulator.catalogue import (
     BY_NAME,
     INPUT_IMAGE_TOKENS,
@@ -74,13 +75,13 @@ def version_of(request: Request) -> str:
 
 async def list_models(request: Request) -> Response:
     """GET models: one page of the models."""
-    check_key(request)
+    check_caller(request)
     return JSONResponse(page(request, [model_json(model) for model in MODELS], "models", default=50, most=1000))
 
 
 async def get_model(request: Request) -> Response:
     """GET models/M: one model."""
-    check_key(request)
+    check_caller(request)
     return JSONResponse(model_json(find_model(request.path_params["model"], version_of(request), "getModel")))
 
 
@@ -90,7 +91,7 @@ async def count_tokens(request: Request) -> Response:
     violations = GENERATE_CONTENT.check(body, "CountTokensRequest")
     if violations:
         raise bad_request(violations)
-    check_key(request)
+    check_caller(request)
     find_model(request.path_params["model"], version_of(request), "countTokens")
     plain = snake_keys(body)
     contents = plain.get("contents") or plain.get("generate_content_request", {}).get("contents")

@@ -6,13 +6,14 @@ Source: https://ai.google.dev/gemini-api/docs/omni (checked 2026-11-21)
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 
 from mediagen.emulator.answers import ApiError, interaction_error
+from mediagen.emulator.callers import Surface
 from mediagen.emulator.catalogue import (
     VIDEO_FPS,
     VIDEO_INPUT_IMAGE_TOKENS,
@@ -22,15 +23,14 @@ from mediagen.emulator.catalogue import (
     VideoModel,
     film_size,
 )
+from mediagen.emulator.cloud import Found, Sources, split_gs_uri
 from mediagen.emulator.faults import Fault
-from mediagen.emulator.ffmpeg import Probe, find_ffmpeg, probe
-from mediagen.emulator.files import StoredFile
+from mediagen.emulator.film_inputs import Film, read_film
 from mediagen.emulator.films import FilmPlan, FilmTask
 from mediagen.emulator.interactions import Order
 from mediagen.emulator.pictures import open_picture, placeholder
 from mediagen.emulator.reading import read_base64
 from mediagen.emulator.world import World
-from mediagen.errors import MediaError
 
 DEFAULT_SECONDS = 8.0
 MAX_REFERENCE_VIDEOS = 3
@@ -38,19 +38,6 @@ MAX_REFERENCE_VIDEO_SECONDS = 3.0
 # encoders round the container's length by up to a frame or an audio packet
 _SLACK_SECONDS = 0.1
 _BINDING = re.compile(r"<(FIRST_FRAME|LAST_FRAME|IMAGE_REF_\d+)>@Image(\d+)")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Film:
-    """A film that came as input, and what ffmpeg says about it (None without ffmpeg)."""
-
-    path: Path
-    probe: Probe | None
-
-    @property
-    def seconds(self) -> float:
-        """Its length."""
-        return self.probe.duration_seconds if self.probe else 0.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -72,7 +59,8 @@ class Caller:
     """Where a request came in and what it asked to go wrong."""
 
     base_url: str
-    host: str
+    sources: Sources
+    surface: Surface = field(default_factory=Surface)
     faults: tuple[Fault, ...] = ()
 
 
@@ -88,10 +76,10 @@ class OrderDesk:
         Raises:
             ApiError: It asks for what the model cannot do.
         """
-        _check_switches(body)
-        wanted = _wanted_format(body)
+        _check_switches(body, caller.surface)
+        wanted = _wanted_format(body, caller.surface)
         inputs = await self._inputs(body.get("input"), caller)
-        previous = self._previous(body.get("previous_interaction_id"))
+        previous = self._previous(body.get("previous_interaction_id"), caller.surface.parent)
         if previous is not None:
             inputs.films.insert(0, await self._film(previous))
         task = _task(body, inputs)
@@ -101,10 +89,10 @@ class OrderDesk:
             plan = _extension_plan(plan, model, new_part=self._world.settings.extend_returns == "new_part")
         return _order(body, model, plan, wanted, inputs, caller)
 
-    def _previous(self, interaction_id: str | None) -> Path | None:
+    def _previous(self, interaction_id: str | None, parent: str) -> Path | None:
         if not interaction_id:
             return None
-        previous = self._world.interactions.get(interaction_id)
+        previous = self._world.interactions.get(interaction_id, parent)
         if previous.status != "completed" or previous.film is None or previous.film.expired:
             raise interaction_error("The previous interaction has no video to continue from.")
         if not previous.film.path.exists():
@@ -147,9 +135,9 @@ class OrderDesk:
             raise interaction_error("Unable to process input image.") from error
         return content
 
-    def _stored(self, uri: str, caller: Caller) -> StoredFile | None:
+    def _stored(self, uri: str, caller: Caller) -> Found | None:
         try:
-            return self._world.files.resolve(uri, caller.host)
+            return caller.sources.find(uri)
         except ApiError as refusal:
             # the same refusal in this API's shape
             error = refusal.body["error"]
@@ -172,17 +160,14 @@ class OrderDesk:
 
     async def _film(self, path: Path) -> Film:
         try:
-            executable = find_ffmpeg(self._world.settings.ffmpeg)
-        except MediaError:
-            # the clip itself will fail with the same reason, as an interaction
-            return Film(path=path, probe=None)
-        try:
-            return Film(path=path, probe=await probe(executable, path))
-        except MediaError as error:
+            return await read_film(path, self._world.settings.ffmpeg)
+        except ValueError as error:
             raise interaction_error("Unable to process input video.") from error
 
 
-def _check_switches(body: dict[str, Any]) -> None:
+def _check_switches(body: dict[str, Any], surface: Surface) -> None:
+    if surface.is_vertex and body.get("webhook_config"):
+        raise interaction_error("webhook_config is not supported.")
     if body.get("background") and body.get("store") is not True:
         raise interaction_error("background=true requires store=true.")
     if body.get("store") is False and body.get("previous_interaction_id"):
@@ -193,15 +178,30 @@ def _check_switches(body: dict[str, Any]) -> None:
         raise interaction_error("System instructions are not supported for this model.")
 
 
-def _wanted_format(body: dict[str, Any]) -> dict[str, Any]:
+def _wanted_format(body: dict[str, Any], surface: Surface) -> dict[str, Any]:
     formats = body.get("response_format") or []
     formats = formats if isinstance(formats, list) else [formats]
     if any(wanted["type"] == "image" for wanted in formats):
         raise interaction_error("response_format of type image is not supported for this model.")
     video = [wanted for wanted in formats if wanted["type"] == "video"]
-    if video and video[0].get("gcs_uri"):
+    wanted = dict(video[0]) if video else {}
+    _check_delivery(wanted, surface)
+    return wanted
+
+
+def _check_delivery(wanted: dict[str, Any], surface: Surface) -> None:
+    gcs_uri, is_uri = wanted.get("gcs_uri"), wanted.get("delivery") == "uri"
+    if gcs_uri and not surface.is_vertex:
         raise interaction_error("gcs_uri is not supported in the Gemini API.")
-    return dict(video[0]) if video else {}
+    if surface.is_vertex and is_uri and not gcs_uri:
+        raise interaction_error("gcs_uri is required when delivery is uri.")
+    if gcs_uri and not is_uri:
+        raise interaction_error("gcs_uri needs delivery uri.")
+    if gcs_uri:
+        try:
+            split_gs_uri(gcs_uri)
+        except ApiError as refusal:
+            raise interaction_error(refusal.body["error"]["message"]) from refusal
 
 
 def _seconds(wanted: dict[str, Any], least: float, most: float) -> float:
@@ -334,16 +334,7 @@ def _extension_plan(plan: FilmPlan, model: VideoModel, *, new_part: bool) -> Fil
                 f"Video is too long to extend: {source.duration_seconds:g}s + {plan.seconds:g}s exceeds "
                 f"{model.max_total_seconds}s."
             )
-    return FilmPlan(
-        task="extend",
-        size=plan.size,
-        seconds=plan.seconds,
-        digest=plan.digest,
-        pictures=plan.pictures,
-        source=plan.source,
-        source_probe=source,
-        new_part_only=new_part,
-    )
+    return replace(plan, new_part_only=new_part)
 
 
 def _resolution_of(size: tuple[int, int]) -> str:
@@ -373,4 +364,6 @@ def _order(
         input=body.get("input"),
         labels=body.get("labels") or {},
         faults=caller.faults,
+        parent=caller.surface.parent,
+        gcs_uri=wanted.get("gcs_uri"),
     )

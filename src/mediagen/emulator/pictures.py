@@ -75,9 +75,10 @@ def collage(pictures: Sequence[bytes], size: tuple[int, int], digest: bytes) -> 
     return canvas
 
 
-def cover(content: bytes, size: tuple[int, int]) -> Image.Image:
-    """Scale and crop a picture so that it fills a frame."""
-    return ImageOps.fit(open_picture(content), size)
+def cover(content: bytes, size: tuple[int, int], *, pads: bool = False) -> Image.Image:
+    """Scale a picture so that it fills a frame: cropped, or with borders."""
+    picture = open_picture(content)
+    return ImageOps.pad(picture, size) if pads else ImageOps.fit(picture, size)
 
 
 def placeholder(text: str) -> bytes:

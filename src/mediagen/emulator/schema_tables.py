@@ -215,7 +215,32 @@ _INTERACTIONS: dict[str, Message] = {
     },
 }
 
+_VERTEX: dict[str, Message] = {
+    "GenerateContentRequest": {
+        **{name: field for name, field in _GENERATION["GenerateContentRequest"].items() if name != "store"},
+        "labels": _MAP,
+        "model_armor_config": _ANY,
+    },
+    "CountTokensRequest": {
+        **_GENERATION["GenerateContentRequest"],
+        "instances": _ANY,
+    },
+    "ImageConfig": {
+        **_GENERATION["ImageConfig"],
+        "person_generation": _enum("ImageConfig.PersonGeneration", "ALLOW_ALL ALLOW_ADULT ALLOW_NONE"),
+        "prominent_people": _enum("ImageConfig.ProminentPeople", "ALLOW_PROMINENT_PEOPLE BLOCK_PROMINENT_PEOPLE"),
+        "image_output_options": _inside("ImageOutputOptions"),
+    },
+    "ImageOutputOptions": {"mime_type": _STRING, "compression_quality": _INTEGER},
+    "SafetySetting": {**_SAFETY_AND_TOOLS["SafetySetting"], "method": _STRING},
+}
+
 GENERATE_CONTENT = Checker(tables=_CONTENT | _GENERATION | _SAFETY_AND_TOOLS, camel=True)
+VERTEX_GENERATE_CONTENT = Checker(
+    tables=_CONTENT | _GENERATION | _SAFETY_AND_TOOLS | _VERTEX,
+    camel=True,
+    type_prefix="type.googleapis.com/google.cloud.aiplatform.v1beta1.",
+)
 INTERACTIONS = Checker(tables=_GENERATION | _INTERACTIONS, camel=False)
 
 

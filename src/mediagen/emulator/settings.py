@@ -20,6 +20,7 @@ class EmulatorSettings:
         extend_returns: Whether an extension answers with the whole film or with the new part alone.
         idle_exit_seconds: End the process this long after the last request; None = never.
         processing_seconds: How long an uploaded file stays in state PROCESSING.
+        token_seconds: How long an access token of the OAuth endpoint is good for.
         inline_limit_bytes: Films above this size cannot be returned inline.
         state_dir: Where files are kept; None = a temporary folder that is removed at the end.
     """
@@ -32,5 +33,6 @@ class EmulatorSettings:
     extend_returns: Literal["whole", "new_part"] = "whole"
     idle_exit_seconds: float | None = None
     processing_seconds: float = 0.1
+    token_seconds: float = 3600.0
     inline_limit_bytes: int = INLINE_VIDEO_LIMIT_BYTES
     state_dir: Path | None = None

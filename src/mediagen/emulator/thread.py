@@ -1,12 +1,17 @@
 """Runs an emulator in a thread, for tests and demonstrations in one process."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mediagen.emulator.answers import ApiError
 from mediagen.emulator.app import create_app
+from mediagen.emulator.buckets import DEFAULT_LOCATION, Permission
+from mediagen.emulator.buckets_json import object_json
+from mediagen.emulator.identities import new_service_account, new_user
 from mediagen.emulator.server import EmulatorServer, listen
 from mediagen.emulator.settings import EmulatorSettings
 from mediagen.emulator.world import World
@@ -27,6 +32,11 @@ class EmulatorHandle:
         self.url = url
         self._world = world
 
+    @property
+    def token_uri(self) -> str:
+        """The address of the OAuth token endpoint."""
+        return f"{self.url}/token"
+
     def bill(self) -> dict[str, Any]:
         """Give what the calls so far would have cost, as GET /emulator/bill does."""
         return self._world.bill.as_json()
@@ -39,8 +49,53 @@ class EmulatorHandle:
         """Give the produced files and pictures, as GET /emulator/files does."""
         return self._world.files.served()
 
+    def make_bucket(self, name: str, *, location: str = DEFAULT_LOCATION) -> None:
+        """Make a bucket."""
+        self._world.buckets.make(name, location)
+
+    def deny_bucket(self, name: str, *permissions: Permission) -> None:
+        """Take permissions on a bucket away from everybody; without any named, all of them."""
+        self._world.buckets.deny(name, *permissions)
+
+    def put_object(self, bucket: str, name: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        """Put an object into a bucket, which is made when there is none."""
+        self._world.buckets.make(bucket)
+        self._world.buckets.put(bucket, name, data, content_type)
+
+    def objects(self, bucket: str) -> list[dict[str, Any]]:
+        """Give the objects of a bucket in the order of their names, as the JSON API shows them; none without bucket."""
+        if not self._world.buckets.has_bucket(bucket):
+            return []
+        return [object_json(stored, f"{self.url}/") for stored in self._world.buckets.list(bucket).objects]
+
+    def object_bytes(self, bucket: str, name: str) -> bytes:
+        """Give the bytes of an object.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        stored = self._world.buckets.get(bucket, name)
+        if stored is None:
+            raise ConfigurationError(f"The emulator has no object {name!r} in the bucket {bucket!r}.")
+        return stored.path.read_bytes()
+
+    def service_account_file(self, path: Path, project_id: str = "test-project") -> Path:
+        """Write the file of a fresh service account, whose tokens come from this emulator."""
+        info, public_key = new_service_account(project_id, self.token_uri)
+        self._world.call(lambda: self._world.identities.add_account(info, public_key))
+        return _write_private(path, info)
+
+    def user_credentials_file(self, path: Path, quota_project: str | None = None) -> Path:
+        """Write the file that gcloud writes for a user.
+
+        google-auth asks Google itself for a user's tokens, whatever ``token_uri`` says: ``with_token_uri`` helps.
+        """
+        info = new_user(self.token_uri, quota_project)
+        self._world.call(lambda: self._world.identities.add_user(info))
+        return _write_private(path, info)
+
     def reset(self) -> None:
-        """Forget everything: files, interactions, faults, the bill."""
+        """Forget everything: files, interactions, faults, the bill; not who may call."""
         self._world.call(self._world.reset)
 
     def add_fault(self, **script: Any) -> None:
@@ -53,6 +108,13 @@ class EmulatorHandle:
             self._world.faults.add(script)
         except ApiError as error:
             raise ConfigurationError(error.body["error"]["message"]) from error
+
+
+def _write_private(path: Path, info: dict[str, Any]) -> Path:
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(json.dumps(info), encoding="utf-8")
+    return path
 
 
 @contextmanager

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 KEPT_REQUESTS = 5000
 BODY_LIMIT_BYTES = 104_857_600
-_SECRET_HEADERS = frozenset({"x-goog-api-key", "authorization", "cookie"})
+_SECRET_HEADERS = frozenset({"x-goog-api-key", "x-api-key", "authorization", "cookie"})
 _SHOWN_CHARACTERS = 200
 
 
@@ -84,7 +84,7 @@ def prompt_texts(value: Any) -> str:
     """Join all texts of a body that may hold a prompt."""
     if isinstance(value, dict):
         parts = [
-            inner if name in {"text", "input"} and isinstance(inner, str) else prompt_texts(inner)
+            inner if name in {"text", "input", "prompt"} and isinstance(inner, str) else prompt_texts(inner)
             for name, inner in value.items()
             if name != "data"
         ]

@@ -11,12 +11,16 @@ from pathlib import Path
 import anyio
 
 from mediagen.emulator.bill import Bill
+from mediagen.emulator.buckets import BucketShelf
 from mediagen.emulator.faults import FaultQueue
 from mediagen.emulator.files import FileShelf
+from mediagen.emulator.identities import IdentityBook
 from mediagen.emulator.interactions import InteractionBook
 from mediagen.emulator.settings import EmulatorSettings
+from mediagen.emulator.studio import Studio
 from mediagen.emulator.traffic import Traffic
 from mediagen.emulator.uploads import UploadDesk
+from mediagen.emulator.veo_operations import OperationBook
 
 CALL_SECONDS = 10.0
 
@@ -34,24 +38,28 @@ class World:
         self.faults = FaultQueue()
         self.traffic = Traffic()
         self.files = FileShelf(folder)
+        self.buckets = BucketShelf(folder)
         self.uploads = UploadDesk(self.files, settings.processing_seconds)
-        self.interactions = InteractionBook(settings, self.files, self.bill)
+        self.identities = IdentityBook(settings.token_seconds)
+        self.studio = Studio(settings, self.files)
+        self.interactions = InteractionBook(self.studio, self.buckets, self.bill)
+        self.operations = OperationBook(self.studio, self.buckets, self.bill)
         self.started_at = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def idle_seconds(self) -> float:
         """How long nothing was asked and no clip was rendering."""
-        if self.interactions.is_rendering or self.traffic.open_requests:
+        if self.studio.is_rendering or self.traffic.open_requests:
             return 0.0
-        busy_until = max(self.started_at, self.traffic.last_at, self.interactions.last_finished_at)
+        busy_until = max(self.started_at, self.traffic.last_at, self.studio.last_finished_at)
         return time.monotonic() - busy_until
 
     async def run(self, started: anyio.Event, stop: anyio.Event) -> None:
         """Carry the background work until told to stop."""
         self._loop = asyncio.get_running_loop()
         async with anyio.create_task_group() as tasks:
-            self.interactions.tasks = tasks
+            self.studio.tasks = tasks
             started.set()
             await stop.wait()
             tasks.cancel_scope.cancel()
@@ -71,10 +79,12 @@ class World:
     def reset(self) -> None:
         """Forget everything, as if just started."""
         self.interactions.clear()
+        self.operations.clear()
         self.faults.clear()
         self.traffic.clear()
         self.uploads.clear()
         self.files.clear()
+        self.buckets.clear()
         self.bill.clear()
 
     def close(self) -> None:

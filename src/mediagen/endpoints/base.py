@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mediagen.endpoints.wire.generate_content import DecodedImage
-from mediagen.endpoints.wire.interactions import State, VideoMedia
-from mediagen.endpoints.wire.media import WireMedia
+from mediagen.endpoints.wire.media import VideoMedia, WireMedia
+from mediagen.endpoints.wire.operation import Api, Output, State
 from mediagen.jobs import JobError, Kind, Usage
 from mediagen.requests import ImageParameters, VideoParameters
 
 __all__ = [
     "Accepted",
+    "Api",
     "BodyEncoder",
     "DecodedImage",
     "Downloaded",
@@ -20,9 +21,12 @@ __all__ = [
     "EndpointCheck",
     "Finished",
     "OnProgress",
+    "OpenSink",
+    "Output",
     "PaidRequest",
     "PartSink",
     "Polled",
+    "ProbeResult",
     "State",
     "Submission",
     "VideoMedia",
@@ -39,19 +43,28 @@ class PaidRequest:
 
     Attributes:
         model: Google's model id.
+        api: Decides the method that is called.
         body: As made by `build_image` or `build_video`.
+        fallback: The same wish in a second format, for surfaces that may not have the first one.
     """
 
     kind: Kind
     model: str
+    api: Api
     body: dict[str, Any]
+    fallback: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finished:
-    """The paid request was answered with its picture."""
+    """The paid request was answered with its picture.
+
+    Attributes:
+        warnings: What the caller should know about it.
+    """
 
     image: DecodedImage
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,20 +86,19 @@ class Polled:
     """State of an operation.
 
     Attributes:
-        video_uri: Where the clip can be downloaded, once completed.
-        video_inline: The clip itself, when Google sent it along.
+        outputs: Its files, once completed; one paid call may make several.
         text: What the model said.
-        error: Why there is no clip; set for failed, filtered and cancelled.
+        error: Why there is no file; set for failed, filtered and cancelled.
+        warnings: What the caller should know, such as "1 of 4 clips was filtered: …".
         raw_status: Google's own word.
     """
 
     state: State
-    video_uri: str | None = None
-    video_inline: bytes | None = None
-    mime_type: str | None = None
+    outputs: tuple[Output, ...] = ()
     text: str = ""
     usage: Usage | None = None
     error: JobError | None = None
+    warnings: tuple[str, ...] = ()
     raw_status: str = ""
 
 
@@ -122,6 +134,21 @@ class EndpointCheck:
     error: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProbeResult:
+    """What a free test of a request body found; it proves how Google parses it, not that it would be carried out.
+
+    Attributes:
+        accepted: Whether Google knows every field and value; None when that could not be found out.
+        refused_fields: What Google refused, as ``field: description``.
+        message: The result in words.
+    """
+
+    accepted: bool | None
+    refused_fields: tuple[str, ...] = ()
+    message: str = ""
+
+
 class PartSink(Protocol):
     """An unfinished file that bytes are added to; survives the process, so that a download can go on."""
 
@@ -142,6 +169,10 @@ class PartSink(Protocol):
         ...
 
 
+OpenSink = Callable[[int], Awaitable[PartSink]]
+"""Gives an empty sink for the n-th file that comes inside an answer."""
+
+
 class BodyEncoder(Protocol):
     """Makes request bodies; pure, so that a dry run needs no connection."""
 
@@ -159,8 +190,23 @@ class BodyEncoder(Protocol):
         """
         ...
 
-    def build_video(self, parameters: VideoParameters, prompt: str, media: VideoMedia) -> dict[str, Any]:
+    def build_video(
+        self,
+        parameters: VideoParameters,
+        prompt: str,
+        media: VideoMedia,
+        *,
+        api: Api = "interactions",
+        storage_uri: str | None = None,
+    ) -> dict[str, Any]:
         """Make the body of one clip request.
+
+        Args:
+            parameters: What the clip is to be.
+            prompt: What to show.
+            media: Files that go in.
+            api: Format of the body; the catalogue knows it for each model.
+            storage_uri: gs:// prefix that Google writes to; None to get the clip in the answer or by address.
 
         Raises:
             InvalidRequestError: A parameter that this surface does not have.
@@ -182,17 +228,20 @@ class Endpoint(Protocol):
         """
         ...
 
-    async def poll(self, operation: str) -> Polled:
+    async def poll(self, operation: str, open_sink: OpenSink) -> Polled:
         """Ask for the state of an operation. Costs nothing.
+
+        Files inside the answer go to the sinks of `open_sink` while it is read; they are whole when this returns.
 
         Raises:
             EndpointError: With code ``operation_unknown`` when Google does not know it (any more).
             UnavailableError: No answer could be had; try again later.
+            StorageError: A sink could not be written.
         """
         ...
 
     async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> Downloaded:
-        """Bring a file here, going on after what `part` already holds. Costs nothing.
+        """Bring a file here over https, going on after what `part` already holds. Costs nothing.
 
         Raises:
             EndpointError: With code ``expired`` when the file is gone.
@@ -211,6 +260,10 @@ class Endpoint(Protocol):
 
     async def check(self) -> EndpointCheck:
         """Test address, credentials and models. Costs nothing; failures are told, not raised."""
+        ...
+
+    async def probe(self, model: str, body: dict[str, Any]) -> ProbeResult:
+        """Let Google check the fields of a body without carrying it out. Costs nothing, ever."""
         ...
 
     async def aclose(self) -> None:

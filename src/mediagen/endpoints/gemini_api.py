@@ -3,49 +3,42 @@
 Source: https://ai.google.dev/api and requests of google-genai 3.4.0 (checked 2026-11-21)
 """
 
-import time
-from email.utils import parsedate_to_datetime
+import re
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, assert_never
 from urllib.parse import quote
 
-import anyio
-import anyio.to_thread
 import httpx
 
 from mediagen.endpoints.base import (
-    Accepted,
     Downloaded,
     EndpointCheck,
-    Finished,
     OnProgress,
+    OpenSink,
     PaidRequest,
     PartSink,
     Polled,
+    ProbeResult,
     Submission,
 )
+from mediagen.endpoints.check import ModelList, check_surface, probe_fields
 from mediagen.endpoints.download import download_file
 from mediagen.endpoints.files import upload_file
-from mediagen.endpoints.http import Answer, HttpChannel, HttpSettings
-from mediagen.endpoints.paid import send_paid
-from mediagen.endpoints.wire.generate_content import DecodedFailure, decode_image
-from mediagen.endpoints.wire.google_errors import UNCONFIRMED_HINT, GoogleFailure, to_exception
-from mediagen.endpoints.wire.interactions import decode_interaction
-from mediagen.endpoints.wire.json_values import children, parse_object, word
-from mediagen.errors import (
-    AuthenticationError,
-    EndpointError,
-    MediaGenError,
-    SubmissionUnconfirmedError,
-    UnavailableError,
+from mediagen.endpoints.http import HttpChannel, HttpSettings
+from mediagen.endpoints.operations import (
+    cancel_interaction,
+    poll_interaction,
+    poll_operation,
+    submit_image,
+    submit_interaction,
 )
+from mediagen.errors import InvalidRequestError
 
 BASE_URL = "https://generativelanguage.googleapis.com"
 API_VERSION = "v1beta"
-MODELS_PER_PAGE = 50
-MAX_MODEL_PAGES = 40
-CHECK_ATTEMPTS = 2
+# Veo left this API on 2026-10-22; operations from before may still be kept.
+_OLD_OPERATION = re.compile(r"models/[\w.-]+/operations/[\w.-]+")
 
 
 class GeminiApi:
@@ -64,7 +57,7 @@ class GeminiApi:
 
         Args:
             auth: Signs requests to `base_url` and to nothing else.
-            key_source: Variable that the key came from, for messages.
+            key_source: Variable that the key came from, for messages; or the credential in words.
             base_url: Address without version.
             api_version: ``v1beta`` or ``v1``.
             http: Time-outs, retries and clock.
@@ -100,69 +93,39 @@ class GeminiApi:
             ContentFilteredError: A safety filter refused it; `billed` says whether it costs.
             EndpointError: Google refused it, failed, or answered without a picture.
             AuthenticationError: The key was refused.
+            InvalidRequestError: The Gemini API does not have this kind of request; nothing was sent.
         """
-        if call.kind == "image":
-            model = quote(call.model.removeprefix("models/"), safe="")
-            answer = await send_paid(self._http, self._url(f"models/{model}:generateContent"), call)
-            image = await anyio.to_thread.run_sync(decode_image, answer.body)
-            if isinstance(image, DecodedFailure):
-                raise image.error
-            return Finished(image=image)
-        answer = await self._create_interaction(call)
-        return Accepted(operation=_operation(answer))
+        match call.api:
+            case "generate_content":
+                return await submit_image(self._http, self._generate_content(call.model), call)
+            case "interactions":
+                return await submit_interaction(self._http, self._url("interactions"), call)
+            case "predict_long_running":
+                raise InvalidRequestError(
+                    f"{call.model} cannot be used with the Gemini API: Google serves Veo on Vertex AI only.",
+                    field="model",
+                    hint="Choose an Omni model, or set up Vertex AI (backend).",
+                )
+            case _:
+                assert_never(call.api)
 
-    async def _create_interaction(self, call: PaidRequest) -> Answer:
-        try:
-            return await send_paid(self._http, self._url("interactions"), call)
-        except EndpointError as error:
-            if error.code == "answer_too_large":
-                raise _no_name("was too large to be read") from error
-            raise
-
-    async def poll(self, operation: str) -> Polled:
-        """Ask for the state of an interaction. Costs nothing.
+    async def poll(self, operation: str, open_sink: OpenSink) -> Polled:
+        """Ask for the state of an interaction, or of an old Veo operation. Costs nothing.
 
         Raises:
             EndpointError: With code ``operation_unknown`` when Google does not know it (any more).
             UnavailableError: No answer could be had; try again later.
+            StorageError: A sink could not be written.
         """
-        answer = await self._http.read(
-            "GET", self._interaction(operation), params={"stream": "false"}, accept=frozenset({400, 404})
-        )
-        if not answer.is_success:
-            raise self._poll_failure(answer.failure())
-        found = await anyio.to_thread.run_sync(decode_interaction, answer.body)
-        return Polled(
-            state=found.state,
-            video_uri=found.video_uri,
-            video_inline=found.video_inline,
-            mime_type=found.mime_type,
-            text=found.text,
-            usage=found.usage,
-            error=found.error,
-            raw_status=found.raw_status,
-        )
-
-    def _poll_failure(self, failure: GoogleFailure) -> MediaGenError:
-        # A 404 that is not Google's own comes from something in between and settles nothing.
-        if failure.is_unknown_interaction or (failure.status_code == httpx.codes.NOT_FOUND and failure.is_structured):
-            return EndpointError(
-                f"Google does not know this job (any more) ({failure.status_code}).",
-                status_code=failure.status_code,
-                reason=failure.reason or failure.status,
-                code="operation_unknown",
-                hint="Google keeps jobs for 55 days (1 day without billing), and only for the project that made them.",
-                billed="unknown",
-            )
-        return to_exception(failure, paid=False, key_source=self._http.key_source, model="")
+        if _OLD_OPERATION.fullmatch(operation):
+            return await poll_operation(self._http, self._url(operation), open_sink)
+        return await poll_interaction(self._http, self._interaction(operation), open_sink)
 
     async def cancel(self, operation: str) -> bool:
         """Ask Google to stop; False when it is over already or not known. What is made by then is billed."""
-        refused = frozenset({400, 404, 409})
-        answer = await self._http.read("POST", f"{self._interaction(operation)}/cancel", accept=refused)
-        if answer.status_code in refused and answer.failure().is_key_refused:
-            raise self._poll_failure(answer.failure())
-        return answer.is_success
+        if _OLD_OPERATION.fullmatch(operation):
+            return False
+        return await cancel_interaction(self._http, self._interaction(operation))
 
     async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> Downloaded:
         """Bring a file here, going on after what `part` already holds. Costs nothing.
@@ -180,72 +143,20 @@ class GeminiApi:
 
     async def check(self) -> EndpointCheck:
         """Test address, key and models. Costs nothing; failures are told, not raised."""
-        started = time.monotonic()
-        try:
-            answer = await self._models_page("")
-        except AuthenticationError as error:
-            return EndpointCheck(reachable=True, key_ok=False, error=str(error))
-        except MediaGenError as error:
-            answered = isinstance(error, EndpointError) and error.status_code is not None
-            return EndpointCheck(reachable=answered, key_ok=None, error=str(error))
-        latency_ms = round((time.monotonic() - started) * 1000, 1)
-        models, problem = await self._all_models(answer)
-        return EndpointCheck(
-            reachable=True,
-            key_ok=None if problem and not models else True,
-            latency_ms=latency_ms,
-            models=models,
-            clock_skew_seconds=self._clock_skew(answer),
-            error=problem,
+        listing = ModelList(
+            url=self._url("models"), field="models", api="the Gemini API", setting="GOOGLE_GEMINI_BASE_URL"
         )
+        return await check_surface(self._http, listing)
 
-    async def _all_models(self, first: Answer) -> tuple[tuple[str, ...], str | None]:
-        """Follow the pages; returns what was found, and why it is not all."""
-        names: dict[str, None] = {}
-        answer = first
-        for _page in range(MAX_MODEL_PAGES):
-            page = parse_object(answer.body)
-            if page is None:
-                return tuple(names), "What answered is not the Gemini API. Check the base URL."
-            names |= {word(model, "name").removeprefix("models/"): None for model in children(page, "models")}
-            token = word(page, "nextPageToken")
-            if not token:
-                break
-            try:
-                answer = await self._models_page(token)
-            except MediaGenError as error:
-                return tuple(names), f"The list of models is not complete. {error}"
-        return tuple(name for name in names if name), None
+    async def probe(self, model: str, body: dict[str, Any]) -> ProbeResult:
+        """Let Google check the fields of a body without carrying it out. Costs nothing, ever."""
+        return await probe_fields(self._http, self._generate_content(model), body)
 
-    async def _models_page(self, token: str) -> Answer:
-        params = {"pageSize": str(MODELS_PER_PAGE), **({"pageToken": token} if token else {})}
-        return await self._http.read("GET", self._url("models"), attempts=CHECK_ATTEMPTS, params=params)
-
-    def _clock_skew(self, answer: Answer) -> float | None:
-        try:
-            theirs = parsedate_to_datetime(answer.headers.get("date", ""))
-            return float(round((theirs - self._http.settings.clock()).total_seconds()))
-        except (TypeError, ValueError, IndexError):
-            return None
+    def _generate_content(self, model: str) -> str:
+        return self._url(f"models/{quote(model.removeprefix('models/'), safe='')}:generateContent")
 
     def _interaction(self, operation: str) -> str:
         return self._url(f"interactions/{quote(operation.removeprefix('interactions/'), safe='')}")
 
     def _url(self, path: str) -> str:
         return f"{self.base_url}/{self._version}/{path}"
-
-
-def _operation(answer: Answer) -> str:
-    try:
-        operation = decode_interaction(answer.body).id
-    except UnavailableError as error:
-        raise _no_name("cannot be read") from error
-    if not operation:
-        raise _no_name("does not name the job")
-    return operation
-
-
-def _no_name(what: str) -> SubmissionUnconfirmedError:
-    return SubmissionUnconfirmedError(
-        f"Google took the paid request, but its answer {what}, so it cannot be followed.", hint=UNCONFIRMED_HINT
-    )

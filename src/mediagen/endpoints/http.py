@@ -15,7 +15,9 @@ import anyio
 import httpx
 
 from mediagen import __version__
+from mediagen.endpoints.base import OpenSink, PartSink
 from mediagen.endpoints.wire.google_errors import GoogleFailure, parse_error, to_exception
+from mediagen.endpoints.wire.inline_media import InlineMediaScanner
 from mediagen.errors import ConfigurationError, EndpointError, MediaGenError, RateLimitError, UnavailableError
 
 logger = logging.getLogger("mediagen.endpoints")
@@ -25,6 +27,8 @@ for _name in ("httpx", "httpcore"):
 
 MEBIBYTE = 1024 * 1024
 ERROR_LIMIT = MEBIBYTE
+CHUNK_BYTES = 256 * 1024
+MAX_INLINE_FILES = 32
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 TRANSIENT = frozenset({408, 429, 499, 500, 502, 503, 504})
 
@@ -44,7 +48,10 @@ class HttpSettings:
         paid_retries: How often a paid request is sent again after it was certainly not accepted.
         longest_wait_seconds: Longer waits that Google asks for are left to the caller.
         answer_limit: Largest answer to a paid request that is taken into memory, in bytes.
-        read_limit: Largest answer to a read, in bytes; a finished clip may come inside one.
+        read_limit: Largest answer to a read, in bytes; finished clips may come inside one.
+        skeleton_limit: Largest part of an answer to a read that is taken into memory, in bytes.
+        provisioning_retries: How often a paid request is sent again while Google sets the project up.
+        provisioning_wait_seconds: Time between these.
     """
 
     connect_seconds: float = 10.0
@@ -58,7 +65,10 @@ class HttpSettings:
     longest_backoff_seconds: float = 20.0
     longest_wait_seconds: float = 60.0
     answer_limit: int = 64 * MEBIBYTE
-    read_limit: int = 256 * MEBIBYTE
+    read_limit: int = 4096 * MEBIBYTE
+    skeleton_limit: int = 16 * MEBIBYTE
+    provisioning_retries: int = 4
+    provisioning_wait_seconds: float = 45.0
     clock: Callable[[], datetime] = field(default=_utc_now)
     sleep: Callable[[float], Awaitable[None]] = field(default=anyio.sleep)
 
@@ -89,20 +99,32 @@ class HttpChannel:
     Only the origin of `base_url` gets the key, and only that origin or https addresses are contacted at all.
     """
 
-    def __init__(self, *, base_url: str, auth: httpx.Auth, key_source: str, settings: HttpSettings) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        auth: httpx.Auth,
+        key_source: str,
+        settings: HttpSettings,
+        address_setting: str = "GOOGLE_GEMINI_BASE_URL",
+    ) -> None:
+        """Set the connections up; nothing is sent yet.
+
+        Args:
+            base_url: Address of the surface; its origin alone is signed by `auth`.
+            auth: Signs requests.
+            key_source: Variable that the key came from, or the credential in words ("the access token in X").
+            settings: Time-outs, retries and clock.
+            address_setting: Variable that holds the address, for messages.
+
+        Raises:
+            ConfigurationError: `base_url` is no http or https address.
+        """
         self.base_url = base_url.strip().rstrip("/")
         self.key_source = key_source
         self.settings = settings
-        self._base = _parsed(self.base_url)
-        context = httpx.create_ssl_context()
-        common: dict[str, Any] = {
-            "auth": auth,
-            "verify": context,
-            "follow_redirects": False,
-            "headers": {"user-agent": f"mediagen-mcp/{__version__}", "accept-encoding": "identity"},
-            # A proxy of the environment cannot reach this machine.
-            "trust_env": not _is_loopback(self._base.host),
-        }
+        self._base = _parsed(self.base_url, address_setting)
+        common = self._common(auth)
         self.reads = httpx.AsyncClient(timeout=self._timeout(settings.read_seconds), **common)
         # A reused connection may be closed by the other side just then, and the outcome would be unknown.
         self.paid = httpx.AsyncClient(
@@ -110,6 +132,16 @@ class HttpChannel:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             **common,
         )
+
+    def _common(self, auth: httpx.Auth) -> dict[str, Any]:
+        return {
+            "auth": auth,
+            "verify": httpx.create_ssl_context(),
+            "follow_redirects": False,
+            "headers": {"user-agent": f"mediagen-mcp/{__version__}", "accept-encoding": "identity"},
+            # A proxy of the environment cannot reach this machine.
+            "trust_env": not _is_loopback(self._base.host),
+        }
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -141,6 +173,7 @@ class HttpChannel:
         *,
         attempts: int | None = None,
         accept: frozenset[int] = frozenset(),
+        open_sink: OpenSink | None = None,
         **content: Any,
     ) -> Answer:
         """Send a request that costs nothing, again while that may help.
@@ -150,18 +183,20 @@ class HttpChannel:
             url: Address; must be allowed already.
             attempts: How often at most; default as in the settings.
             accept: Failing statuses that are handed back rather than raised.
+            open_sink: Takes the files inside a successful answer; the body is then its skeleton.
             content: ``params``, ``headers``, ``content`` or ``json`` as httpx takes them.
 
         Raises:
             MediaGenError: Google refused it, or could not be reached.
         """
         remaining = attempts or self.settings.attempts
+        files = _InlineFiles(open_sink) if open_sink else None
         tried = 0
         while True:
             tried += 1
             error: MediaGenError
             try:
-                answer = await self._read_once(method, url, content)
+                answer = await self._read_once(method, url, content, files)
             except httpx.RequestError as failed:
                 error = unreachable(failed)
                 error.__cause__ = failed
@@ -172,9 +207,14 @@ class HttpChannel:
             if tried >= remaining or not await self.wait_before_retry(error, tried):
                 raise error
 
-    async def _read_once(self, method: str, url: str | httpx.URL, content: dict[str, Any]) -> Answer:
+    async def _read_once(
+        self, method: str, url: str | httpx.URL, content: dict[str, Any], files: "_InlineFiles | None"
+    ) -> Answer:
         async with self.stream(self.reads, method, url, **content) as response:
-            return await self.read_to_end(response, self.settings.read_limit)
+            if files is None or not response.is_success:
+                return await self.read_to_end(response, self.settings.skeleton_limit)
+            await files.empty()
+            return _answer(response, await files.read(response, self.settings))
 
     @asynccontextmanager
     async def stream(
@@ -212,12 +252,7 @@ class HttpChannel:
         except httpx.RequestError:
             if not is_refusal:
                 raise
-        return Answer(
-            status_code=response.status_code,
-            headers=dict(response.headers),
-            body=bytes(body),
-            sent_key=response.request.headers.get("x-goog-api-key", ""),
-        )
+        return _answer(response, bytes(body))
 
     async def wait_before_retry(self, error: MediaGenError, tried: int) -> bool:
         """Sleep before the next attempt; False when another attempt does not help or is too far away."""
@@ -243,6 +278,53 @@ class HttpChannel:
     def _timeout(self, read_seconds: float) -> httpx.Timeout:
         settings = self.settings
         return httpx.Timeout(read_seconds, connect=settings.connect_seconds, write=settings.write_seconds, pool=None)
+
+
+class _InlineFiles:
+    """The sinks of the files inside one answer; each further attempt starts them over."""
+
+    def __init__(self, open_sink: OpenSink) -> None:
+        self._open = open_sink
+        self._sinks: dict[int, PartSink] = {}
+
+    async def empty(self) -> None:
+        for sink in self._sinks.values():
+            await sink.truncate()
+
+    async def read(self, response: httpx.Response, settings: HttpSettings) -> bytes:
+        """Give the skeleton.
+
+        Raises:
+            EndpointError: The answer is too large; code ``answer_too_large``.
+            StorageError: A sink cannot be written.
+        """
+        scanner = InlineMediaScanner()
+        received = 0
+        async for chunk in response.aiter_bytes(CHUNK_BYTES):
+            received += len(chunk)
+            for number, data in scanner.feed(chunk):
+                await (await self._sink(number)).append(data)
+            if received > settings.read_limit:
+                raise too_large(settings.read_limit)
+            if scanner.skeleton_size > settings.skeleton_limit:
+                raise too_large(settings.skeleton_limit)
+        return scanner.skeleton
+
+    async def _sink(self, number: int) -> PartSink:
+        if number not in self._sinks:
+            if number >= MAX_INLINE_FILES:
+                raise EndpointError(
+                    f"Google's answer holds more than {MAX_INLINE_FILES} files.", code="answer_too_large"
+                )
+            self._sinks[number] = await self._open(number)
+        return self._sinks[number]
+
+
+def _answer(response: httpx.Response, body: bytes) -> Answer:
+    sent = response.request.headers
+    # The token alone, without the word Bearer before it.
+    key = sent.get("x-goog-api-key", "") or sent.get("authorization", "").rpartition(" ")[2]
+    return Answer(status_code=response.status_code, headers=dict(response.headers), body=body, sent_key=key)
 
 
 def unreachable(error: httpx.RequestError) -> UnavailableError:
@@ -272,20 +354,20 @@ def _unsafe(what: str) -> EndpointError:
     )
 
 
-def _parsed(base_url: str) -> httpx.URL:
+def _parsed(base_url: str, setting: str) -> httpx.URL:
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL as error:
-        raise _bad_base_url() from error
+        raise _bad_base_url(setting) from error
     if url.scheme not in _DEFAULT_PORTS or not url.host or url.userinfo or url.query or url.fragment:
-        raise _bad_base_url()
+        raise _bad_base_url(setting)
     return url
 
 
-def _bad_base_url() -> ConfigurationError:
+def _bad_base_url(setting: str) -> ConfigurationError:
     return ConfigurationError(
-        "The base URL of the Gemini API cannot be used.",
-        hint="Set GOOGLE_GEMINI_BASE_URL to an address like https://generativelanguage.googleapis.com, or unset it.",
+        "The base URL of the API cannot be used.",
+        hint=f"Set {setting} to an address like https://host.example.com, or unset it.",
     )
 
 

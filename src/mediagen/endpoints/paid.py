@@ -15,6 +15,7 @@ from mediagen.errors import MediaGenError, RateLimitError, SubmissionUnconfirmed
 
 # Raised before the first byte of the request leaves.
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_TEXTS = frozenset({"text", "input", "prompt", "negativePrompt"})
 _JSON = {"content-type": "application/json"}
 
 
@@ -28,7 +29,7 @@ async def send_paid(channel: HttpChannel, url: str, call: PaidRequest) -> Answer
     """
     secrets = tuple(_words(call.body))
     content = await anyio.to_thread.run_sync(_serialized, call.body)
-    tried = 0
+    tried = provisioning = 0
     while True:
         tried += 1
         try:
@@ -41,6 +42,11 @@ async def send_paid(channel: HttpChannel, url: str, call: PaidRequest) -> Answer
             if answer.is_success:
                 return answer
             error = to_exception(answer.failure(*secrets), paid=True, key_source=channel.key_source, model=call.model)
+        if error.code == "service_agents_provisioning" and provisioning < channel.settings.provisioning_retries:
+            # Google prepares the project for its first gs:// address: nothing was made, and it passes by itself.
+            tried, provisioning = tried - 1, provisioning + 1
+            await channel.settings.sleep(channel.settings.provisioning_wait_seconds)
+            continue
         if not _certainly_rejected(error) or tried > channel.settings.paid_retries:
             raise error
         if not await channel.wait_before_retry(error, tried):
@@ -75,7 +81,7 @@ def _words(value: Any) -> Iterator[str]:
     """What the caller wrote, so that it can be kept out of messages; not the pictures."""
     if isinstance(value, dict):
         for name, item in value.items():
-            if name in {"text", "input"} and isinstance(item, str):
+            if name in _TEXTS and isinstance(item, str):
                 yield item
             else:
                 yield from _words(item)

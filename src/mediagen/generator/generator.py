@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
-from mediagen.endpoints.base import Endpoint
+from mediagen.credentials import Identity
+from mediagen.endpoints.base import Endpoint, PaidRequest
 from mediagen.errors import BudgetExceededError, InvalidRequestError
 from mediagen.generator.budget import caps, check_budget
 from mediagen.generator.inputs import stored_file
@@ -38,12 +39,25 @@ from mediagen.requests import (
     ListJobsRequest,
 )
 from mediagen.routing import Route
+from mediagen.runner.collect import Bucket
 from mediagen.runner.runner import OnProgress, Runner
+from mediagen.storage.gs_uri import object_uri
 from mediagen.storage.local import LocalStorage, sanitise_name
+
+if TYPE_CHECKING:
+    from mediagen.storage.gcs_check import BucketCheck
 
 NOT_PART_OF_A_WISH = frozenset({"wait_seconds", "preview", "max_usd", "force_new", "dry_run"})
 SPOOL = "spool"  # folder beside the ledger in which paid answers are kept first
 STATUS_FILTERS = ("open", *JobStatus)
+
+
+class CheckedBucket(Bucket, Protocol):
+    """Cloud Storage that can be looked over."""
+
+    async def check(self, bucket: str) -> "BucketCheck":
+        """Test whether a bucket exists and can be used; failures are told, not raised."""
+        ...
 
 
 class Endpoints(Protocol):
@@ -53,8 +67,16 @@ class Endpoints(Protocol):
         """Address of the route; starts the built-in emulator if it is needed."""
         ...
 
-    async def at(self, backend: str, base_url: str) -> Endpoint:
-        """The endpoint at that address."""
+    async def at(self, route: Route, project: str | None) -> Endpoint:
+        """The endpoint of a route, with the credentials of a configured project."""
+        ...
+
+    async def bucket(self, project: str | None, backend: str) -> CheckedBucket:
+        """Cloud Storage with the credentials of a configured project."""
+        ...
+
+    async def identity(self, route: Route, project: str | None) -> Identity:
+        """Whose credentials a route uses."""
         ...
 
 
@@ -157,9 +179,11 @@ class Generator:
         return await self._run(await plan(), request, on_progress)
 
     async def _plan_extension(self, request: ExtendVideoRequest) -> Plan:
-        route = self.planner.route(request.backend)
-        base_url = route.base_url if request.dry_run else await self.endpoints.base_url(route)
-        return await self.planner.plan_extension(request, base_url)
+        async def address_of(route: Route) -> str | None:
+            # A dry run does not start the emulator.
+            return None if request.dry_run and route.host is None else await self.endpoints.base_url(route)
+
+        return await self.planner.plan_extension(request, address_of)
 
     async def _already_asked(self, request: GenerationRequest) -> Job | None:
         """The job of an earlier call with the same request_id.
@@ -186,36 +210,49 @@ class Generator:
         return job
 
     async def _run(self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
-        folder = _folder(request, self.policy)
+        folder = _folder(request, plan)
         name = sanitise_name(request.output_name) if request.output_name else None
         try:
-            warnings = check_budget(plan.quote, request.max_usd, self.policy.limits)
+            warnings = check_budget(plan.quote, request.max_usd, plan.project.limits)
         except BudgetExceededError as error:
             if not request.dry_run:
                 raise
             warnings = (f"It would be refused: {error}",)
         plan = dataclasses.replace(plan, warnings=(*plan.warnings, *warnings))
         if request.dry_run:
-            return dry_run_report(self._draft(plan, request, folder, name, ""), shorten_data(plan.body))
+            return dry_run_report(self._draft(plan, request, folder, name, ""), shorten_data(plan.bodies[0]))
         await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None)
         await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
         base_url = await self.endpoints.base_url(plan.route)
-        body = plan.body
-        if plan.upload:
-            endpoint = await self.endpoints.at(plan.route.backend, base_url)
-            assert plan.upload.path is not None
-            body = with_upload(body, await endpoint.upload(plan.upload.path, plan.upload.mime_type))
+        bodies = await self._with_upload(plan)
         usual = await self.ledger.typical_seconds(plan.model, plan.effective.get("resolution"))
         plan = dataclasses.replace(plan, estimated_seconds=usual or plan.estimated_seconds)
         draft = self._draft(plan, request, folder, name, base_url)
         # Between the row and its start nothing may come in between, or the job would wait until this process ends.
         with anyio.CancelScope(shield=True):
             job = await self.ledger.create(
-                draft, caps=caps(self.policy.limits, self.clock()), replace_request_id=request.force_new
+                draft, caps=caps(plan.project.limits, self.clock()), replace_request_id=request.force_new
             )
             if job.job_id == draft.job_id:
-                self.runner.start(job, [body] * plan.count)
+                self.runner.start(
+                    job, [PaidRequest(kind=plan.kind, model=plan.model, api=plan.api, body=body) for body in bodies]
+                )
         return await self._follow(job, request.wait_seconds, on_progress)
+
+    async def _with_upload(self, plan: Plan) -> tuple[dict[str, Any], ...]:
+        """The bodies, once the local video that they name is where Google can read it."""
+        if plan.upload is None:
+            return plan.bodies
+        assert plan.upload.path is not None
+        if plan.inputs_uri:
+            bucket = await self.endpoints.bucket(plan.project.name, plan.route.backend)
+            # Named by its contents, so that the same video is sent once.
+            uri = object_uri(plan.inputs_uri, f"{plan.upload.sha256}.mp4")
+            uri = await bucket.upload(plan.upload.path, uri, mime_type=plan.upload.mime_type)
+        else:
+            endpoint = await self.endpoints.at(plan.route, plan.project.name)
+            uri = await endpoint.upload(plan.upload.path, plan.upload.mime_type)
+        return tuple(with_upload(body, uri) for body in plan.bodies)
 
     def _draft(self, plan: Plan, request: GenerationRequest, folder: Path, name: str | None, base_url: str) -> Job:
         now = self.clock()
@@ -232,16 +269,18 @@ class Generator:
             updated_at=now,
             requested=plan.requested,
             effective={**plan.effective, "output_dir": str(folder)},
-            origins={**plan.origins, "output_dir": "explicit" if request.output_dir else self.policy.folder_origin},
+            origins={**plan.origins, "output_dir": "explicit" if request.output_dir else plan.project.folder_origin},
             quote=plan.quote,
             output_dir=str(folder),
             output_name=name,
             calls=tuple(
-                PaidCall(job_id=job_id, ordinal=ordinal, status=JobStatus.SUBMITTING) for ordinal in range(plan.count)
+                PaidCall(job_id=job_id, ordinal=ordinal, status=JobStatus.SUBMITTING, samples=samples)
+                for ordinal, samples in enumerate(plan.samples)
             ),
             adjustments=plan.adjustments,
             warnings=plan.warnings,
             request_id=request.request_id,
+            profile=plan.project.name,
             parent_job_id=plan.parent_job_id,
             input_files=plan.input_files,
             estimated_seconds=plan.estimated_seconds,
@@ -258,6 +297,6 @@ class Generator:
         return job_report(job, self.clock(), extra_warnings=(*notes, *warnings))
 
 
-def _folder(request: GenerationRequest, policy: Policy) -> Path:
+def _folder(request: GenerationRequest, plan: Plan) -> Path:
     """Absolute folder for the files of a request."""
-    return Path(request.output_dir).expanduser().resolve() if request.output_dir else policy.folder
+    return Path(request.output_dir).expanduser().resolve() if request.output_dir else plan.project.folder

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from mediagen.catalog import Api
+from mediagen.generator.policy import Project
 from mediagen.jobs import Adjustment, Kind, Origin, Quote, public_address
 from mediagen.media.inputs import InputMedia
 from mediagen.routing import Route
@@ -20,23 +22,27 @@ class Plan:
     """A validated, priced and routed request.
 
     Attributes:
-        body: Request body of each paid call; holds `TO_BE_UPLOADED` where `upload` is to be named.
-        upload: Local video that has to be at Google before the body can be sent.
-        count: Paid calls, each with the same body.
+        samples: Files that each paid call makes.
+        bodies: Request body of each paid call; holds `TO_BE_UPLOADED` where `upload` is to be named.
+        upload: Local video that has to be at Google before a body can be sent.
+        inputs_uri: gs:// prefix under which `upload` goes; None is the file store of the API.
     """
 
     kind: Kind
     mode: str
     model: str
+    api: Api
+    project: Project
     route: Route
-    count: int
+    samples: tuple[int, ...]
     requested: dict[str, Any]
     effective: dict[str, Any]
     origins: dict[str, Origin]
     quote: Quote
-    body: dict[str, Any]
+    bodies: tuple[dict[str, Any], ...]
     estimated_seconds: float
     upload: InputMedia | None = None
+    inputs_uri: str | None = None
     adjustments: tuple[Adjustment, ...] = ()
     warnings: tuple[str, ...] = ()
     parent_job_id: str | None = None
@@ -52,8 +58,11 @@ def as_requested(request: BaseModel) -> dict[str, Any]:
 def shorten_data(value: Any) -> Any:
     """The same structure with base64 payloads replaced by their length."""
     if isinstance(value, Mapping):
-        return {name: _payload(item) if name == "data" else shorten_data(item) for name, item in value.items()}
+        return {name: _payload(item) if name in _PAYLOADS else shorten_data(item) for name, item in value.items()}
     return [shorten_data(item) for item in value] if isinstance(value, list) else value
+
+
+_PAYLOADS = frozenset({"data", "bytesBase64Encoded"})
 
 
 def with_upload(value: Any, uri: str) -> Any:

@@ -1,10 +1,13 @@
 """What the operator decided, as values; the generator knows no environment."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Protocol
 
-from mediagen.jobs import Origin
+from mediagen.errors import InvalidRequestError
+from mediagen.jobs import Kind, Origin
 from mediagen.requests import Backend
 from mediagen.routing import Configured
 
@@ -24,24 +27,111 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Preset:
+    """Named values for the arguments of a paid call.
+
+    Attributes:
+        kind: What it is for; None is both.
+    """
+
+    values: Mapping[str, Any]
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bucket:
+    """Cloud Storage of a project.
+
+    Attributes:
+        prefix: gs:// address under which results go unasked; None when no bucket was named.
+        usual_prefix: gs:// address of the bucket that a project has by convention; None without a project.
+        has_credentials: Whether there are credentials that Cloud Storage takes.
+    """
+
+    prefix: str | None = None
+    origin: Origin = "default"
+    usual_prefix: str | None = None
+    has_credentials: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """What one configured project decides; without a configuration file, the environment alone.
+
+    Attributes:
+        name: Its name as `profile`; None for the environment alone.
+        backend: Surface to use when the caller names none.
+        image: Defaults of pictures by argument.
+        video: Defaults of clips by argument.
+        folder: Where files go when the caller does not say.
+        warnings: What is wrong with its configuration.
+    """
+
+    name: str | None
+    origin: Origin
+    backend: Backend
+    backend_origin: Origin
+    configured: Configured
+    folder: Path
+    folder_origin: Origin
+    limits: Limits = field(default_factory=Limits)
+    bucket: Bucket = field(default_factory=Bucket)
+    image: Mapping[str, Any] = field(default_factory=dict)
+    video: Mapping[str, Any] = field(default_factory=dict)
+    presets: Mapping[str, Preset] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def defaults(self, kind: Kind) -> Mapping[str, Any]:
+        """Defaults of one kind of job."""
+        return self.image if kind == "image" else self.video
+
+    def preset(self, name: str | None, kind: Kind) -> Mapping[str, Any]:
+        """Values of a preset.
+
+        Raises:
+            InvalidRequestError: There is none of that name for this kind.
+        """
+        if name is None:
+            return {}
+        fitting = [known for known, preset in self.presets.items() if preset.kind in {None, kind}]
+        if name not in fitting:
+            allowed = f"allowed: {', '.join(sorted(fitting))}" if fitting else "the configuration file has none"
+            raise InvalidRequestError(
+                f"preset={name!r} is not known for {kind}s; {allowed}.",
+                field="preset",
+                hint="Define it as [presets.NAME] in mediagen.toml, or give the values themselves.",
+                code="unknown_preset",
+            )
+        return self.presets[name].values
+
+
+class Projects(Protocol):
+    """Chooses among the configured projects."""
+
+    def choose(self, name: str | None, inherited_project: str | None = None) -> Project:
+        """The project to use.
+
+        Args:
+            name: What the caller says.
+            inherited_project: Google Cloud project of the source, used when nothing else decides.
+
+        Raises:
+            ConfigurationError: No such profile, or several and none chosen.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
     """Choices that hold for all calls.
 
     Attributes:
-        backend: Surface to use when the caller names none.
-        key_source: Variable that the key came from, for messages.
-        folder: Where files go when the caller does not say.
         state_folder: Where the ledger is.
         wait_seconds: How long a call waits before it hands back a running job.
         ffmpeg: Executable, or None to look for one.
     """
 
-    backend: Backend
-    configured: Configured
-    key_source: str
-    folder: Path
-    folder_origin: Origin
+    projects: Projects
     state_folder: Path
-    limits: Limits
     wait_seconds: float
     ffmpeg: str | None

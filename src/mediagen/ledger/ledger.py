@@ -133,10 +133,16 @@ class Ledger:
         step = Step(job_id=job_id, ordinal=ordinal, expected=expected, changes=changes, now=self._clock())
         return await self._write(writing.take, step)
 
-    async def store_artifact(
-        self, job_id: str, ordinal: int, *, expected: JobStatus, artifact: Artifact, **changes: Unpack[CallChanges]
+    async def store_artifacts(
+        self,
+        job_id: str,
+        ordinal: int,
+        *,
+        expected: JobStatus,
+        artifacts: Sequence[Artifact],
+        **changes: Unpack[CallChanges],
     ) -> bool:
-        """Record the file of a paid call and end the call as succeeded, both or neither.
+        """Record the files of a paid call and end the call as succeeded, all or nothing.
 
         Returns:
             False, with nothing changed, when another has moved the call on.
@@ -150,7 +156,7 @@ class Ledger:
             expected=expected,
             changes={**changes, "status": JobStatus.SUCCEEDED},
             now=self._clock(),
-            artifact=artifact,
+            artifacts=tuple(artifacts),
         )
         return await self._write(writing.take, step)
 

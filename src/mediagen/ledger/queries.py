@@ -22,38 +22,38 @@ COUNT_TABLES = "SELECT count(*) FROM sqlite_master"
 INSERT_JOB = """
 INSERT INTO jobs (
     job_id, kind, mode, backend, endpoint, base_url, model, resolution, status, created_at, updated_at, owner,
-    request_id, parent_job_id, output_dir, output_name, estimated_seconds, folded_prompt, requested, effective,
+    request_id, profile, parent_job_id, output_dir, output_name, estimated_seconds, folded_prompt, requested, effective,
     origins, quote, adjustments, warnings, input_files
 ) VALUES (
     :job_id, :kind, :mode, :backend, :endpoint, :base_url, :model, :resolution, :status, :created_at, :updated_at,
-    :owner, :request_id, :parent_job_id, :output_dir, :output_name, :estimated_seconds, :folded_prompt, :requested,
-    :effective, :origins, :quote, :adjustments, :warnings, :input_files
+    :owner, :request_id, :profile, :parent_job_id, :output_dir, :output_name, :estimated_seconds, :folded_prompt,
+    :requested, :effective, :origins, :quote, :adjustments, :warnings, :input_files
 )
 """
 
 INSERT_CALL = """
 INSERT INTO calls (
-    job_id, ordinal, status, operation, remote_uri, expires_at, created_at,
+    job_id, ordinal, samples, status, operation, remote_uris, expires_at, created_at,
     counted_microusd, usage, charge, error, warnings
 ) VALUES (
-    :job_id, :ordinal, :status, :operation, :remote_uri, :expires_at, :created_at,
+    :job_id, :ordinal, :samples, :status, :operation, :remote_uris, :expires_at, :created_at,
     :counted_microusd, :usage, :charge, :error, :warnings
 )
 """
 
 INSERT_ARTIFACT = """
 INSERT INTO artifacts (
-    artifact_id, job_id, ordinal, path, mime_type, size_bytes, sha256, width, height, duration_seconds, fps,
+    artifact_id, job_id, ordinal, sample, path, mime_type, size_bytes, sha256, width, height, duration_seconds, fps,
     has_audio, gcs_uri
 ) VALUES (
-    :artifact_id, :job_id, :ordinal, :path, :mime_type, :size_bytes, :sha256, :width, :height, :duration_seconds, :fps,
-    :has_audio, :gcs_uri
+    :artifact_id, :job_id, :ordinal, :sample, :path, :mime_type, :size_bytes, :sha256, :width, :height,
+    :duration_seconds, :fps, :has_audio, :gcs_uri
 )
 """
 
 UPDATE_CALL = """
 UPDATE calls
-SET status = :status, operation = :operation, remote_uri = :remote_uri, expires_at = :expires_at,
+SET status = :status, operation = :operation, remote_uris = :remote_uris, expires_at = :expires_at,
     counted_microusd = :counted_microusd,
     usage = :usage, charge = :charge, error = :error, warnings = :warnings
 WHERE job_id = :job_id AND ordinal = :ordinal AND status = :expected
@@ -68,7 +68,9 @@ SELECT_REQUEST = "SELECT * FROM jobs WHERE request_id = :request_id"
 SELECT_CALLS = """
 SELECT * FROM calls WHERE job_id IN (SELECT value FROM json_each(:job_ids)) ORDER BY job_id, ordinal
 """
-SELECT_ARTIFACTS = "SELECT * FROM artifacts WHERE job_id IN (SELECT value FROM json_each(:job_ids))"
+SELECT_ARTIFACTS = """
+SELECT * FROM artifacts WHERE job_id IN (SELECT value FROM json_each(:job_ids)) ORDER BY job_id, ordinal, sample
+"""
 SELECT_ARTIFACT_JOB = "SELECT job_id FROM artifacts WHERE artifact_id = :artifact_id"
 # Without its name the planner prefers jobs_by_status and sorts.
 SELECT_OPEN_JOBS = """

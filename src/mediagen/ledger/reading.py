@@ -117,9 +117,9 @@ def _jobs(connection: Connection, rows: Sequence[Row]) -> Iterator[Job]:
     calls: defaultdict[str, list[Row]] = defaultdict(list)
     for row in connection.execute(queries.SELECT_CALLS, job_ids):
         calls[row["job_id"]].append(row)
-    artifacts: defaultdict[str, dict[int, Row]] = defaultdict(dict)
+    artifacts: defaultdict[str, defaultdict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in connection.execute(queries.SELECT_ARTIFACTS, job_ids):
-        artifacts[row["job_id"]][row["ordinal"]] = row
+        artifacts[row["job_id"]][row["ordinal"]].append(row)
     for row in rows:
         yield job_from(row, calls[row["job_id"]], artifacts[row["job_id"]])
 

@@ -1,7 +1,7 @@
 """Between the values of a job and the rows of the ledger."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -39,6 +39,7 @@ def job_row(job: Job, *, owner: str) -> dict[str, Any]:
         "updated_at": time_text(job.updated_at),
         "owner": owner,
         "request_id": job.request_id,
+        "profile": job.profile,
         "parent_job_id": job.parent_job_id,
         "output_dir": job.output_dir,
         "output_name": job.output_name,
@@ -59,9 +60,10 @@ def call_row(job: Job, call: PaidCall) -> dict[str, Any]:
     return {
         "job_id": job.job_id,
         "ordinal": call.ordinal,
+        "samples": call.samples,
         "status": str(call.status),
         "operation": call.operation,
-        "remote_uri": call.remote_uri,
+        "remote_uris": _json(call.remote_uris),
         "expires_at": _optional(time_text, call.expires_at),
         "created_at": time_text(job.created_at),
         "counted_microusd": counted_microusd(job, call),
@@ -72,24 +74,27 @@ def call_row(job: Job, call: PaidCall) -> dict[str, Any]:
     }
 
 
-def artifact_row(job_id: str, ordinal: int, artifact: Artifact) -> dict[str, Any]:
-    """Columns of an artifact."""
-    return {"job_id": job_id, "ordinal": ordinal, **asdict(artifact)}
+def artifact_rows(job_id: str, ordinal: int, artifacts: Iterable[Artifact]) -> list[dict[str, Any]]:
+    """Columns of the artifacts of a call."""
+    return [
+        {"job_id": job_id, "ordinal": ordinal, "sample": sample, **asdict(artifact)}
+        for sample, artifact in enumerate(artifacts)
+    ]
 
 
-def job_from(row: Row, calls: Iterable[Row], artifacts: Mapping[int, Row]) -> Job:
+def job_from(row: Row, calls: Iterable[Row], artifacts: Mapping[int, Sequence[Row]]) -> Job:
     """Read a job back.
 
     Args:
         row: Row of the job.
         calls: Rows of its calls, in their order.
-        artifacts: Rows of its artifacts by ordinal.
+        artifacts: Rows of the artifacts of each call by ordinal, in their order.
 
     Raises:
         LedgerError: A column holds what no version of this program wrote.
     """
     try:
-        return _job(row, tuple(_call(call, artifacts.get(call["ordinal"])) for call in calls))
+        return _job(row, tuple(_call(call, artifacts.get(call["ordinal"], ())) for call in calls))
     except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation) as error:
         raise LedgerError(
             f"Job {row['job_id']} in the ledger cannot be read: {type(error).__name__} in one of its columns.",
@@ -118,24 +123,26 @@ def _job(row: Row, calls: tuple[PaidCall, ...]) -> Job:
         warnings=tuple(json.loads(row["warnings"])),
         output_name=row["output_name"],
         request_id=row["request_id"],
+        profile=row["profile"],
         parent_job_id=row["parent_job_id"],
         input_files=json.loads(row["input_files"]),
         estimated_seconds=row["estimated_seconds"],
     )
 
 
-def _call(row: Row, artifact: Row | None) -> PaidCall:
+def _call(row: Row, artifacts: Iterable[Row]) -> PaidCall:
     return PaidCall(
         job_id=row["job_id"],
         ordinal=row["ordinal"],
+        samples=row["samples"],
         status=JobStatus(row["status"]),
         operation=row["operation"],
-        remote_uri=row["remote_uri"],
+        remote_uris=tuple(json.loads(row["remote_uris"])),
         expires_at=_optional(datetime.fromisoformat, row["expires_at"]),
         usage=Usage(**json.loads(row["usage"])) if row["usage"] else None,
         charge=_charge(json.loads(row["charge"])) if row["charge"] else None,
         error=JobError(**json.loads(row["error"])) if row["error"] else None,
-        artifact=_artifact(artifact) if artifact is not None else None,
+        artifacts=tuple(_artifact(artifact) for artifact in artifacts),
         warnings=tuple(json.loads(row["warnings"])),
     )
 

@@ -12,7 +12,7 @@ from mediagen.jobs import OPEN_STATUSES, Artifact, Charge, Job, JobError, JobSta
 from mediagen.ledger import queries, reading
 from mediagen.ledger.caps import Cap, check_caps
 from mediagen.ledger.owners import Owners
-from mediagen.ledger.rows import artifact_row, call_row, job_row, time_text
+from mediagen.ledger.rows import artifact_rows, call_row, job_row, time_text
 
 
 class CallChanges(TypedDict, total=False):
@@ -20,7 +20,7 @@ class CallChanges(TypedDict, total=False):
 
     status: JobStatus
     operation: str | None
-    remote_uri: str | None
+    remote_uris: tuple[str, ...]
     expires_at: datetime | None
     usage: Usage | None
     charge: Charge | None
@@ -37,7 +37,7 @@ class Step:
     expected: JobStatus
     changes: CallChanges
     now: datetime
-    artifact: Artifact | None = None
+    artifacts: tuple[Artifact, ...] = ()
 
 
 def create(connection: Connection, job: Job, *, caps: Sequence[Cap], replace_request_id: bool, owners: Owners) -> Job:
@@ -60,8 +60,7 @@ def take(connection: Connection, step: Step) -> bool:
     if call.status is not step.expected:
         return False
     changed = replace(call, **step.changes)
-    if step.artifact:
-        connection.execute(queries.INSERT_ARTIFACT, artifact_row(step.job_id, step.ordinal, step.artifact))
+    connection.executemany(queries.INSERT_ARTIFACT, artifact_rows(step.job_id, step.ordinal, step.artifacts))
     connection.execute(queries.UPDATE_CALL, {**call_row(job, changed), "expected": str(step.expected)})
     job = replace(job, calls=tuple(changed if known is call else known for known in job.calls))
     connection.execute(

@@ -70,6 +70,19 @@ class InputMedia:
     size_bytes: int | None = None
     conversion: str | None = None
 
+    async def read(self) -> bytes:
+        """The bytes to send.
+
+        Raises:
+            InvalidRequestError: The file changed its size or can no longer be read.
+        """
+        if self.data is not None or self.path is None:
+            return self.data or b""
+        path = self.path
+        return await anyio.to_thread.run_sync(
+            lambda: read_file(path, self.field, max_bytes=self.size_bytes or MAX_VIDEO_BYTES)
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Content:
@@ -143,6 +156,22 @@ class InputLoader:
         assert not isinstance(parsed, DataSource)
         path = await self._path(parsed, field)
         return await anyio.to_thread.run_sync(_video, path, source, field)
+
+    async def find_local(self, source: str, field: str) -> Path | None:
+        """Real path of a local file; None when the source is something else.
+
+        Raises:
+            InvalidRequestError: It cannot be found or may not be read.
+        """
+        if source[:5].lower() == "data:":
+            return None
+        parsed = parse_source(source, field, max_bytes=0)
+        return await self._path(parsed, field) if isinstance(parsed, LocalSource) else None
+
+    async def image_from(self, data: bytes, source: str, field: str) -> InputMedia:
+        """Take in a picture that was read from elsewhere; see `load_image`."""
+        content = _Content(data=data, source=source, name=shown(source))
+        return await anyio.to_thread.run_sync(_image, content, field, self._max_bytes)
 
     async def _content(self, source: str, field: str, max_bytes: int) -> _Content | RemoteSource:
         parsed = parse_source(source, field, max_bytes=max_bytes)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mediagen.jobs import Charge, Quote, Usage
 from mediagen.pricing.rows import Certainty, PriceRow, PriceTable, packaged_table
+from mediagen.report.money import dollars, rounded
 
 if TYPE_CHECKING:
     from mediagen.catalog import Surface
@@ -33,6 +34,23 @@ class _Line:
     most: Decimal
     words: str = ""
     certainty: Certainty = "published"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Place:
+    """What the place of a call does to its list price.
+
+    Attributes:
+        is_listed: Whether the price list is that of whoever sends the bill.
+    """
+
+    factor: Decimal = Decimal(1)
+    words: str = ""
+    is_listed: bool = True
+
+    def basis(self, basis: str) -> str:
+        """The sum with what the place adds to it."""
+        return f"({basis}){self.words}" if self.words else basis
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +104,7 @@ class Prices:
                 least=cell,
                 expected=cell,
                 most=row.at_most.get(size, cell),
-                words=f"{count} {noun} × {_dollars(cell)} ({size})",
+                words=f"{count} {noun} × {dollars(cell)} ({size})",
                 certainty=row.certainty_of(f"per_image.{size}"),
             ),
             *_input_images(row, parameters.input_images, count),
@@ -94,7 +112,7 @@ class Prices:
         ]
         if parameters.search_grounding:
             lines.append(self._search(count))
-        return _quote(row, lines, count, _uplift(row, surface, location))
+        return _quote(row, lines, count, _place(row, surface, location))
 
     def quote_video(
         self, parameters: VideoParameters, *, surface: Surface = "gemini", location: str | None = None
@@ -115,20 +133,19 @@ class Prices:
         if row is None or cell is None:
             return self._unknown(row, parameters.model, parameters.resolution)
         seconds, count = parameters.duration_seconds, parameters.count
-        detail = parameters.resolution + (", silent" if column == "per_second_silent" else "")
         lines = [
             _Line(
                 least=seconds * cell,
                 expected=seconds * cell,
                 most=seconds * row.at_most.get(parameters.resolution, cell),
-                words=f"{_times(count)}{seconds} s × {_dollars(cell)} ({detail})",
+                words=f"{_times(count)}{seconds} s × {dollars(cell)} ({_scale(parameters.resolution, column)})",
                 certainty=row.certainty_of(f"{column}.{parameters.resolution}"),
             ),
             *_input_images(row, parameters.input_images + parameters.reference_images, count),
             *self._source_video(row, parameters),
             self._allowance(row, 0),
         ]
-        return _quote(row, lines, count, _uplift(row, surface, location))
+        return _quote(row, lines, count, _place(row, surface, location))
 
     def charge_for(
         self, model: str, usage: Usage, *, surface: Surface = "gemini", location: str | None = None
@@ -155,16 +172,57 @@ class Prices:
         missing = [noun for _, column, noun in used if getattr(row, column) is None]
         if missing:
             return _unknown_charge(f"no price is known for {missing[0]} tokens of {model}")
-        factor, words = _uplift(row, surface, location)
-        usd = sum((tokens * getattr(row, column) / MILLION for tokens, column, _ in used), NOTHING) * factor
+        place = _place(row, surface, location)
+        usd = sum((tokens * getattr(row, column) / MILLION for tokens, column, _ in used), NOTHING) * place.factor
         basis = " + ".join(
-            f"{tokens} {noun} tokens × {_dollars(getattr(row, column))}/M" for tokens, column, noun in used
+            f"{tokens} {noun} tokens × {dollars(getattr(row, column))}/M" for tokens, column, noun in used
         )
-        is_exact = all(row.certainty_of(column) == "published" for _, column, _ in used)
+        is_exact = place.is_listed and all(row.certainty_of(column) == "published" for _, column, _ in used)
         return Charge(
-            usd=_rounded(usd, ROUND_HALF_UP, 6),
-            basis=f"({basis}){words}" if words else basis,
+            usd=rounded(usd, ROUND_HALF_UP, 6),
+            basis=place.basis(basis),
             certainty="exact" if is_exact else "estimated",
+            billed="yes",
+        )
+
+    def charge_for_clips(  # noqa: PLR0913 - each is a factor of the price
+        self,
+        model: str,
+        *,
+        samples: int,
+        seconds: float,
+        resolution: str,
+        silent: bool,
+        surface: Surface = "vertex",
+        location: str | None = None,
+    ) -> Charge:
+        """Price of one call after it, for a model whose usage Google does not report, in US dollars.
+
+        Args:
+            model: Google's model id.
+            samples: Clips that were delivered; those that a filter kept back are not billed.
+                Source: https://cloud.google.com/vertex-ai/generative-ai/pricing (checked 2026-11-21)
+            seconds: Length of each new clip.
+            resolution: As it was asked for.
+            silent: Whether they were made without sound.
+            surface: API surface that was used.
+            location: Location on Vertex AI; None is global.
+
+        Returns:
+            Estimated from the list price; without a price when the model or resolution is not known.
+        """
+        if samples < 1:
+            return Charge(usd=NOTHING, basis="no clip was delivered", certainty="estimated", billed="no")
+        row = self.table.rows.get(model)
+        cells, column = _second_cells(row, silent=silent)
+        if row is None or resolution not in cells:
+            return _unknown_charge(self._unknown(row, model, resolution).basis)
+        cell, place = cells[resolution], _place(row, surface, location)
+        basis = f"{_times(samples)}{seconds:g} s × {dollars(cell)} ({_scale(resolution, column)})"
+        return Charge(
+            usd=rounded(samples * Decimal(str(seconds)) * cell * place.factor, ROUND_HALF_UP, 6),
+            basis=f"{place.basis(basis)}, list price; Google reports no usage",
+            certainty="estimated",
             billed="yes",
         )
 
@@ -181,7 +239,7 @@ class Prices:
             least=NOTHING,
             expected=search.expected * search.usd,
             most=search.most * search.usd,
-            words=f"{search.expected * count} web search × {_dollars(search.usd)}",
+            words=f"{search.expected * count} web search × {dollars(search.usd)}",
         )
 
     def _source_video(self, row: PriceRow, parameters: VideoParameters) -> list[_Line]:
@@ -194,7 +252,7 @@ class Prices:
         lengths = [Decimal(str(seconds if cap is None else min(seconds, cap))) for seconds in given]
         per_second = rate * row.input_per_million / MILLION
         assumed = ", length assumed" if known is None else ""
-        words = f"{_times(parameters.count)}{lengths[1]:f} s of source video × {_dollars(per_second)}{assumed}"
+        words = f"{_times(parameters.count)}{lengths[1]:f} s of source video × {dollars(per_second)}{assumed}"
         return [
             _Line(
                 least=lengths[0] * per_second,
@@ -231,27 +289,33 @@ def _input_images(row: PriceRow, number: int, count: int) -> list[_Line]:
         return []
     usd = number * row.input_image
     noun = "input image" if number * count == 1 else "input images"
-    words = f"{number * count} {noun} × {_dollars(row.input_image)}"
+    words = f"{number * count} {noun} × {dollars(row.input_image)}"
     return [_Line(least=usd, expected=usd, most=usd, words=words, certainty=row.certainty_of("input_image"))]
 
 
-def _uplift(row: PriceRow, surface: Surface, location: str | None) -> tuple[Decimal, str]:
+def _scale(resolution: str, column: str) -> str:
+    return f"{resolution}, silent" if column == "per_second_silent" else resolution
+
+
+def _place(row: PriceRow, surface: Surface, location: str | None) -> _Place:
+    if surface == "cliproxy":
+        return _Place(words=" at Google's list price; the proxy's account may pay otherwise", is_listed=False)
     if surface != "vertex" or location in {None, "", "global"} or row.regional_uplift == 1:
-        return Decimal(1), ""
-    return row.regional_uplift, f" × {row.regional_uplift} (location {location})"
+        return _Place()
+    return _Place(factor=row.regional_uplift, words=f" × {row.regional_uplift} (location {location})")
 
 
-def _quote(row: PriceRow, lines: list[_Line], count: int, uplift: tuple[Decimal, str]) -> Quote:
-    factor, uplift_words = uplift
-    basis = " + ".join(line.words for line in lines if line.words)
+def _quote(row: PriceRow, lines: list[_Line], count: int, place: _Place) -> Quote:
+    factor = place.factor
+    is_published = place.is_listed and all(line.certainty == "published" for line in lines)
     return Quote(
-        usd=_rounded(sum((line.expected for line in lines), NOTHING) * count * factor, ROUND_HALF_UP),
-        min_usd=_rounded(sum((line.least for line in lines), NOTHING) * count * factor, ROUND_FLOOR),
-        max_usd=_rounded(sum((line.most for line in lines), NOTHING) * count * factor, ROUND_CEILING),
-        basis=f"({basis}){uplift_words}" if uplift_words else basis,
+        usd=rounded(sum((line.expected for line in lines), NOTHING) * count * factor, ROUND_HALF_UP),
+        min_usd=rounded(sum((line.least for line in lines), NOTHING) * count * factor, ROUND_FLOOR),
+        max_usd=rounded(sum((line.most for line in lines), NOTHING) * count * factor, ROUND_CEILING),
+        basis=place.basis(" + ".join(line.words for line in lines if line.words)),
         as_of=row.as_of.isoformat(),
         source=row.source,
-        certainty="inferred" if any(line.certainty == "inferred" for line in lines) else "published",
+        certainty="published" if is_published else "inferred",
     )
 
 
@@ -261,14 +325,3 @@ def _unknown_charge(basis: str) -> Charge:
 
 def _times(count: int) -> str:
     return "" if count == 1 else f"{count} × "
-
-
-def _rounded(usd: Decimal, rounding: str, places: int = 4) -> Decimal:
-    """Round, and drop the zeros after the cents."""
-    short = usd.quantize(Decimal(1).scaleb(-places), rounding=rounding).normalize()
-    exponent = short.as_tuple().exponent
-    return short if isinstance(exponent, int) and exponent < -2 else short.quantize(Decimal("0.01"))
-
-
-def _dollars(usd: Decimal) -> str:
-    return f"${_rounded(usd, ROUND_HALF_UP, 6):f}"

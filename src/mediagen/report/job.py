@@ -1,5 +1,6 @@
 """What callers are told about a job: the public structured result."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from mediagen.errors import Billed
 from mediagen.jobs import Artifact, Charge, Job, JobStatus, Kind, Origin, PaidCall, progress_of, public_address
+from mediagen.report.difference import difference_in_words
 
 ROW_CHARACTERS = 200
 
@@ -157,7 +159,7 @@ def job_report(job: Job, now: datetime | None = None, *, extra_warnings: tuple[s
         ],
         origins=job.origins,
         quote=QuoteReport.model_validate(job.quote),
-        charge=ChargeReport.model_validate(total_charge(job)),
+        charge=_charge(job),
         artifacts=[_artifact(artifact) for artifact in job.artifacts],
         remote=_remote(job),
         progress=ProgressReport.model_validate(progress_of(job, now or datetime.now(UTC))),
@@ -193,6 +195,13 @@ def total_charge(job: Job) -> Charge:
     )
 
 
+def _charge(job: Job) -> ChargeReport:
+    charge = total_charge(job)
+    difference = difference_in_words(job.quote, charge) if job.status.is_terminal else ""
+    basis = f"{charge.basis}; {difference}" if difference else charge.basis
+    return ChargeReport.model_validate(replace(charge, basis=basis))
+
+
 def _billed(job: Job, call: PaidCall) -> Billed:
     if job.backend == "emulator":
         return "no"
@@ -208,10 +217,11 @@ def _artifact(artifact: Artifact) -> ArtifactReport:
 
 
 def _remote(job: Job) -> RemoteReport:
-    call = next((call for call in job.calls if call.operation or call.remote_uri), None)
+    call = next((call for call in job.calls if call.operation or call.remote_uris), None)
     if call is None:
         return RemoteReport(operation=None, uri=None, expires_at=None)
-    return RemoteReport(operation=call.operation, uri=public_address(call.remote_uri), expires_at=call.expires_at)
+    uri = public_address(call.remote_uris[0]) if call.remote_uris else None
+    return RemoteReport(operation=call.operation, uri=uri, expires_at=call.expires_at)
 
 
 def _error(job: Job) -> ErrorReport | None:
@@ -245,7 +255,7 @@ def _next(job: Job) -> NextReport | None:
             reason="It goes on in the background; this waits for it.",
         )
     if job.status is JobStatus.SUCCEEDED and job.kind == "video":
-        source = job.artifacts[0].uri if len(job.calls) > 1 else job.job_id
+        source = job.artifacts[0].uri if len(job.artifacts) > 1 else job.job_id
         return NextReport(
             tool="extend_video",
             arguments={"source": source, "prompt": "(say what happens next)"},

@@ -3,12 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from mediagen.jobs import Artifact, Job, JobStatus, PaidCall, progress_of, public_address
+from mediagen.jobs import Artifact, Job, PaidCall, progress_of, public_address
 from mediagen.report.job import ArtifactReport, ChargeReport, QuoteReport
 
 
-def sidecar(job: Job, call: PaidCall, *, status: JobStatus, artifact: Artifact | None) -> dict[str, Any]:
+def sidecar(job: Job, call: PaidCall, *, position: int, artifact: Artifact | None) -> dict[str, Any]:
     """Record written beside a file, or in its place when there is none.
+
+    Args:
+        job: The job.
+        call: Its paid call.
+        position: Place of the file among all that the job asks for, from 0.
+        artifact: The file, or None.
 
     Its names are those that earlier tools of this kind wrote, so that their readers understand it; see the docs.
     """
@@ -16,10 +22,10 @@ def sidecar(job: Job, call: PaidCall, *, status: JobStatus, artifact: Artifact |
         "version": "mediagen.sidecar.v1",
         "type": job.kind,
         "status": "SUCCESS" if artifact else "ERROR",
-        "state": str(status),
+        "state": str(call.status),
         "timestamp": job.updated_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "job_id": job.job_id,
-        "ordinal": call.ordinal,
+        "ordinal": position,
         "parent_job_id": job.parent_job_id,
         "backend": job.backend,
         "prompt": job.requested.get("prompt"),
@@ -33,12 +39,7 @@ def sidecar(job: Job, call: PaidCall, *, status: JobStatus, artifact: Artifact |
         "adjustments": [{"field": a.field, "from": a.from_value, "to": a.to_value} for a in job.adjustments],
         "input_files": job.input_files,
         "output": _output(artifact),
-        "api_response": {
-            "operation_name": call.operation,
-            "video_uri": public_address(call.remote_uri) if job.kind == "video" else None,
-            "video_uri_expires": call.expires_at.isoformat() if call.expires_at else None,
-            "processing_time_seconds": progress_of(job, job.updated_at).elapsed_seconds,
-        },
+        "api_response": _answer(job, call, artifact),
         "cost_estimate": _cost(job),
         "charge": ChargeReport.model_validate(call.charge).model_dump(mode="json") if call.charge else None,
         "download_status": "completed" if artifact else "none",
@@ -46,9 +47,39 @@ def sidecar(job: Job, call: PaidCall, *, status: JobStatus, artifact: Artifact |
     }
 
 
+_SENT = (
+    "model",
+    "mode",
+    "duration_seconds",
+    "aspect_ratio",
+    "resolution",
+    "image_size",
+    "backend",
+    "storage_uri",
+    "location",
+)
+
+
+def _answer(job: Job, call: PaidCall, artifact: Artifact | None) -> dict[str, Any]:
+    return {
+        "operation_name": call.operation,
+        "video_uri": _video_uri(job, call, artifact),
+        "video_uri_expires": call.expires_at.isoformat() if call.expires_at else None,
+        "processing_time_seconds": progress_of(job, job.updated_at).elapsed_seconds,
+    }
+
+
+def _video_uri(job: Job, call: PaidCall, artifact: Artifact | None) -> str | None:
+    if job.kind != "video" or not call.remote_uris:
+        return None
+    sample = call.artifacts.index(artifact) if artifact in call.artifacts else 0
+    return public_address(call.remote_uris[min(sample, len(call.remote_uris) - 1)])
+
+
 def _sent(job: Job) -> dict[str, Any]:
-    names = ("model", "mode", "duration_seconds", "aspect_ratio", "resolution", "image_size", "backend")
-    return {name: job.effective[name] for name in names if name in job.effective}
+    sent = {name: job.effective[name] for name in _SENT if name in job.effective}
+    # Earlier tools looked for it under this name.
+    return sent | ({"project_id": job.effective["project"]} if "project" in job.effective else {})
 
 
 def _output(artifact: Artifact | None) -> dict[str, Any]:

@@ -4,8 +4,10 @@ import json
 from decimal import Decimal
 
 from mediagen.errors import MediaGenError
-from mediagen.report.checks import CheckReport, EstimateReport
+from mediagen.report.checks import BucketReport, CheckReport, EstimateReport, SurfaceReport
 from mediagen.report.job import JobListReport, JobReport, QuoteReport
+
+SKEW_SECONDS = 30  # signed requests of service accounts are refused at some minutes
 
 
 def summary(report: JobReport) -> str:
@@ -58,30 +60,62 @@ def _money(report: JobReport) -> str:
 
 def check_summary(report: CheckReport) -> str:
     """What check_api found."""
-    lines = []
-    if report.surface:
-        surface = report.surface
-        state = "works" if surface.key_ok else "does not work"
-        lines.append(f"{surface.backend} at {surface.base_url} {state} (key: {surface.key_source}; {surface.reason}).")
-    else:
-        lines.append("No API can be used.")
+    lines = [line for surface in report.surfaces for line in _surface_lines(surface)] or ["No API can be used."]
+    lines += [_bucket_line(report.bucket)] if report.bucket else []
     lines += [f"Problem: {problem}" for problem in report.problems]
     lines += [report.model_asked] if report.model_asked else []
-    for model in report.models:
+    lines.append(f"Spent: {_usd(report.spent_today_usd)} today, {_usd(report.spent_this_month_usd)} this month (UTC).")
+    profile = f"profile {report.profile}; " if report.profile else ""
+    lines.append(f"{profile}files go to {report.output_dir}; ledger in {report.ledger}; ffmpeg: {report.ffmpeg}.")
+    return "\n".join(lines)
+
+
+def _surface_lines(surface: SurfaceReport) -> list[str]:
+    state = {True: "works", False: "does not work", None: "could not be tested"}[surface.key_ok]
+    who = f", {surface.identity}" if surface.identity else ""
+    where = f", project {surface.project}" if surface.project else ""
+    lines = [
+        f"{surface.backend} at {surface.base_url} {state} "
+        f"({surface.key_kind} from {surface.key_source}{who}{where}; {surface.reason})."
+    ]
+    if surface.clock_skew_seconds is not None and abs(surface.clock_skew_seconds) > SKEW_SECONDS:
+        lines.append(f"The clock here differs from Google's by {abs(surface.clock_skew_seconds):.0f} s.")
+    for model in surface.models:
         default = ", default" if model.default else ""
         note = f" - {model.note}" if model.note else ""
         lines.append(f"{model.kind} {model.id}: {model.state}{default}, {model.price}{note}")
-    if report.new_models:
-        lines.append(f"Listed by Google but not in the catalogue: {', '.join(report.new_models)}")
-    lines.append(f"Spent: {_usd(report.spent_today_usd)} today, {_usd(report.spent_this_month_usd)} this month (UTC).")
-    lines.append(f"Files go to {report.output_dir}; ledger in {report.ledger}; ffmpeg: {report.ffmpeg}.")
-    return "\n".join(lines)
+    if surface.new_models:
+        lines.append(f"Listed by {surface.backend} but not in the catalogue: {', '.join(surface.new_models)}")
+    if surface.probe:
+        refused = f" Refused: {'; '.join(surface.probe.refused_fields)}." if surface.probe.refused_fields else ""
+        lines.append(f"Probe of {surface.probe.model}: {surface.probe.message}{refused}")
+    return lines
+
+
+def _bucket_line(bucket: BucketReport) -> str:
+    words = {True: "yes", False: "no", None: "not known"}
+    abilities = ", ".join(
+        f"{name} {words[can]}"
+        for name, can in (
+            ("exists", bucket.exists),
+            ("write", bucket.can_write),
+            ("read", bucket.can_read),
+            ("delete", bucket.can_delete),
+        )
+    )
+    where = f" in {bucket.location}" if bucket.location else ""
+    trouble = f" {bucket.problem or ''} {bucket.hint}".rstrip()
+    return f"Bucket {bucket.name}{where}: {abilities}.{trouble}"
 
 
 def estimate_summary(report: EstimateReport) -> str:
     """What a job would cost."""
     lines = [f"{report.kind} with {report.model}: {quote_in_words(report.quote)}"]
-    lines += [f"Alternative: {other.model} {_usd(other.usd)} ({other.basis})" for other in report.alternatives]
+    lines += [
+        f"Alternative: {other.model} on {other.backend} {_usd(other.usd)} ({other.basis})"
+        for other in report.alternatives
+    ]
+    lines += [f"Changed: {item.field} {item.from_} -> {item.to}: {item.reason}" for item in report.adjustments]
     lines += [f"Warning: {warning}" for warning in report.warnings]
     return "\n".join(lines)
 

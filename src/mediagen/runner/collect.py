@@ -1,13 +1,11 @@
-"""Brings a paid file into its place: from Google or from our own spool, whole, once, with its record."""
+"""Brings paid files into their place, whole and once: from Google, from a bucket or from our own spool."""
 
 import contextlib
 import logging
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -16,7 +14,7 @@ from urllib.request import url2pathname
 import anyio
 
 from mediagen.endpoints.base import Endpoint
-from mediagen.errors import JobNotFoundError, MediaGenError, StorageError
+from mediagen.errors import JobNotFoundError, MediaGenError
 from mediagen.jobs import Artifact, Charge, Job, JobStatus, PaidCall, Usage
 from mediagen.ledger.ids import new_artifact_id
 from mediagen.ledger.ledger import Ledger
@@ -25,11 +23,12 @@ from mediagen.media.sniff import SNIFF_BYTES, sniff
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
 from mediagen.runner.differences import differences
+from mediagen.runner.spool import Spool, copy_kept, recreate
+from mediagen.storage.gs_uri import object_uri
 from mediagen.storage.local import LocalStorage, PartFile, StoredFile
 
 logger = logging.getLogger(__name__)
 
-COPY_BYTES = 1_000_000
 SUFFIXES: Mapping[str, str] = {
     "image/png": ".png",
     "image/jpeg": ".jpg",
@@ -40,97 +39,116 @@ SUFFIXES: Mapping[str, str] = {
 FREE = Charge(usd=Decimal(0), basis="made by the emulator, free", certainty="exact", billed="no")
 
 
+class Bucket(Protocol):
+    """Cloud Storage with the credentials of a job."""
+
+    async def download(self, uri: str, part: PartFile) -> None:
+        """Bring an object here, going on after what `part` already holds."""
+        ...
+
+    async def upload(self, path: Path, uri: str, *, mime_type: str) -> str:
+        """Copy a file into a bucket and return its address."""
+        ...
+
+
 class EndpointSource(Protocol):
-    """Gives the endpoint that a job was or will be sent to."""
+    """Gives what a job was or will be sent to."""
 
     async def for_job(self, job: Job) -> Endpoint:
         """Raises ConfigurationError or AuthenticationError when it cannot be used."""
         ...
 
+    async def bucket_for_job(self, job: Job) -> Bucket:
+        """Raises ConfigurationError or AuthenticationError when there are no credentials for Cloud Storage."""
+        ...
+
+    def others(self, job: Job) -> str:
+        """The other surfaces that are configured, in words."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Placed:
+    """A paid file in its place, not yet in the ledger."""
+
+    stored: StoredFile
+    mime_type: str
+    gcs_uri: str | None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collector:
-    """Collects what was paid for.
-
-    Attributes:
-        spool: Folder beside the ledger in which a paid answer is made durable before anything else.
-    """
+    """Collects what was paid for."""
 
     ledger: Ledger
     endpoints: EndpointSource
     storage: LocalStorage
     prices: Prices
-    spool: Path
+    spool: Spool
     clock: Callable[[], datetime]
-
-    async def keep_answer(self, job: Job, call: PaidCall, data: bytes) -> Path:
-        """Make a paid file durable; the same file when it was done before.
-
-        Raises:
-            StorageError: It could not be written.
-        """
-        folder = self._answer_folder(job, call)
-        kept = await self.kept_answer(job, call)
-        if kept is None:
-            await _recreate(folder)
-            kept = (await self.storage.store_bytes(data, directory=folder, stem="answer", suffix=".bin")).path
-        return kept
-
-    async def kept_answer(self, job: Job, call: PaidCall) -> Path | None:
-        """The paid file that was made durable for a call, if any."""
-        folder = self._answer_folder(job, call)
-        found = await anyio.to_thread.run_sync(lambda: sorted(folder.glob("answer*.bin")))
-        return found[0] if found else None
-
-    async def forget_answer(self, job: Job, call: PaidCall) -> None:
-        """Remove what was kept of a call that has ended."""
-        await anyio.to_thread.run_sync(partial(shutil.rmtree, self._answer_folder(job, call), ignore_errors=True))
 
     async def forget_leftovers(self) -> None:
         """Remove kept answers of calls that have ended; a process that died right after their end left them."""
-        folders = await anyio.to_thread.run_sync(lambda: sorted(self.spool.glob("job_*-*")))
-        for folder in folders:
-            job_id, _, ordinal = folder.name.rpartition("-")
-            with contextlib.suppress(JobNotFoundError, ValueError, IndexError):
+        for job_id, ordinal in await self.spool.leftovers():
+            with contextlib.suppress(JobNotFoundError, IndexError):
                 job = await self.ledger.get(job_id)
-                call = job.calls[int(ordinal)]
+                call = job.calls[ordinal]
                 if call.status.is_terminal and call.status is not JobStatus.UNCONFIRMED:
-                    await self.forget_answer(job, call)
+                    await self.spool.forget(job, call)
 
     async def collect(self, job: Job, call: PaidCall) -> MediaGenError | None:
-        """Bring the file of a call into its place and end the call as succeeded.
+        """Bring the files of a call into their place and end the call as succeeded.
 
         Returns:
-            Why the file can never be had, or None when it is here or was moved on by another.
+            Why no file can ever be had, or None when they are here or were moved on by another.
 
         Raises:
-            MediaGenError: It cannot be had now; everything that arrived is kept.
+            MediaGenError: One cannot be had now; everything that arrived is kept.
         """
-        await _recreate(Path(job.output_dir))
-        part = await self.storage.open_part(Path(job.output_dir), f"{job.job_id}-{call.ordinal}")
+        await recreate(Path(job.output_dir))
+        parts: list[tuple[int, PartFile]] = []
+        lost: list[MediaGenError] = []
+        for sample, uri in enumerate(call.remote_uris):
+            part, gone = await self._whole_part(job, call, sample, uri)
+            if gone is None:
+                parts.append((sample, part))
+            else:
+                lost.append(gone)
+        if not parts:
+            return lost[0]
+        # A process that is told to stop between two files finds the parts again and goes on.
+        placed = [await self._place(job, call, sample, part) for sample, part in parts]
+        warnings = [f"{len(lost)} of {call.samples} files can no longer be had: {lost[0]}"] if lost else []
+        copies = await self._copy_to_bucket(job, placed)
+        warnings += [copy for copy in copies.values() if not copy.startswith("gs://")]
+        # Told to stop now, the process would leave a file without its record.
+        with anyio.CancelScope(shield=True):
+            await self._record(job, call, placed, copies, warnings)
+            for _, part in parts:
+                await part.discard()
+            await self.spool.forget(job, call)
+        return None
+
+    async def _whole_part(
+        self, job: Job, call: PaidCall, sample: int, uri: str
+    ) -> tuple[PartFile, MediaGenError | None]:
+        part = await self.storage.open_part(Path(job.output_dir), _part_key(job, call, sample))
         if not part.is_whole:
             try:
-                await self._fetch(job, call, part)
+                await self._fetch(job, uri, part)
             except MediaGenError as error:
                 if not await self._is_gone(job, call, error):
                     raise
                 await part.discard()
-                return error
+                return part, error
             await part.seal()
-        mime_type = sniff(await _head(part.path)) or "application/octet-stream"
-        # Told to stop now, the process would leave a file without its record.
-        with anyio.CancelScope(shield=True):
-            # The part is kept until the ledger knows the file, so that a crash in between does not make a second one.
-            stored = await part.finish(file_stem(job, call), SUFFIXES.get(mime_type, ".bin"), keep_part=True)
-            await self._record(job, call, stored, mime_type)
-            await part.discard()
-            await self.forget_answer(job, call)
-        return None
+        return part, None
 
-    async def _fetch(self, job: Job, call: PaidCall, part: PartFile) -> None:
-        uri = call.remote_uri or ""
+    async def _fetch(self, job: Job, uri: str, part: PartFile) -> None:
         if uri.startswith("file:"):
-            await _copy_answer(Path(url2pathname(urlsplit(uri).path)), part)
+            await copy_kept(Path(url2pathname(urlsplit(uri).path)), part)
+        elif uri.startswith("gs://"):
+            await (await self.endpoints.bucket_for_job(job)).download(uri, part)
         else:
             await (await self.endpoints.for_job(job)).download(uri, part)
 
@@ -140,106 +158,145 @@ class Collector:
         Google answers alike for a file that is gone and for the key of another project. The job itself is asked: a key
         that knows the job is the right one.
         """
-        if error.code != "expired":
+        if error.code not in {"expired", "object_missing"}:
             return False
         if call.expires_at and self.clock() > call.expires_at:
             return True
-        polled = await (await self.endpoints.for_job(job)).poll(call.operation or "")
-        if polled.state != "completed" or polled.video_uri is None:
+        polled = await (await self.endpoints.for_job(job)).poll(call.operation or "", self.spool.sinks(job, call))
+        if polled.state != "completed" or not polled.outputs:
             return False
-        if polled.video_uri == call.remote_uri:
+        uris = await self.spool.keep_outputs(job, call, polled.outputs)
+        if uris == call.remote_uris:
             return True
-        await self.ledger.update_call(
-            job.job_id, call.ordinal, expected=JobStatus.DOWNLOADING, remote_uri=polled.video_uri
-        )
+        await self.ledger.update_call(job.job_id, call.ordinal, expected=JobStatus.DOWNLOADING, remote_uris=uris)
         return False
 
-    async def _record(self, job: Job, call: PaidCall, stored: StoredFile, mime_type: str) -> None:
-        facts, warnings = await self._probe(job, stored, mime_type)
-        artifact = Artifact(
-            artifact_id=new_artifact_id(self.clock),
-            path=str(stored.path),
-            mime_type=facts.mime_type,
-            size_bytes=stored.size_bytes,
-            sha256=stored.sha256,
-            width=facts.width,
-            height=facts.height,
-            duration_seconds=facts.duration_seconds,
-            fps=facts.fps,
-            has_audio=facts.has_audio,
-        )
-        charge = self.charge(job, call.usage)
-        done = replace(call, status=JobStatus.SUCCEEDED, charge=charge, artifact=artifact)
-        await self.write_record(replace(job, updated_at=self.clock()), done)
-        await self.ledger.store_artifact(
+    async def _place(self, job: Job, call: PaidCall, sample: int, part: PartFile) -> _Placed:
+        mime_type = sniff(await _head(part.path)) or "application/octet-stream"
+        # The part is kept until the ledger knows the file, so that a crash in between does not make a second one.
+        stored = await part.finish(file_stem(job, call, sample), SUFFIXES.get(mime_type, ".bin"), keep_part=True)
+        uri = call.remote_uris[sample]
+        return _Placed(stored=stored, mime_type=mime_type, gcs_uri=uri if uri.startswith("gs://") else None)
+
+    async def _copy_to_bucket(self, job: Job, placed: Sequence[_Placed]) -> dict[Path, str]:
+        """Copy files to where the caller wants them as well; for each its address, or in words why it is not there."""
+        prefix = job.effective.get("upload_to")
+        if not prefix:
+            return {}
+        copies = {}
+        for file in placed:
+            path = file.stored.path
+            try:
+                bucket = await self.endpoints.bucket_for_job(job)
+                copies[path] = await bucket.upload(path, object_uri(prefix, path.name), mime_type=file.mime_type)
+            except MediaGenError as error:
+                copies[path] = f"upload_to: {path.name} is stored here but could not be copied to {prefix}: {error}"
+        return copies
+
+    async def _record(
+        self,
+        job: Job,
+        call: PaidCall,
+        placed: Sequence[_Placed],
+        copies: Mapping[Path, str],
+        warnings: Sequence[str],
+    ) -> None:
+        artifacts: list[Artifact] = []
+        found = list(warnings)
+        for file in placed:
+            facts, differing = await self._probe(job, file)
+            copy = copies.get(file.stored.path, "")
+            gcs_uri = copy if copy.startswith("gs://") else file.gcs_uri
+            artifacts.append(_artifact(new_artifact_id(self.clock), file, facts, gcs_uri))
+            found += differing
+        charge = self.charge(job, call.usage, made=len(call.remote_uris))
+        done = replace(call, status=JobStatus.SUCCEEDED, charge=charge, artifacts=tuple(artifacts))
+        for sample, _ in enumerate(artifacts):
+            await self.write_record(replace(job, updated_at=self.clock()), done, sample)
+        await self.ledger.store_artifacts(
             job.job_id,
             call.ordinal,
             expected=call.status,
-            artifact=artifact,
+            artifacts=artifacts,
             charge=charge,
-            warnings=warnings,
-            remote_uri=None if (call.remote_uri or "").startswith("file:") else call.remote_uri,
+            warnings=(*call.warnings, *dict.fromkeys(found)),
+            remote_uris=tuple(uri for uri in call.remote_uris if not uri.startswith("file:")),
         )
 
-    async def _probe(self, job: Job, stored: StoredFile, mime_type: str) -> tuple[MediaFacts, tuple[str, ...]]:
+    async def _probe(self, job: Job, file: _Placed) -> tuple[MediaFacts, tuple[str, ...]]:
         try:
-            facts = await probe_file(stored.path)
+            facts = await probe_file(file.stored.path)
         except MediaGenError as error:
-            unread = MediaFacts(mime_type=mime_type, size_bytes=stored.size_bytes)
+            unread = MediaFacts(mime_type=file.mime_type, size_bytes=file.stored.size_bytes)
             return unread, (f"The file is stored, but it could not be read back: {error}",)
         return facts, differences(job.effective, facts)
 
-    def charge(self, job: Job, usage: Usage | None) -> Charge:
-        """What a call that made something costs."""
+    def charge(self, job: Job, usage: Usage | None, *, made: int) -> Charge:
+        """What a call that made so many files costs."""
         if job.backend == "emulator":
             return FREE
-        charge = self.prices.charge_for(job.model, usage or Usage())
+        surface, location = job.endpoint, job.effective.get("location")
+        if job.kind == "video" and usage is None:
+            return self.prices.charge_for_clips(
+                job.model,
+                samples=made,
+                seconds=job.effective["duration_seconds"],
+                resolution=job.effective["resolution"],
+                silent=not job.effective.get("generate_audio", True),
+                surface=surface,
+                location=location,
+            )
+        charge = self.prices.charge_for(job.model, usage or Usage(), surface=surface, location=location)
         if job.effective.get("search_grounding"):
             return replace(charge, certainty="estimated", basis=f"{charge.basis}; web searches are billed on top")
         return charge
 
-    async def write_record(self, job: Job, call: PaidCall) -> None:
-        """Write the sidecar of a call that has ended; a folder that cannot be written does not change its end."""
-        beside = Path(call.artifact.path) if call.artifact else Path(job.output_dir) / file_stem(job, call)
+    async def write_record(self, job: Job, call: PaidCall, sample: int = 0) -> None:
+        """Write the sidecar of a file, or of a call without one; a folder that cannot be written changes no end."""
+        artifact = call.artifacts[sample] if sample < len(call.artifacts) else None
+        beside = Path(artifact.path) if artifact else Path(job.output_dir) / file_stem(job, call, sample)
+        record = sidecar(job, call, position=position(job, call, sample), artifact=artifact)
         try:
-            await self.storage.write_sidecar(beside, sidecar(job, call, status=call.status, artifact=call.artifact))
+            await self.storage.write_sidecar(beside, record)
         except MediaGenError as error:
             logger.warning("job %s: the sidecar could not be written: %s", job.job_id, error.code)
 
-    def _answer_folder(self, job: Job, call: PaidCall) -> Path:
-        return self.spool / f"{job.job_id}-{call.ordinal}"
 
-
-def file_stem(job: Job, call: PaidCall) -> str:
+def file_stem(job: Job, call: PaidCall, sample: int) -> str:
     """Name of a file without its suffix."""
+    number = position(job, call, sample)
     if job.output_name:
-        return job.output_name if len(job.calls) == 1 else f"{job.output_name}_{call.ordinal}"
-    return f"{job.kind}_{job.created_at.astimezone():%Y%m%d_%H%M%S}_{call.ordinal}"
+        is_only_one = sum(each.samples for each in job.calls) == 1
+        return job.output_name if is_only_one else f"{job.output_name}_{number}"
+    return f"{job.kind}_{job.created_at.astimezone():%Y%m%d_%H%M%S}_{number}"
 
 
-async def _copy_answer(answer: Path, part: PartFile) -> None:
-    """Bring a kept paid file into its own folder, unless an earlier attempt did."""
-    try:
-        size = (await anyio.Path(answer).stat()).st_size
-        if part.size() == size:
-            return
-        await part.truncate()
-        async with await anyio.open_file(answer, "rb") as file:
-            while chunk := await file.read(COPY_BYTES):
-                await part.append(chunk)
-    except OSError as error:
-        raise StorageError(
-            f"The paid file that was kept in {answer} cannot be read.",
-            hint="Restore it or its folder; `mediagen jobs resume` then goes on.",
-        ) from error
+def position(job: Job, call: PaidCall, sample: int) -> int:
+    """Place of a file among all that the job asks for, from 0."""
+    return sum(each.samples for each in job.calls[: call.ordinal]) + sample
+
+
+def _part_key(job: Job, call: PaidCall, sample: int) -> str:
+    key = f"{job.job_id}-{call.ordinal}"
+    return f"{key}-{sample}" if sample else key
+
+
+def _artifact(artifact_id: str, file: _Placed, facts: MediaFacts, gcs_uri: str | None) -> Artifact:
+    return Artifact(
+        artifact_id=artifact_id,
+        path=str(file.stored.path),
+        mime_type=facts.mime_type,
+        size_bytes=file.stored.size_bytes,
+        sha256=file.stored.sha256,
+        width=facts.width,
+        height=facts.height,
+        duration_seconds=facts.duration_seconds,
+        fps=facts.fps,
+        has_audio=facts.has_audio,
+        gcs_uri=gcs_uri,
+    )
 
 
 async def _head(path: Path) -> bytes:
     async with await anyio.open_file(path, "rb") as file:
         return await file.read(SNIFF_BYTES)
-
-
-async def _recreate(folder: Path) -> None:
-    """Make a folder again that disappeared meanwhile; whoever writes there says why, if that fails."""
-    with contextlib.suppress(OSError):
-        await anyio.Path(folder).mkdir(parents=True, exist_ok=True)

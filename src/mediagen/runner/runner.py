@@ -4,11 +4,12 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import anyio
 from anyio.abc import TaskGroup
 
+from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import InvalidRequestError, LedgerError, MediaGenError
 from mediagen.jobs import Job, JobStatus, PaidCall, Progress, progress_of
 from mediagen.runner.steps import CallSteps, waits_for_operator
@@ -52,9 +53,9 @@ class Runner:
         # The group gets no exception of its user, which it would wrap.
         await self._stack.aclose()
 
-    def start(self, job: Job, bodies: Sequence[dict[str, Any]]) -> None:
-        """Drive a job that was just written to the ledger by this process."""
-        self._drive(job, bodies)
+    def start(self, job: Job, requests: Sequence[PaidRequest]) -> None:
+        """Drive a job that was just written to the ledger by this process; one request for each of its calls."""
+        self._drive(job, requests)
 
     def start_sweeping(self) -> None:
         """Resume every open job that no living process drives, now and from time to time."""
@@ -144,27 +145,27 @@ class Runner:
                 logger.warning("open jobs could not be resumed: %s", error)
             await anyio.sleep(SWEEP_SECONDS)
 
-    def _drive(self, job: Job, bodies: Sequence[dict[str, Any]]) -> None:
+    def _drive(self, job: Job, requests: Sequence[PaidRequest]) -> None:
         self._driven.add(job.job_id)
-        self._group.start_soon(self._drive_job, job, bodies)
+        self._group.start_soon(self._drive_job, job, requests)
 
-    async def _drive_job(self, job: Job, bodies: Sequence[dict[str, Any]]) -> None:
+    async def _drive_job(self, job: Job, requests: Sequence[PaidRequest]) -> None:
         try:
             async with anyio.create_task_group() as group:
                 for call in job.calls:
-                    body = bodies[call.ordinal] if call.ordinal < len(bodies) else None
-                    group.start_soon(self._drive_call, job, call, body)
+                    request = requests[call.ordinal] if call.ordinal < len(requests) else None
+                    group.start_soon(self._drive_call, job, call, request)
         finally:
             self._driven.discard(job.job_id)
             self._wake(job.job_id)
 
-    async def _drive_call(self, job: Job, call: PaidCall, body: dict[str, Any] | None) -> None:
+    async def _drive_call(self, job: Job, call: PaidCall, request: PaidRequest | None) -> None:
         delay: float | None = 0.0
         try:
-            if body is not None:
+            if request is not None:
                 # A paid answer is taken in and kept even when the server is told to stop meanwhile.
                 with self._sent(job, call), anyio.CancelScope(shield=True):
-                    delay = await self._send(job, call, body)
+                    delay = await self._send(job, call, request)
             failures = 0
             while delay is not None:
                 await anyio.sleep(delay)
@@ -186,8 +187,8 @@ class Runner:
         finally:
             self._sending.discard(key)
 
-    async def _send(self, job: Job, call: PaidCall, body: dict[str, Any]) -> float | None:
-        outcome = await self._steps.send(job, body)
+    async def _send(self, job: Job, call: PaidCall, request: PaidRequest) -> float | None:
+        outcome = await self._steps.send(job, request)
         while True:
             try:
                 delay = await self._steps.keep(job, call, outcome)

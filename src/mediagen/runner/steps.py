@@ -9,17 +9,18 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Unpack
+from typing import Unpack
 
 from mediagen.endpoints.base import Accepted, Finished, PaidRequest, Polled, Submission
 from mediagen.errors import (
+    AuthenticationError,
     ConfigurationError,
     ContentFilteredError,
     EndpointError,
     MediaGenError,
     SubmissionUnconfirmedError,
 )
-from mediagen.jobs import Job, JobStatus, PaidCall, Usage, job_error
+from mediagen.jobs import Job, JobStatus, PaidCall, job_error
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
@@ -46,11 +47,14 @@ class CallSteps:
     poll_seconds: float
     clock: Callable[[], datetime]
 
-    async def send(self, job: Job, body: dict[str, Any]) -> Outcome:
+    async def send(self, job: Job, request: PaidRequest) -> Outcome:
         """Send one paid request, once. Costs money; never raises our errors, because the outcome must be kept."""
         try:
             endpoint = await self.endpoints.for_job(job)
-            return await endpoint.submit(PaidRequest(kind=job.kind, model=job.model, body=body))
+            return await endpoint.submit(request)
+        except AuthenticationError as error:
+            error.hint = f"{error.hint} {self.endpoints.others(job)}".strip()
+            return error
         except MediaGenError as error:
             return error
 
@@ -70,8 +74,16 @@ class CallSteps:
             case Accepted(operation=operation):
                 await self._late_or_not(job, call, status=JobStatus.RUNNING, operation=operation)
                 return self._poll_delay(job)
-            case Finished(image=image):
-                await self._answered(job, call, image.data, image.usage)
+            case Finished(image=image, warnings=warnings):
+                answer = await self.collector.spool.keep(job, call, image.data)
+                await self._late_or_not(
+                    job,
+                    call,
+                    status=JobStatus.DOWNLOADING,
+                    remote_uris=(answer.as_uri(),),
+                    usage=image.usage,
+                    warnings=warnings,
+                )
                 return 0.0
 
     async def advance(self, job: Job, call: PaidCall) -> float | None:
@@ -97,9 +109,9 @@ class CallSteps:
 
     async def _settle_submission(self, job: Job, call: PaidCall) -> float | None:
         """Decide about a call whose process died while it was being sent."""
-        answer = await self.collector.kept_answer(job, call)
+        answer = await self.collector.spool.kept(job, call)
         if answer:
-            await self._late_or_not(job, call, status=JobStatus.DOWNLOADING, remote_uri=answer.as_uri())
+            await self._late_or_not(job, call, status=JobStatus.DOWNLOADING, remote_uris=(answer.as_uri(),))
             return 0.0
         await self.end(
             job,
@@ -118,19 +130,10 @@ class CallSteps:
             if await self.ledger.update_call(job.job_id, call.ordinal, expected=expected, **changes):
                 return
 
-    async def _answered(self, job: Job, call: PaidCall, data: bytes, usage: Usage | None) -> None:
-        """Keep a paid file that came inside an answer."""
-        answer = await self.collector.keep_answer(job, call, data)
-        changes: CallChanges = {"status": JobStatus.DOWNLOADING, "remote_uri": answer.as_uri(), "usage": usage}
-        if call.status is JobStatus.RUNNING:
-            await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **changes)
-        else:
-            await self._late_or_not(job, call, **changes)
-
     async def _poll(self, job: Job, call: PaidCall) -> float | None:
         endpoint = await self.endpoints.for_job(job)
         try:
-            polled = await endpoint.poll(call.operation or "")
+            polled = await endpoint.poll(call.operation or "", self.collector.spool.sinks(job, call))
         except EndpointError as error:
             # The key of another project does not know the job either, so this settles nothing before its time is over.
             if error.code == "operation_unknown" and self._is_overdue(job):
@@ -143,28 +146,31 @@ class CallSteps:
                 return None
             case "running":
                 return self._poll_delay(job)
-            case "completed" if polled.video_inline is not None:
-                await self._answered(job, call, polled.video_inline, polled.usage)
-                return 0.0
             case "completed":
-                await self.ledger.update_call(
-                    job.job_id,
-                    call.ordinal,
-                    expected=JobStatus.RUNNING,
-                    status=JobStatus.DOWNLOADING,
-                    remote_uri=polled.video_uri,
-                    expires_at=self.clock() + FILE_LIFETIME,
-                    usage=polled.usage,
-                )
+                await self._made(job, call, polled)
                 return 0.0
             case "failed" | "filtered" | "cancelled":
                 await self._end_polled(job, call, polled)
                 return None
 
+    async def _made(self, job: Job, call: PaidCall, polled: Polled) -> None:
+        uris = await self.collector.spool.keep_outputs(job, call, polled.outputs)
+        is_in_google_store = any(uri.startswith("http") for uri in uris)
+        await self.ledger.update_call(
+            job.job_id,
+            call.ordinal,
+            expected=JobStatus.RUNNING,
+            status=JobStatus.DOWNLOADING,
+            remote_uris=uris,
+            expires_at=self.clock() + FILE_LIFETIME if is_in_google_store else None,
+            usage=polled.usage,
+            warnings=polled.warnings,
+        )
+
     async def _end_polled(self, job: Job, call: PaidCall, polled: Polled) -> None:
         status = {"filtered": JobStatus.FILTERED, "cancelled": JobStatus.CANCELLED}.get(polled.state, JobStatus.FAILED)
         has_tokens = polled.usage is not None and polled.usage.output_video_tokens > 0
-        charge = self.collector.charge(job, polled.usage) if has_tokens else None
+        charge = self.collector.charge(job, polled.usage, made=0) if has_tokens else None
         await self._ended(job, call, status=status, error=polled.error, charge=charge)
 
     async def end(self, job: Job, call: PaidCall, error: MediaGenError) -> None:

@@ -61,7 +61,8 @@ class PartFile:
     def __init__(self, directory: Path, key: str) -> None:
         self._directory = directory
         self._whole = directory / f".mediagen-{key}.whole"
-        self.path = self._whole if self._whole.exists() else directory / f".mediagen-{key}.part"
+        self._part = directory / f".mediagen-{key}.part"
+        self.path = self._whole if self._whole.exists() else self._part
 
     @property
     def is_whole(self) -> bool:
@@ -152,6 +153,8 @@ class PartFile:
     def _discard(self) -> None:
         with _translated(self._directory):
             self.path.unlink(missing_ok=True)
+        # What is added from now on is not known to be whole.
+        self.path = self._part
 
 
 def _empty() -> StorageError:

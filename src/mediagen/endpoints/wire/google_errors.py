@@ -42,6 +42,19 @@ _UNKNOWN_INTERACTION = re.compile(r"invalid interaction name", re.IGNORECASE)
 _HTML = re.compile(r"<[^>]*>")
 # Reasons that speak of the key or its project, never of one file.
 _KEY_REASONS = re.compile(r"API_KEY|CONSUMER|SERVICE_DISABLED|ACCESS_TOKEN|CREDENTIALS|BILLING|USER_PROJECT")
+_PUBLISHER_MODEL = re.compile(r"publisher model\b.*\b(?:was )?not found", re.IGNORECASE | re.DOTALL)
+_DENIED = re.compile(r"permission '?(?P<permission>[a-z]+\.[A-Za-z]+\.[A-Za-z]+)'? denied", re.IGNORECASE)
+_SERVICES = {
+    "aiplatform.googleapis.com": "Vertex AI API (aiplatform.googleapis.com)",
+    "generativelanguage.googleapis.com": "Generative Language API (generativelanguage.googleapis.com)",
+}
+_ROLES = {
+    "aiplatform": "roles/aiplatform.user on the project",
+    "storage": "roles/storage.objectUser on the bucket",
+    "serviceusage": "roles/serviceusage.serviceUsageConsumer on the project",
+}
+_SERVICE = re.compile(r"\b[a-z]+\.googleapis\.com\b")
+CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _AMBIGUOUS = frozenset({408, 499, 502, 504})
 
 
@@ -57,6 +70,7 @@ class GoogleFailure:
         retry_after: Seconds that Google asked to wait, or None.
         is_permanent: Whether waiting does not help although it is a 429.
         is_structured: Whether the body was Google's JSON and not that of something in between.
+        service: Google's name of the API that answered, such as ``aiplatform.googleapis.com``; may be empty.
     """
 
     status_code: int
@@ -67,6 +81,7 @@ class GoogleFailure:
     retry_after: float | None = None
     is_permanent: bool = False
     is_structured: bool = False
+    service: str = ""
 
     @property
     def is_key_refused(self) -> bool:
@@ -108,6 +123,7 @@ def parse_error(
         retry_after=_retry_after(headers, raw[:READ_LIMIT], details),
         is_permanent=_is_permanent(status_code, raw[:READ_LIMIT], details),
         is_structured=bool(error),
+        service=_service(raw[:READ_LIMIT], details),
     )
 
 
@@ -117,7 +133,8 @@ def to_exception(failure: GoogleFailure, *, paid: bool, key_source: str, model: 
     Args:
         failure: What Google answered.
         paid: Whether the request could have been billed.
-        key_source: Variable that the key came from; never the key.
+        key_source: Variable that the API key came from, or the credential in words, such as "the service account
+            in GOOGLE_APPLICATION_CREDENTIALS"; never the key or token.
         model: Model that was asked for, or empty when the request was not about one.
     """
     code = failure.status_code
@@ -127,6 +144,14 @@ def to_exception(failure: GoogleFailure, *, paid: bool, key_source: str, model: 
         return _rate_limit(failure, key_source)
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR or code in _AMBIGUOUS:
         return _server_failure(failure, paid=paid)
+    if code == HTTPStatus.NOT_FOUND and model and _PUBLISHER_MODEL.search(failure.message):
+        return _refused(
+            failure,
+            f"Vertex AI does not serve {model!r} to this project and location",
+            code="model_not_found",
+            hint="Use a location that has it (GOOGLE_CLOUD_LOCATION, for example global or us-central1), see whether "
+            "the project has access to it in Model Garden, or choose another model (check_api lists them).",
+        )
     if code == HTTPStatus.NOT_FOUND and model:
         return _refused(
             failure,
@@ -137,20 +162,40 @@ def to_exception(failure: GoogleFailure, *, paid: bool, key_source: str, model: 
     return _rejected(failure, paid=paid)
 
 
+def credential_in_words(key_source: str) -> str:
+    """Name a credential for a message: words are kept, the name of a variable means an API key."""
+    if " " in key_source:
+        return key_source
+    return f"the API key from {key_source}" if key_source else "the API key"
+
+
 def _authentication(failure: GoogleFailure, key_source: str) -> AuthenticationError:
-    key = f"the API key from {key_source}" if key_source else "the API key"
     words = failure.reason or failure.status
+    said = f"{failure.status_code}{f' {words}' if words else ''}"
+    return AuthenticationError(
+        f"Google refused {credential_in_words(key_source)} ({said}){_quoted(failure)}",
+        hint=f"{_way_out(failure, key_source)}, or use another surface (backend).",
+    )
+
+
+def _way_out(failure: GoogleFailure, key_source: str) -> str:
+    is_key = " " not in key_source
     match failure.reason:
         case "SERVICE_DISABLED":
-            hint = "Enable the Generative Language API for the project of that key"
+            name = _SERVICES.get(failure.service, failure.service or "Generative Language API")
+            return f"Enable the {name} for the project{' of that key' if is_key else ''}"
         case "API_KEY_SERVICE_BLOCKED" | "API_KEY_HTTP_REFERRER_BLOCKED" | "API_KEY_IP_ADDRESS_BLOCKED":
-            hint = "Loosen the restrictions of that key"
-        case _:
-            hint = f"Put a working key into {key_source or 'GEMINI_API_KEY'} (https://aistudio.google.com/apikey)"
-    return AuthenticationError(
-        f"Google refused {key} ({failure.status_code}{f' {words}' if words else ''}){_quoted(failure)}",
-        hint=f"{hint}, or use another surface (backend).",
-    )
+            return "Loosen the restrictions of that key"
+        case "ACCESS_TOKEN_SCOPE_INSUFFICIENT":
+            return f"Get a token with the scope {CLOUD_SCOPE}"
+    if denied := _DENIED.search(failure.message):
+        permission = denied["permission"]
+        return f"Grant {_ROLES.get(permission.partition('.')[0], 'a role')} to the identity (it lacks {permission})"
+    if is_key:
+        return f"Put a working key into {key_source or 'GEMINI_API_KEY'} (https://aistudio.google.com/apikey)"
+    if failure.status_code == HTTPStatus.UNAUTHORIZED:
+        return f"See whether {key_source} is still valid; get a new one"
+    return f"See which roles {key_source} has in the project"
 
 
 def _rate_limit(failure: GoogleFailure, key_source: str) -> RateLimitError:
@@ -164,7 +209,7 @@ def _rate_limit(failure: GoogleFailure, key_source: str) -> RateLimitError:
         what = "The project of this key has no quota for this model"
         hint = (
             "Image and video models have no free tier: set up billing for the project of the key"
-            f"{f' in {key_source}' if key_source else ''}; waiting does not help."
+            f"{f' in {key_source}' if key_source and ' ' not in key_source else ''}; waiting does not help."
         )
     else:
         wait = f"{math.ceil(failure.retry_after)} s" if failure.retry_after else "a minute"
@@ -260,6 +305,11 @@ def _quoted(failure: GoogleFailure) -> str:
     fresh = [item for item in failure.field_violations if item.partition(": ")[2] not in failure.message]
     said = "; ".join(part for part in (failure.message.rstrip("."), *fresh) if part)
     return f": {said}." if said else "."
+
+
+def _service(message: str, details: Sequence[Json]) -> str:
+    named = (word(child(detail, "metadata"), "service") for detail in details)
+    return next((name for name in (*named, *_SERVICE.findall(message)) if name in _SERVICES), "")
 
 
 def _violations(details: Sequence[Json], secrets: Sequence[str]) -> list[str]:

@@ -6,91 +6,57 @@ Source: https://ai.google.dev/gemini-api/docs/interactions and requests of googl
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from mediagen.endpoints.wire.json_values import Json, bytes_from_base64, child, children, count, parse_object, word
-from mediagen.endpoints.wire.media import WireMedia, sniff_mime_type
+from mediagen.endpoints.wire.inline_media import inline_number
+from mediagen.endpoints.wire.json_values import Json, child, children, count, parse_object, word
+from mediagen.endpoints.wire.media import VideoMedia, WireMedia
+from mediagen.endpoints.wire.operation import ASK_AGAIN, REPHRASE, TEXT_LIMIT, Operation, Output, State
 from mediagen.endpoints.wire.scrub import excerpt
 from mediagen.errors import Billed, UnavailableError
 from mediagen.jobs import JobError, Usage
 from mediagen.requests import VideoParameters
 
-State = Literal["running", "completed", "failed", "filtered", "cancelled"]
-
-TEXT_LIMIT = 300
 EDIT_MODES = frozenset({"video_edit", "insert_objects", "remove_objects"})
 
-REPHRASE = "Rephrase the prompt or use other input files."
-ASK_AGAIN = "Ask again; look at your usage at Google first if it matters whether this one was billed."
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VideoMedia:
-    """Files that go into a clip.
-
-    Attributes:
-        references: Pictures to keep consistent, in the order the prompt speaks of them.
-        source_video: Video to extend or edit.
-        previous_interaction_id: Interaction whose clip is extended; needs no file.
-    """
-
-    first_frame: WireMedia | None = None
-    last_frame: WireMedia | None = None
-    references: tuple[WireMedia, ...] = ()
-    source_video: WireMedia | None = None
-    previous_interaction_id: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Interaction:
-    """State of an interaction at Google.
-
-    Attributes:
-        id: Name to poll by; empty when the answer has none.
-        state: What it means for us; states that are not known count as running.
-        video_uri: Where the clip can be fetched from.
-        video_inline: The clip itself, when Google sent it along.
-        text: What the model said.
-        error: Why there is no clip.
-        raw_status: Google's own word.
-    """
-
-    id: str
-    state: State
-    raw_status: str
-    video_uri: str | None = None
-    video_inline: bytes | None = None
-    mime_type: str | None = None
-    text: str = ""
-    usage: Usage | None = None
-    error: JobError | None = None
-
-
-def encode_video(parameters: VideoParameters, prompt: str, media: VideoMedia) -> dict[str, Any]:
+def encode_video(
+    parameters: VideoParameters,
+    prompt: str,
+    media: VideoMedia,
+    *,
+    stays_at_google: bool = True,
+    gcs_uri: str | None = None,
+) -> dict[str, Any]:
     """Make the request body of one clip, to be made in the background so that its id comes at once.
 
     The tags that bind pictures to their role are put before the prompt unless it has them.
+
+    Args:
+        parameters: What the clip is to be.
+        prompt: What to show.
+        media: Files that go in.
+        stays_at_google: Whether the answer names an address in place of the clip; Vertex AI needs `gcs_uri` for that.
+        gcs_uri: gs:// prefix that Google writes the clip to.
     """
     task = _task(parameters, media)
     content = _content(media)
     text = _tagged(prompt, media)
-    generation_config: Json = {}
-    if parameters.seed is not None:
-        generation_config["seed"] = parameters.seed
-    if task:
-        generation_config["video_config"] = {"task": task}
+    generation_config = {
+        **({"seed": parameters.seed} if parameters.seed is not None else {}),
+        **({"video_config": {"task": task}} if task else {}),
+    }
+    delivery = {"delivery": "uri", **({"gcs_uri": gcs_uri} if gcs_uri else {})} if stays_at_google or gcs_uri else {}
     body: Json = {
         "model": parameters.model,
         "background": True,
         "store": True,  # background is refused without it
         "input": [{"type": "user_input", "content": [*content, {"type": "text", "text": text}]}] if content else text,
-        "response_format": _response_format(parameters, task),
+        "response_format": {**_response_format(parameters, task), **delivery},
+        "generation_config": generation_config,
+        "previous_interaction_id": media.previous_interaction_id,
     }
-    if generation_config:
-        body["generation_config"] = generation_config
-    if media.previous_interaction_id:
-        body["previous_interaction_id"] = media.previous_interaction_id
-    return body
+    return {name: value for name, value in body.items() if value}
 
 
 def _task(parameters: VideoParameters, media: VideoMedia) -> str | None:
@@ -105,7 +71,7 @@ def _task(parameters: VideoParameters, media: VideoMedia) -> str | None:
 
 
 def _response_format(parameters: VideoParameters, task: str | None) -> Json:
-    response_format: Json = {"type": "video", "resolution": parameters.resolution, "delivery": "uri"}
+    response_format: Json = {"type": "video", "resolution": parameters.resolution}
     if parameters.aspect_ratio:
         response_format["aspect_ratio"] = parameters.aspect_ratio
     if task != "edit":  # an edited clip keeps the length of its source
@@ -145,36 +111,37 @@ def _header(title: str, tags: Sequence[str], first: int) -> str:
 _HEADER = re.compile(r"\[# (?:Sources|References) [^\]]*@Image\d")
 
 
-def decode_interaction(body: bytes) -> Interaction:
-    """Read an interaction as created, polled or cancelled.
+def interaction_id(body: bytes) -> str:
+    """Id of an interaction that was just made; empty when the answer has none."""
+    return word(parse_object(body), "id")
+
+
+def decode_interaction(skeleton: bytes) -> Operation:
+    """Read an interaction as polled; the bytes of a clip inside it were taken out as `inline_media` does.
 
     Raises:
         UnavailableError: The body is not an interaction, or its inline video is damaged; polling again may help.
     """
-    payload = parse_object(body)
+    payload = parse_object(skeleton)
     if payload is None or not ("id" in payload or "status" in payload):
         raise UnavailableError("Google's answer about the job cannot be read.", code="unreadable_answer")
     video = next(reversed([item for item in _outputs(payload) if _is_video(item)]), {})
-    usage = _usage(payload, has_video=bool(video))
     interaction = _InteractionParts(
         payload=payload,
         status=word(payload, "status"),
         text="".join(word(item, "text") for item in _outputs(payload)).strip(),
-        usage=usage,
+        usage=_usage(payload, has_video=bool(video)),
         has_video=bool(video),
     )
     state, error = _state(interaction)
-    inline = _inline_video(video) if state == "completed" else None
-    return Interaction(
-        id=word(payload, "id"),
+    return Operation(
+        name=word(payload, "id"),
         state=state,
-        raw_status=excerpt(interaction.status, 60),
-        video_uri=word(video, "uri") or None,
-        video_inline=inline,
-        mime_type=_mime_type(video, inline),
+        outputs=(_output(video),) if state == "completed" else (),
         text=interaction.text,
-        usage=usage,
+        usage=interaction.usage,
         error=error,
+        raw_status=excerpt(interaction.status, 60),
     )
 
 
@@ -289,21 +256,17 @@ def _is_video(item: Json) -> bool:
     return word(item, "type") == "video" and bool(word(item, "uri") or word(item, "data"))
 
 
-def _inline_video(video: Json) -> bytes | None:
-    data = bytes_from_base64(video.get("data"))
-    if data is None and not word(video, "uri") and video:
+def _output(video: Json) -> Output:
+    uri = word(video, "uri") or None
+    inline = inline_number(video.get("data"))
+    if uri is None and inline is None:
         raise UnavailableError(
             "The clip came inside the answer and cannot be read (bad base64).",
             code="unreadable_answer",
             hint="It stays at Google and is asked for again.",
             billed="yes",
         )
-    return data
-
-
-def _mime_type(video: Json, inline: bytes | None) -> str | None:
-    declared = word(video, "mime_type")
-    return (sniff_mime_type(inline, declared) if inline else declared) or None
+    return Output(uri=uri if inline is None else None, inline=inline, mime_type=word(video, "mime_type") or None)
 
 
 def _usage(payload: Json, *, has_video: bool) -> Usage | None:

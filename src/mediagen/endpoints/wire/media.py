@@ -28,6 +28,23 @@ class WireMedia:
         return base64.b64encode(self.data or b"").decode("ascii")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoMedia:
+    """Files that go into a clip.
+
+    Attributes:
+        references: Pictures to keep consistent, in the order the prompt speaks of them.
+        source_video: Video to extend or edit.
+        previous_interaction_id: Interaction whose clip is extended; needs no file.
+    """
+
+    first_frame: WireMedia | None = None
+    last_frame: WireMedia | None = None
+    references: tuple[WireMedia, ...] = ()
+    source_video: WireMedia | None = None
+    previous_interaction_id: str | None = None
+
+
 def sniff_mime_type(data: bytes, declared: str) -> str:
     """Find the type of a picture or video from its first bytes; `declared` when they say nothing.
 

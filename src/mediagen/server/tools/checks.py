@@ -17,5 +17,5 @@ async def check_api(app: App, request: CheckApiRequest, context: Context[App]) -
 
 async def estimate_cost(app: App, request: EstimateCostRequest, context: Context[App]) -> CallToolResult:  # noqa: ARG001 - one signature for all handlers
     """Price of a job before it is made."""
-    report = await app.checks.estimate_cost(request)
+    report = await app.estimates.estimate_cost(request)
     return plain_result(report, estimate_summary(report))

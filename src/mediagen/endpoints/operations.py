@@ -1,0 +1,147 @@
+"""What the surfaces of Google have in common: pictures, interactions and Veo operations over one channel."""
+
+from http import HTTPStatus
+
+import anyio.to_thread
+
+from mediagen.endpoints.base import Accepted, Finished, OpenSink, PaidRequest, Polled
+from mediagen.endpoints.http import Answer, HttpChannel
+from mediagen.endpoints.paid import send_paid
+from mediagen.endpoints.wire.generate_content import DecodedFailure, decode_image
+from mediagen.endpoints.wire.google_errors import UNCONFIRMED_HINT, GoogleFailure, to_exception
+from mediagen.endpoints.wire.interactions import decode_interaction, interaction_id
+from mediagen.endpoints.wire.operation import Operation
+from mediagen.endpoints.wire.veo import decode_operation, operation_name
+from mediagen.errors import EndpointError, MediaGenError, SubmissionUnconfirmedError
+
+_MAYBE_UNKNOWN = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
+_NOT_CANCELLED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT})
+KEPT_INTERACTION = "Google keeps jobs for 55 days (1 day without billing), and only for the project that made them."
+KEPT_OPERATION = "Google does not say how long it keeps jobs, and shows them only to the project that made them."
+
+
+async def submit_image(channel: HttpChannel, url: str, call: PaidRequest) -> Finished:
+    """Ask for a picture and wait for it. Costs money.
+
+    Raises:
+        MediaGenError: As `Endpoint.submit` says.
+    """
+    answer = await send_paid(channel, url, call)
+    image = await anyio.to_thread.run_sync(decode_image, answer.body)
+    if isinstance(image, DecodedFailure):
+        raise image.error
+    return Finished(image=image)
+
+
+async def submit_interaction(channel: HttpChannel, url: str, call: PaidRequest) -> Accepted:
+    """Start an interaction. Costs money.
+
+    Raises:
+        MediaGenError: As `Endpoint.submit` says.
+    """
+    return _accepted(interaction_id((await _started(channel, url, call)).body))
+
+
+async def submit_operation(channel: HttpChannel, url: str, call: PaidRequest) -> Accepted:
+    """Start a Veo operation. Costs money.
+
+    Raises:
+        MediaGenError: As `Endpoint.submit` says.
+    """
+    return _accepted(operation_name((await _started(channel, url, call)).body))
+
+
+async def _started(channel: HttpChannel, url: str, call: PaidRequest) -> Answer:
+    try:
+        return await send_paid(channel, url, call)
+    except EndpointError as error:
+        if error.code == "answer_too_large":
+            raise _no_name("was too large to be read") from error
+        raise
+
+
+def _accepted(name: str) -> Accepted:
+    if not name:
+        raise _no_name("does not name the job")
+    return Accepted(operation=name)
+
+
+def _no_name(what: str) -> SubmissionUnconfirmedError:
+    return SubmissionUnconfirmedError(
+        f"Google took the paid request, but its answer {what}, so it cannot be followed.", hint=UNCONFIRMED_HINT
+    )
+
+
+async def poll_interaction(channel: HttpChannel, url: str, open_sink: OpenSink) -> Polled:
+    """Ask for the state of an interaction. Costs nothing.
+
+    Raises:
+        MediaGenError: As `Endpoint.poll` says.
+    """
+    answer = await channel.read("GET", url, params={"stream": "false"}, accept=_MAYBE_UNKNOWN, open_sink=open_sink)
+    if not answer.is_success:
+        raise _poll_failure(channel, answer.failure(), KEPT_INTERACTION)
+    return _polled(await anyio.to_thread.run_sync(decode_interaction, answer.body))
+
+
+async def poll_operation(channel: HttpChannel, url: str, open_sink: OpenSink, *, name: str | None = None) -> Polled:
+    """Ask for the state of a Veo operation. Costs nothing.
+
+    Args:
+        channel: Connections to the surface.
+        url: The operation's own address, or that of ``fetchPredictOperation``.
+        open_sink: Takes clips inside the answer.
+        name: Name of the operation, for ``fetchPredictOperation``.
+
+    Raises:
+        MediaGenError: As `Endpoint.poll` says.
+    """
+    accept = frozenset({HTTPStatus.NOT_FOUND})
+    if name is None:
+        answer = await channel.read("GET", url, accept=accept, open_sink=open_sink)
+    else:
+        answer = await channel.read("POST", url, json={"operationName": name}, accept=accept, open_sink=open_sink)
+    if not answer.is_success:
+        raise _poll_failure(channel, answer.failure(), KEPT_OPERATION)
+    return _polled(await anyio.to_thread.run_sync(decode_operation, answer.body))
+
+
+def unknown_operation(status_code: int | None, hint: str, reason: str = "") -> EndpointError:
+    """Make our error of a job that Google does not know."""
+    return EndpointError(
+        f"Google does not know this job (any more) ({status_code})."
+        if status_code
+        else "This is no name of a job at Google.",
+        status_code=status_code,
+        reason=reason,
+        code="operation_unknown",
+        hint=hint,
+        billed="unknown",
+    )
+
+
+def _poll_failure(channel: HttpChannel, failure: GoogleFailure, kept: str) -> MediaGenError:
+    # A 404 that is not Google's own comes from something in between and settles nothing.
+    if failure.is_unknown_interaction or (failure.status_code == HTTPStatus.NOT_FOUND and failure.is_structured):
+        return unknown_operation(failure.status_code, kept, failure.reason or failure.status)
+    return to_exception(failure, paid=False, key_source=channel.key_source, model="")
+
+
+async def cancel_interaction(channel: HttpChannel, url: str) -> bool:
+    """Ask Google to stop; False when it is over already or not known. What is made by then is billed."""
+    answer = await channel.read("POST", f"{url}/cancel", accept=_NOT_CANCELLED)
+    if answer.status_code in _NOT_CANCELLED and answer.failure().is_key_refused:
+        raise to_exception(answer.failure(), paid=False, key_source=channel.key_source, model="")
+    return answer.is_success
+
+
+def _polled(found: Operation) -> Polled:
+    return Polled(
+        state=found.state,
+        outputs=found.outputs,
+        text=found.text,
+        usage=found.usage,
+        error=found.error,
+        warnings=found.warnings,
+        raw_status=found.raw_status,
+    )

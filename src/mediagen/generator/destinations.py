@@ -1,0 +1,102 @@
+"""Where results go besides the folder: the bucket that Google writes to, and the one that we copy to. Pure."""
+
+from dataclasses import dataclass
+
+from mediagen.errors import InvalidRequestError
+from mediagen.generator.placement import Place
+from mediagen.jobs import Origin
+from mediagen.requests import EstimateCostRequest, GenerationRequest, ImageParameters, VideoParameters, VideoRequest
+from mediagen.storage.gs_uri import parse_gs_uri
+
+# Above it Google does not send a clip of Omni inside an answer.
+# Source: https://ai.google.dev/gemini-api/docs/video and public reports (checked 2026-11-21)
+INLINE_RESOLUTIONS = frozenset({"360p", "720p"})
+INPUTS_FOLDER = "mediagen-inputs"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Destinations:
+    """Buckets of a job.
+
+    Attributes:
+        storage_uri: gs:// prefix under which Google writes the result.
+        upload_to: gs:// prefix under which we copy the stored files.
+        inputs_uri: gs:// prefix for local videos that Google has to read.
+    """
+
+    storage_uri: str | None = None
+    upload_to: str | None = None
+    inputs_uri: str | None = None
+    origins: dict[str, Origin]
+    warnings: tuple[str, ...] = ()
+
+
+def destinations_of(
+    request: GenerationRequest | EstimateCostRequest, place: Place, parameters: ImageParameters | VideoParameters
+) -> Destinations:
+    """Decide where results go.
+
+    Raises:
+        InvalidRequestError: An address that is no gs:// prefix, or one that this surface or these credentials cannot
+            use.
+    """
+    upload_to = getattr(request, "upload_to", None) or place.layers.preset.get("upload_to")
+    if upload_to:
+        parse_gs_uri(upload_to, "upload_to")
+        _need_credentials("upload_to", place)
+    origins: dict[str, Origin] = {"upload_to": "explicit"} if upload_to else {}
+    if not isinstance(parameters, VideoParameters):
+        return Destinations(upload_to=upload_to, origins=origins)
+    storage_uri, origin = _storage_uri(request, place, parameters)
+    if storage_uri:
+        origins["storage_uri"] = origin
+    prefix = storage_uri or place.project.bucket.prefix
+    inputs_uri = f"{prefix.rstrip('/')}/{INPUTS_FOLDER}/" if prefix and place.route.surface == "vertex" else None
+    return Destinations(storage_uri=storage_uri, upload_to=upload_to, inputs_uri=inputs_uri, origins=origins)
+
+
+def _storage_uri(
+    request: GenerationRequest | EstimateCostRequest, place: Place, parameters: VideoParameters
+) -> tuple[str | None, Origin]:
+    explicit = request.storage_uri if isinstance(request, VideoRequest) else None
+    if explicit:
+        return _checked(explicit, place), "explicit"
+    # Elsewhere Google writes to no bucket, and without OAuth credentials we could not fetch from it.
+    if place.route.surface != "vertex" or not _has_credentials(place):
+        return None, "default"
+    for origin, value in place.layers.candidates("storage_uri", None):
+        if value:
+            return _checked(value, place), origin
+    if place.route.backend == "emulator":
+        return None, "default"
+    bucket = place.project.bucket
+    if bucket.prefix:
+        return bucket.prefix, bucket.origin
+    if place.spec.api == "interactions" and parameters.resolution not in INLINE_RESOLUTIONS:
+        return bucket.usual_prefix, "default"
+    return None, "default"
+
+
+def _checked(uri: str, place: Place) -> str:
+    parse_gs_uri(uri, "storage_uri")
+    if place.route.surface != "vertex":
+        raise InvalidRequestError(
+            f"storage_uri={uri!r} cannot be used: only Vertex AI writes to Cloud Storage.",
+            field="storage_uri",
+            hint="Use backend='vertex', or upload_to, which copies the finished file.",
+        )
+    _need_credentials("storage_uri", place)
+    return uri
+
+
+def _need_credentials(field: str, place: Place) -> None:
+    if not _has_credentials(place):
+        raise InvalidRequestError(
+            f"{field} needs credentials for Cloud Storage, which takes no API keys.",
+            field=field,
+            hint="Set GOOGLE_APPLICATION_CREDENTIALS or run `gcloud auth application-default login`.",
+        )
+
+
+def _has_credentials(place: Place) -> bool:
+    return place.route.backend == "emulator" or place.project.bucket.has_credentials

@@ -1,0 +1,120 @@
+"""Paid files that came inside an answer, made durable beside the ledger before anything else is done with them."""
+
+import contextlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from mediagen.endpoints.base import OpenSink, Output, PartSink
+from mediagen.errors import StorageError
+from mediagen.jobs import Job, PaidCall
+from mediagen.storage.local import LocalStorage, PartFile
+
+COPY_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spool:
+    """Keeps the files of each paid call in a folder of its own until they are in their place."""
+
+    folder: Path
+    storage: LocalStorage
+
+    async def keep(self, job: Job, call: PaidCall, data: bytes) -> Path:
+        """Make a paid file durable; the same file when it was done before.
+
+        Raises:
+            StorageError: It could not be written.
+        """
+        kept = await self.kept(job, call)
+        if kept is None:
+            folder = await self._call_folder(job, call)
+            kept = (await self.storage.store_bytes(data, directory=folder, stem="answer", suffix=".bin")).path
+        return kept
+
+    async def kept(self, job: Job, call: PaidCall) -> Path | None:
+        """The paid file that was made durable for a call of one sample, if any."""
+        folder = self.folder / _key(job, call)
+        found = await anyio.to_thread.run_sync(lambda: sorted(folder.glob("answer*.bin")))
+        return found[0] if found else None
+
+    def sinks(self, job: Job, call: PaidCall) -> OpenSink:
+        """Gives empty unfinished files for what comes inside an answer."""
+
+        async def open_sink(number: int) -> PartSink:
+            part = await self._unfinished(job, call, number)
+            await part.truncate()
+            return part
+
+        return open_sink
+
+    async def keep_outputs(self, job: Job, call: PaidCall, outputs: Sequence[Output]) -> tuple[str, ...]:
+        """Make the files that came inside an answer durable and say where each output is now, in their order.
+
+        Raises:
+            StorageError: One could not be written; the answer can be asked for again.
+        """
+        return tuple([await self._keep_output(job, call, output) for output in outputs])
+
+    async def forget(self, job: Job, call: PaidCall) -> None:
+        """Remove what was kept of a call that has ended."""
+        folder = self.folder / _key(job, call)
+        await anyio.to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True))
+
+    async def leftovers(self) -> list[tuple[str, int]]:
+        """Job id and ordinal of every call of which something is kept."""
+        folders = await anyio.to_thread.run_sync(lambda: sorted(self.folder.glob("job_*-*")))
+        found = [folder.name.rpartition("-") for folder in folders]
+        return [(job_id, int(ordinal)) for job_id, _, ordinal in found if ordinal.isdigit()]
+
+    async def _keep_output(self, job: Job, call: PaidCall, output: Output) -> str:
+        if output.inline is None:
+            return output.uri or ""
+        part = await self._unfinished(job, call, output.inline)
+        stem = f"answer-{output.inline}"
+        # Of an earlier answer that was not written down in the ledger any more.
+        await anyio.Path(part.path.with_name(f"{stem}.bin")).unlink(missing_ok=True)
+        return (await part.finish(stem, ".bin")).path.as_uri()
+
+    async def _unfinished(self, job: Job, call: PaidCall, number: int) -> PartFile:
+        return await self.storage.open_part(await self._call_folder(job, call), f"inline-{number}")
+
+    async def _call_folder(self, job: Job, call: PaidCall) -> Path:
+        folder = self.folder / _key(job, call)
+        await recreate(folder)
+        return folder
+
+
+async def copy_kept(answer: Path, part: PartFile) -> None:
+    """Bring a kept paid file into its own folder, unless an earlier attempt did.
+
+    Raises:
+        StorageError: It cannot be read or written.
+    """
+    try:
+        size = (await anyio.Path(answer).stat()).st_size
+        if part.size() == size:
+            return
+        await part.truncate()
+        async with await anyio.open_file(answer, "rb") as file:
+            while chunk := await file.read(COPY_BYTES):
+                await part.append(chunk)
+    except OSError as error:
+        raise StorageError(
+            f"The paid file that was kept in {answer} cannot be read.",
+            hint="Restore it or its folder; `mediagen jobs resume` then goes on.",
+        ) from error
+
+
+async def recreate(folder: Path) -> None:
+    """Make a folder again that disappeared meanwhile; whoever writes there says why, if that fails."""
+    with contextlib.suppress(OSError):
+        await anyio.Path(folder).mkdir(parents=True, exist_ok=True)
+
+
+def _key(job: Job, call: PaidCall) -> str:
+    return f"{job.job_id}-{call.ordinal}"

@@ -1,0 +1,167 @@
+import base64
+import json
+import random
+from typing import Any
+
+import pytest
+
+from mediagen.endpoints.wire.inline_media import DAMAGED, InlineMediaScanner, inline_number
+from mediagen.endpoints.wire.json_values import parse_object
+
+CLIP = bytes(range(256)) + b"\xfb\xff\xfe" * 5  # its base64 holds both signs that the two alphabets spell differently
+BASE64 = base64.b64encode(CLIP).decode()
+
+
+def scan(document: bytes, *cuts: int) -> tuple[Any, dict[int, bytes]]:
+    """The skeleton and the files of a document that arrives in pieces."""
+    scanner = InlineMediaScanner()
+    files: dict[int, bytes] = {}
+    for start, end in zip((0, *cuts), (*cuts, len(document)), strict=True):
+        for number, data in scanner.feed(document[start:end]):
+            assert data
+            files[number] = files.get(number, b"") + data
+    assert scanner.file_count == len(files)
+    assert scanner.skeleton_size == len(scanner.skeleton)
+    return json.loads(scanner.skeleton), files
+
+
+def written(value: Any, **options: Any) -> bytes:
+    return json.dumps(value, **options).encode()
+
+
+RICH = {
+    "data": [{"data": BASE64, "mimeType": "video/mp4"}, {"data": 7}, {"data": None}, {"data": {"data": BASE64[:-4]}}],
+    'say "data":': 'a "data": "AAAA" \\ \\" {"data":"AAAA"} \\\\',
+    "text": ["data", "bytesBase64Encoded", "data"],
+    "data2": BASE64,
+    "é": "\u2028🎬",
+    "videos": [{"bytesBase64Encoded": BASE64}, {"bytes_base64_encoded": BASE64, "gcsUri": ""}],
+    "empty": {"data": ""},
+}
+RICH_SKELETON = {
+    **RICH,
+    "data": [
+        {"data": "inline:0", "mimeType": "video/mp4"},
+        {"data": 7},
+        {"data": None},
+        {"data": {"data": "inline:1"}},
+    ],
+    "videos": [{"bytesBase64Encoded": "inline:2"}, {"bytes_base64_encoded": "inline:3", "gcsUri": ""}],
+}
+RICH_FILES = {0: CLIP, 1: base64.b64decode(BASE64[:-4]), 2: CLIP, 3: CLIP}
+
+DOCUMENTS = {
+    "compact": written(RICH, separators=(",", ":")),
+    "indented": written(RICH, indent=2, separators=(" ,", " \r\n\t: ")),
+    "raw characters": written(RICH, ensure_ascii=False),
+    "escaped slashes": written(RICH).replace(b"/", b"\\/"),
+    "escaped signs": written(RICH).replace(b"=", b"\\u003d").replace(b"+", b"\\u002B"),
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
+def test_document_cut_at_every_byte_gives_the_same_files(document: bytes) -> None:
+    for cut in range(len(document) + 1):
+        assert scan(document, cut) == (RICH_SKELETON, RICH_FILES), cut
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 64])
+def test_document_in_small_pieces_gives_the_same_files(document: bytes, size: int) -> None:
+    assert scan(document, *range(size, len(document), size)) == (RICH_SKELETON, RICH_FILES)
+
+
+def test_document_in_pieces_of_any_size_gives_the_same_files() -> None:
+    chance = random.Random(20261121)
+    document = DOCUMENTS["escaped signs"]
+    for _ in range(200):
+        cuts = sorted(chance.sample(range(len(document)), chance.randrange(1, 12)))
+        assert scan(document, *cuts) == (RICH_SKELETON, RICH_FILES), cuts
+
+
+@pytest.mark.parametrize("length", range(9))
+@pytest.mark.parametrize("is_url_safe", [False, True])
+@pytest.mark.parametrize("is_padded", [False, True])
+def test_both_alphabets_are_read_with_and_without_padding(length: int, is_url_safe: bool, is_padded: bool) -> None:
+    data = b"\xfb\xef\xff\xbe\xfa\x00\xff\x3e\xfc"[:length]
+    text = (base64.urlsafe_b64encode if is_url_safe else base64.b64encode)(data).decode()
+    document = written({"data": text if is_padded else text.rstrip("=")})
+    for cut in range(len(document) + 1):
+        skeleton, files = scan(document, cut)
+        assert files == ({0: data} if data else {})
+        assert skeleton == {"data": "inline:0" if data else ""}
+
+
+@pytest.mark.parametrize(
+    "text", [BASE64.replace("A", "\\nA"), BASE64.replace("A", "A\\r\\n"), BASE64.replace("B", "\\u0042\\u000a")]
+)
+def test_base64_in_lines_is_read(text: str) -> None:
+    document = f'{{"data":"{text}"}}'.encode()
+    for cut in range(len(document) + 1):
+        assert scan(document, cut) == ({"data": "inline:0"}, {0: CLIP})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A",
+        "AAAAA",
+        "AA=A",
+        "AAA=AAAA",
+        "AAAA=",
+        "AAAA====",
+        "AA===",
+        "=",
+        "not base64",
+        "AA AA",
+        "AAAé",
+        "AA\\\\/A",
+        "AA\\/\\\\",
+        'AAA\\"',
+        "\\u00e9AAA",
+        "\\ud83cAAA",
+        "\\bAAA",
+    ],
+)
+def test_damaged_base64_is_marked_and_the_rest_is_read(text: str) -> None:
+    document = f'{{"data":"{text}","x":[{{"data":"AAAA"}}]}}'.encode()
+    for cut in range(len(document) + 1):
+        scanner = InlineMediaScanner()
+        found = [*scanner.feed(document[:cut]), *scanner.feed(document[cut:])]
+        skeleton = json.loads(scanner.skeleton)
+        assert skeleton["data"] == DAMAGED
+        assert inline_number(skeleton["data"]) is None
+        number = inline_number(skeleton["x"][0]["data"])
+        assert [data for owner, data in found if owner == number] == [b"\0\0\0"]
+
+
+def test_escaped_key_is_recognised() -> None:
+    document = b'{"d\\u0061ta":"AAAA","datas":"AAAA","Data":"AAAA"}'
+    for cut in range(len(document) + 1):
+        skeleton, files = scan(document, cut)
+        assert skeleton == {"data": "inline:0", "datas": "AAAA", "Data": "AAAA"}
+        assert files == {0: b"\0\0\0"}
+
+
+def test_reference_written_by_another_is_not_believed() -> None:
+    skeleton, files = scan(b'{"data":"inline:0","uri":"inline:0"}')
+    assert skeleton == {"data": DAMAGED, "uri": "inline:0"}
+    assert not files
+
+
+def test_first_bytes_come_before_the_rest_has_arrived() -> None:
+    scanner = InlineMediaScanner()
+    assert list(scanner.feed(b'{"data":"' + BASE64[:100].encode())) == [(0, CLIP[:75])]
+    assert scanner.skeleton == b'{"data":"'
+
+
+def test_broken_document_stays_broken() -> None:
+    for document in (b'{"data":"AAAA', b'{"data":"AAAA"', b'<html>"data": "AAAA" it isn\'t', b""):
+        scanner = InlineMediaScanner()
+        list(scanner.feed(document))
+        assert parse_object(scanner.skeleton) is None
+
+
+@pytest.mark.parametrize("value", ["", "inline:", "inline:-1", "inline:0x", " inline:0", None, 0, "inline:9999999999"])
+def test_other_values_stand_for_no_file(value: object) -> None:
+    assert inline_number(value) is None
