@@ -14,7 +14,7 @@ from mediagen import errors
 from mediagen.catalog import Catalog, ModelSpec
 from mediagen.catalog.spec import SURFACE_NAMES
 from mediagen.cli.parser import build_parser
-from mediagen.generator.checks import usual_quote
+from mediagen.generator.estimates import usual_quote
 from mediagen.pricing import Prices
 from mediagen.server.errors import flat_schema
 from mediagen.server.toolsets import TOOLS

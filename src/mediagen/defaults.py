@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mediagen.catalog import ModelSpec
+from mediagen.catalog.allowed import in_words
 from mediagen.errors import InvalidRequestError
 from mediagen.jobs import Adjustment, Origin
 from mediagen.requests import (
@@ -20,6 +21,7 @@ from mediagen.requests import (
 )
 
 DEFAULT_VIDEO_SECONDS = 8
+ROUNDING_SECONDS = 0.25  # a clip that was asked for as 10 s may hold a few frames more
 NOT_YET: Mapping[str, str] = {
     "continue_from": "pass the picture of that job as input_images instead",
     "video": "this version cannot edit existing videos; extend_video continues one",
@@ -79,19 +81,20 @@ class Chosen:
 
         What the caller says is kept even if it cannot work: it is refused later, not replaced.
         """
-        candidates = self.layers.candidates(name, getattr(request, name, None))
         allowed = self.allowed.get(name)
-        fitting = [
-            (origin, value)
-            for number, (origin, value) in enumerate(candidates)
-            if number < ASKED_FOR or allowed is None or value is None or value in allowed
-        ]
+        dropped: list[tuple[Origin, Any]] = []
+        fitting: list[tuple[Origin, Any]] = []
+        for number, (origin, value) in enumerate(self.layers.candidates(name, getattr(request, name, None))):
+            if value is None:
+                continue
+            if number < ASKED_FOR or allowed is None or value in allowed:
+                fitting.append((origin, value))
+                break  # what comes behind it would not have been used, fitting or not
+            dropped.append((origin, value))
         chosen = self.take(name, *fitting, *fallbacks)
-        if dropped := [candidate for candidate in candidates if candidate not in fitting]:
-            origin, value = dropped[0]
-            self.unfit.append(
-                Adjustment(field=name, from_value=value, to_value=chosen, reason=f"the {origin}'s value does not fit")
-            )
+        for origin, value in dropped:
+            reason = f"the {origin}'s value does not fit; allowed: {in_words(allowed or ())}"
+            self.unfit.append(Adjustment(field=name, from_value=value, to_value=chosen, reason=reason))
 
     def take(self, name: str, *candidates: tuple[Origin, Any]) -> Any:
         """Keep the first candidate that has a value."""
@@ -125,16 +128,21 @@ def image_parameters(
         "aspect_ratio": spec.aspect_ratios,
         "thinking_level": spec.thinking_levels,
         "person_generation": spec.person_generation,
+        "search_grounding": (False,) if spec.search_grounding is False else None,
     }
-    chosen = Chosen(layers, allowed)
     inputs = getattr(request, "input_images", None) or []
+    if inputs:
+        # What the picture that is edited is like says more than a default of the profile.
+        layers = dataclasses.replace(layers, profile={**layers.profile, "aspect_ratio": None})
+    chosen = Chosen(layers, allowed)
     documents = getattr(request, "documents", None) or []
     chosen.choose(request, "image_size", ("default", spec.default_image_size), ("default", "1K"))
     chosen.choose(request, "count", ("default", 1))
     chosen.choose(request, "aspect_ratio", ("default", None if inputs else "1:1"))
     if inputs and "aspect_ratio" not in chosen.values:
         chosen.origins["aspect_ratio"] = "source"
-    for name in ("seed", "thinking_level", "person_generation", "search_grounding"):
+    chosen.choose(request, "search_grounding", ("default", False))
+    for name in ("seed", "thinking_level", "person_generation"):
         chosen.choose(request, name)
     parameters = ImageParameters(
         model=spec.id,
@@ -220,11 +228,12 @@ def video_parameters(
     layers: Layers = NO_LAYERS,
 ) -> tuple[VideoParameters, Chosen]:
     """Effective values of a clip request, and where each comes from."""
-    durations = spec.durations_for(mode)
+    durations = _durations(spec, mode, source)
+    images = [image for name in ("image", "last_frame") if (image := getattr(request, name, None)) is not None]
     # What the pictures or the video are like says more than a default of the profile.
     ratio = {"aspect_ratio": source.aspect_ratio} if source.aspect_ratio else {}
     layers = dataclasses.replace(layers, source={**layers.source, **ratio})
-    chosen = Chosen(layers, _allowed_in_clips(spec, durations))
+    chosen = Chosen(layers, _allowed_in_clips(spec, durations, has_images=bool(images)))
     usual = DEFAULT_VIDEO_SECONDS if DEFAULT_VIDEO_SECONDS in durations or not durations else max(durations)
     chosen.choose(request, "duration_seconds", ("default", usual))
     chosen.choose(request, "resolution", ("default", spec.default_resolution), ("default", "720p"))
@@ -235,26 +244,37 @@ def video_parameters(
         chosen.choose(request, name)
     if spec.negative_prompt:
         chosen.choose(request, "negative_prompt")
-    images = [getattr(request, name, None) for name in ("image", "last_frame")]
     parameters = VideoParameters(
         model=spec.id,
         mode=mode,
         reference_images=len(getattr(request, "reference_images", None) or []),
-        input_images=sum(image is not None for image in images),
+        input_images=len(images),
         source_seconds=source.seconds,
         **chosen.values,
     )
     return parameters, chosen
 
 
-def _allowed_in_clips(spec: ModelSpec, durations: tuple[int, ...]) -> dict[str, Sequence[Any] | None]:
+def _durations(spec: ModelSpec, mode: VideoMode, source: VideoSource) -> tuple[int, ...]:
+    """Lengths that the model makes; of an extension those for which there is room, unless there is none at all."""
+    durations = spec.durations_for(mode)
+    if mode != "video_extension" or source.seconds is None or spec.max_total_seconds is None:
+        return durations
+    room = spec.max_total_seconds + ROUNDING_SECONDS - source.seconds
+    return tuple(seconds for seconds in durations if seconds <= room) or durations
+
+
+def _allowed_in_clips(
+    spec: ModelSpec, durations: tuple[int, ...], *, has_images: bool
+) -> dict[str, Sequence[Any] | None]:
     return {
         "duration_seconds": durations or None,
         "resolution": spec.resolutions,
         "aspect_ratio": spec.aspect_ratios,
         "generate_audio": (True,) if spec.audio == "always" else None,
         "person_generation": spec.person_generation,
-        "resize_mode": spec.resize_modes,
+        # It says how a picture is fitted to the frame.
+        "resize_mode": spec.resize_modes if has_images or spec.resize_modes is None else (),
         "compression_quality": spec.compression_qualities,
     }
 

@@ -11,6 +11,7 @@ from mediagen.errors import Billed, MediaGenError
 
 Kind = Literal["image", "video"]
 Surface = Literal["gemini", "vertex", "cliproxy"]
+Api = Literal["generate_content", "interactions", "predict_long_running"]
 Origin = Literal["explicit", "source", "profile", "environment", "default"]
 
 

@@ -1,6 +1,7 @@
 """Which API surface serves a request, with whose credentials and at which address. Pure."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -17,10 +18,13 @@ GLOBAL_VERTEX_HOST = "https://aiplatform.googleapis.com"
 VERTEX_VERSION = "v1beta1"
 MULTI_REGIONS = frozenset({"us", "eu"})
 EMULATOR_PROJECT = "emulator"
+# Both become part of an address to which credentials are sent, and may come from a record beside somebody's clip.
+LOCATION = re.compile(r"[a-z][a-z0-9-]{1,49}")
+PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{0,99}")
 
 NO_CREDENTIALS = (
-    "Set GEMINI_API_KEY (a key from https://aistudio.google.com/apikey), "
-    "or MEDIAGEN_BACKEND=emulator to try everything without a key and without cost."
+    "Set GEMINI_API_KEY (a key from https://aistudio.google.com/apikey); or, for Vertex AI, GOOGLE_CLOUD_PROJECT and "
+    "GOOGLE_APPLICATION_CREDENTIALS; or MEDIAGEN_BACKEND=emulator to try everything without a key and without cost."
 )
 HOW_TO_CONFIGURE: Mapping[Surface, str] = MappingProxyType(
     {
@@ -111,21 +115,35 @@ class Route:
     is_express: bool = False
 
     def at(self, location: str) -> "Route":
-        """The same route with its location on Vertex AI; anywhere else nothing changes."""
+        """The same route with its location on Vertex AI; anywhere else nothing changes.
+
+        Raises:
+            ConfigurationError: It is no name of a location.
+        """
         if self.surface != "vertex" or self.is_express:
             return self
+        if not LOCATION.fullmatch(location):
+            raise ConfigurationError(
+                "The location of Vertex AI is no name of a location.", hint=HOW_TO_CONFIGURE["vertex"]
+            )
         host = self.host
         if host is None and self.backend != "emulator":
             host = vertex_host(location)
         return dataclasses.replace(self, host=host, location=location)
 
     def address(self, host: str) -> str:
-        """Complete address under which the surface keeps its resources."""
+        """Complete address under which the surface keeps its resources.
+
+        Raises:
+            ConfigurationError: The project is no name of one.
+        """
         host = host.rstrip("/")
         if self.surface != "vertex":
             return host
         if self.project is None:
             return f"{host}/{VERTEX_VERSION}"
+        if not PROJECT.fullmatch(self.project):
+            raise ConfigurationError("The Google Cloud project is no id of a project.", hint=HOW_TO_CONFIGURE["vertex"])
         return f"{host}/{VERTEX_VERSION}/projects/{self.project}/locations/{self.location or 'global'}"
 
 
@@ -182,17 +200,17 @@ def _first(configured: Configured, serving: Sequence[Surface], what: str) -> Rou
     passed_over: list[str] = []
     for access in configured.offered:
         if access.surface in serving:
-            without = f"; {', '.join(passed_over)} has no {what}" if passed_over else ""
+            without = f"; {', '.join(passed_over)} does not have it" if passed_over else ""
             return _route(access, f"first configured surface that has {what}: {_named(access)}{without}")
         passed_over.append(_named(access))
     if not configured.offered:
-        tried = "; ".join(configured.missing[name] for name in SURFACE_NAMES if name in configured.missing)
+        tried = " ".join(configured.missing[name] for name in SURFACE_NAMES if name in configured.missing)
         raise AuthenticationError(
             f"No credentials were found. {tried}".strip(), hint=NO_CREDENTIALS, code="no_credentials"
         )
     needed = " or ".join(SURFACE_NAMES[name] for name in serving)
     raise ConfigurationError(
-        f"{what} needs {needed}, which is not configured; configured: {', '.join(passed_over)}.",
+        f"Not configured: {needed}, which {what} needs. Configured: {', '.join(passed_over)}.",
         hint=" ".join(HOW_TO_CONFIGURE[name] for name in serving) + " Or choose another model.",
         code="no_surface_for_model",
     )

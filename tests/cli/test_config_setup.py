@@ -316,7 +316,8 @@ def at_terminal(here: Path) -> Iterator[Callable[[list[tuple[str, str]]], tuple[
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo terminals")
-def test_key_is_not_echoed_at_a_real_terminal(here: Path, at_terminal):
+def test_key_is_tested_saved_and_not_echoed_at_a_real_terminal(here: Path, at_terminal, emulator, monkeypatch):
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.url)
     code, seen = at_terminal(
         [
             ("Where to keep", "1\n"),
@@ -331,6 +332,7 @@ def test_key_is_not_echoed_at_a_real_terminal(here: Path, at_terminal):
         ]
     )
     assert code == 0, seen
+    assert any(request["path"].endswith("/models") for request in emulator.requests())
     assert KEY not in seen
     assert KEY in (here / "mediagen.toml").read_text()
 

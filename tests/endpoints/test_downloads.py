@@ -37,8 +37,7 @@ async def test_file_is_streamed_in_small_pieces_with_progress(
     async def on_progress(received: int, total: int | None) -> None:
         seen.append((received, total))
 
-    downloaded = await api.download(uri(loopback), part, on_progress)
-    assert downloaded.mime_type == "video/mp4"
+    await api.download(uri(loopback), part, on_progress)
     assert part.data == FILM
     assert part.largest_piece <= 256 * 1024
     assert seen[-1] == (len(FILM), len(FILM))

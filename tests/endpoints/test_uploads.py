@@ -124,10 +124,13 @@ async def test_upload_that_keeps_breaking_ends(
     assert len([command for command, _, _ in sent(loopback) if command == "upload"]) == 5
 
 
-async def test_upload_address_elsewhere_without_tls_is_refused(
-    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, film: Path
+@pytest.mark.parametrize(
+    "address", ["http://elsewhere.test/x", "https://elsewhere.test/x", "https://xgoogleapis.com/x"]
+)
+async def test_upload_address_elsewhere_is_refused(
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, film: Path, address: str
 ) -> None:
-    loopback.script = [make_reply(headers={"X-Goog-Upload-URL": "http://elsewhere.test/x"})]
+    loopback.script = [make_reply(headers={"X-Goog-Upload-URL": address})]
     with pytest.raises(EndpointError) as caught:
         await api.upload(film, "video/mp4")
     assert caught.value.code == "unsafe_uri"

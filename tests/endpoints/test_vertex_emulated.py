@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from mediagen.credentials.credential import Credential
 from mediagen.credentials.signing import sign_with
 from mediagen.emulator.thread import EmulatorHandle
-from mediagen.endpoints.base import Accepted, Finished, PaidRequest, Polled
+from mediagen.endpoints.base import Accepted, Finished, Operation, PaidRequest
 from mediagen.endpoints.http import HttpSettings
 from mediagen.endpoints.vertex_ai import VertexAi
 from mediagen.endpoints.wire.body import VertexBodies
@@ -71,7 +71,7 @@ def picture() -> PaidRequest:
     return PaidRequest(kind="image", model=parameters.model, api="generate_content", body=body)
 
 
-async def ended(vertex: VertexAi, call: PaidRequest, sinks: Any) -> Polled:
+async def ended(vertex: VertexAi, call: PaidRequest, sinks: Any) -> Operation:
     accepted = await vertex.submit(call)
     assert isinstance(accepted, Accepted)
     with anyio.fail_after(PATIENCE_SECONDS):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mediagen.app.pool import EndpointPool
 from mediagen.app.projects import ConfiguredProjects
@@ -29,6 +30,9 @@ from mediagen.runner.steps import CallSteps
 from mediagen.settings import Settings, check_supported
 from mediagen.storage.local import LocalStorage
 
+if TYPE_CHECKING:
+    from mediagen.endpoints.http import HttpSettings
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class App:
@@ -47,23 +51,25 @@ def now() -> datetime:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, *, confine_inputs: bool = True) -> AsyncIterator[App]:
+async def open_app(
+    settings: Settings, *, confine_inputs: bool = True, http: "HttpSettings | None" = None
+) -> AsyncIterator[App]:
     """Build all parts and close them again.
 
     Args:
         settings: What the environment says.
         confine_inputs: Whether input files must lie in the input roots; False only where a person typed the path.
+        http: How patient the surfaces are, instead of the usual.
 
     Raises:
         ConfigurationError: A setting that this version cannot honour.
     """
     check_supported(settings)
-    state = settings.folder_for_state()
     async with AsyncExitStack() as stack:
-        ledger = Ledger(state / "ledger.sqlite3", clock=now)
+        ledger = Ledger(settings.folder_for_state() / "ledger.sqlite3", clock=now)
         stack.push_async_callback(ledger.aclose)
         projects = ConfiguredProjects(settings, os.environ)
-        pool = _pool(settings, projects, state)
+        pool = _pool(settings, projects, http)
         stack.push_async_callback(pool.aclose)
         steps = _steps(ledger, pool, settings)
         runner = await stack.enter_async_context(Runner(steps))
@@ -81,7 +87,7 @@ async def open_app(settings: Settings, *, confine_inputs: bool = True) -> AsyncI
         yield App(
             settings=settings,
             generator=generator,
-            checks=Checks(policy=policy, planner=planner, endpoints=pool),
+            checks=Checks(policy=policy, planner=planner, endpoints=pool, storage=steps.collector.storage),
             estimates=Estimates(placement=planner.placement, prices=planner.prices),
             runner=runner,
         )
@@ -116,13 +122,14 @@ def _planner(policy: Policy, steps: CallSteps, pool: EndpointPool, roots: tuple[
     )
 
 
-def _pool(settings: Settings, projects: ConfiguredProjects, state: Path) -> EndpointPool:
+def _pool(settings: Settings, projects: ConfiguredProjects, http: "HttpSettings | None") -> EndpointPool:
     return EndpointPool(
         projects=projects,
         api_version="v1beta" if settings.gemini_api_version == "beta" else settings.gemini_api_version,
         storage_host=settings.storage_emulator_host,
-        state_dir=state,
+        state_dir=settings.folder_for_state(),
         ffmpeg=settings.ffmpeg,
+        http=http,
     )
 
 

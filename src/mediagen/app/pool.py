@@ -1,5 +1,6 @@
 """One endpoint per address and profile, opened on first use and shared by all jobs that were sent there."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,14 +9,16 @@ from mediagen.app.projects import EMULATOR_CREDENTIALS, ConfiguredProjects
 from mediagen.catalog import Surface
 from mediagen.credentials import Credential, Identity
 from mediagen.endpoints.base import Endpoint
-from mediagen.errors import AuthenticationError
+from mediagen.errors import AuthenticationError, MediaGenError
 from mediagen.generator.policy import Project
 from mediagen.jobs import Job
 from mediagen.routing import Route
 
 if TYPE_CHECKING:
+    from mediagen.endpoints.http import HttpSettings
     from mediagen.storage.gcs import CloudStorage
 
+PROJECT_OF_ADDRESS = re.compile(r"/projects/([^/]+)/locations/")
 # How credentials are called in messages.
 KINDS = {
     "api_key": "the API key from {source}",
@@ -36,12 +39,14 @@ class EndpointPool:
         storage_host: str | None,
         state_dir: Path,
         ffmpeg: str | None,
+        http: "HttpSettings | None" = None,
     ) -> None:
         self._projects = projects
         self._api_version = api_version
         self._storage_host = storage_host
         self._state_dir = state_dir
         self._ffmpeg = ffmpeg
+        self._http = http
         self._open: dict[tuple[str, str, Surface, str | None], Endpoint] = {}
         self._buckets: dict[tuple[str | None, str | None], CloudStorage] = {}
 
@@ -74,7 +79,7 @@ class EndpointPool:
 
         if route.backend == "emulator":
             return Identity(kind="none needed")
-        return await identity(self._projects.credential(project, route.surface))
+        return await identity(self._projects.credential(project, route.surface, route.project))
 
     async def for_job(self, job: Job) -> Endpoint:
         """The endpoint that a job was sent to.
@@ -92,7 +97,7 @@ class EndpointPool:
             AuthenticationError: There are no credentials that Cloud Storage takes.
         """
         if backend == "emulator":
-            return await self._emulated_bucket()
+            return await self._emulated_bucket(project)
         return self._real_bucket(project)
 
     async def bucket_for_job(self, job: Job) -> "CloudStorage":
@@ -114,9 +119,15 @@ class EndpointPool:
         data, _ = await (await self.bucket(project.name, backend)).read(uri, max_bytes=max_bytes)
         return data
 
-    def others(self, job: Job) -> str:
-        """The other surfaces that are configured, in words."""
-        return "" if job.backend == "emulator" else self._projects.others(job.profile, job.endpoint)
+    def advice(self, job: Job, error: MediaGenError) -> str:
+        """Whose credentials were refused, unless the error says so, and the other configured surfaces, in words."""
+        if job.backend == "emulator":
+            return ""
+        others = self._projects.others(job.profile, job.endpoint)
+        if isinstance(error, AuthenticationError):
+            return others
+        source = _described(self._projects.credential(job.profile, job.endpoint, _google_project(job.base_url)))
+        return f"It was sent with {source}. {others}"
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -131,7 +142,11 @@ class EndpointPool:
         key = (backend, base_url, surface, profile)
         if key not in self._open:
             is_emulator = backend == "emulator"
-            credential = EMULATOR_CREDENTIALS[surface] if is_emulator else self._projects.credential(profile, surface)
+            credential = (
+                EMULATOR_CREDENTIALS[surface]
+                if is_emulator
+                else self._projects.credential(profile, surface, _google_project(base_url))
+            )
             self._open[key] = self._opened(base_url, surface, credential)
         return self._open[key]
 
@@ -147,14 +162,18 @@ class EndpointPool:
             case "gemini":
                 # A bare variable lets the messages say more than a description would.
                 source = credential.source if " " not in credential.source else _described(credential)
-                return GeminiApi(auth=auth, key_source=source, base_url=base_url, api_version=self._api_version)
+                return GeminiApi(
+                    auth=auth, key_source=source, base_url=base_url, api_version=self._api_version, http=self._http
+                )
             case "vertex":
-                return VertexAi(auth=auth, key_source=_described(credential), base_url=base_url)
+                return VertexAi(auth=auth, key_source=_described(credential), base_url=base_url, http=self._http)
             case "cliproxy":
-                return CliProxy(auth=auth, key_source=credential.source, base_url=base_url)
+                return CliProxy(auth=auth, key_source=credential.source, base_url=base_url, http=self._http)
 
-    async def _emulated_bucket(self) -> "CloudStorage":
-        host = await emulator_url(self._state_dir, self._ffmpeg)
+    async def _emulated_bucket(self, project: str | None) -> "CloudStorage":
+        host = self._projects.storage(project).project.configured.emulator_host
+        if host is None:
+            host = await emulator_url(self._state_dir, self._ffmpeg)
         return self._bucket_at(None, EMULATOR_CREDENTIALS["vertex"], None, host)
 
     def _real_bucket(self, profile: str | None) -> "CloudStorage":
@@ -175,13 +194,21 @@ class EndpointPool:
             from mediagen.credentials import google_credentials
             from mediagen.storage.gcs import CloudStorage
 
+            signed = google_credentials(credential) if credential else None
+            source = credential.source if credential else "anonymous"
             self._buckets[key] = CloudStorage(
-                credentials=google_credentials(credential) if credential else None,
+                credentials=signed,
                 project=google_project,
-                identity=credential.source if credential else "anonymous",
+                # Roles are granted to accounts: only service accounts tell theirs.
+                identity=getattr(signed, "service_account_email", None) or source,
                 endpoint=host,
             )
         return self._buckets[key]
+
+
+def _google_project(base_url: str) -> str | None:
+    found = PROJECT_OF_ADDRESS.search(base_url)
+    return found[1] if found else None
 
 
 def _described(credential: Credential) -> str:

@@ -1,5 +1,6 @@
 """Settings and profiles → what each configured project decides, and the credentials it uses."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -62,33 +63,52 @@ class ConfiguredProjects:
         self._environment = environment
         self._known: dict[tuple[str | None, str | None], Holdings] = {}
 
-    def choose(self, name: str | None, inherited_project: str | None = None) -> Project:
+    def choose(
+        self, name: str | None, *, source_profile: str | None = None, source_project: str | None = None
+    ) -> Project:
         """The project to use; see `Projects`.
 
         Raises:
             ConfigurationError: No such profile, or several and none chosen.
         """
         settings = self._settings
-        origin: Origin = "environment" if settings.profile else "profile"
-        try:
-            profile = settings.choose_profile(name)
-        except ConfigurationError as error:
-            if error.code != "profile_needed" or inherited_project is None:
-                raise
-            # The project of the source decides; one that no profile has is used with the environment's credentials.
+        origin: Origin = "environment" if settings.profile and not name else "profile"
+        profile = None if name else self._of_source(source_profile, source_project)
+        if profile:
             origin = "source"
-            fitting = settings.profiles_of_project(inherited_project)
-            profile = fitting[0] if len(fitting) == 1 else None
-        return self._holdings(profile, inherited_project, origin).project
+        else:
+            try:
+                profile = settings.choose_profile(name)
+            except ConfigurationError as error:
+                if error.code != "profile_needed" or not self._can_do_without(source_project):
+                    raise
+        return dataclasses.replace(self._holdings(profile, source_project).project, origin=origin)
 
-    def credential(self, name: str | None, surface: Surface) -> Credential:
-        """Credentials of a profile for a surface.
+    def _of_source(self, name: str | None, google_project: str | None) -> ProfileSettings | None:
+        """The one of several profiles with which the source was made, if that is clear."""
+        settings = self._settings
+        if len(settings.profiles) < 2:
+            return None
+        fitting = settings.profiles_of_project(google_project) if google_project else ()
+        named = tuple(profile for profile in fitting or settings.profiles if profile.name == name)
+        candidates = named or fitting
+        return candidates[0] if len(candidates) == 1 else None
+
+    def _can_do_without(self, google_project: str | None) -> bool:
+        """Whether the environment alone serves the project of a source, which no profile has."""
+        if google_project is None or self._settings.profiles_of_project(google_project):
+            return False
+        project = self._holdings(None, google_project).project
+        return bool(project.configured.offered) or project.backend != "auto"
+
+    def credential(self, name: str | None, surface: Surface, google_project: str | None = None) -> Credential:
+        """Credentials of a profile for a surface, in a Google Cloud project that may be in no profile.
 
         Raises:
             AuthenticationError: It has none.
             ConfigurationError: There is no such profile any more.
         """
-        holdings = self._by_name(name)
+        holdings = self._by_name(name, google_project)
         found = holdings.credentials.get(surface)
         if found is None:
             why = holdings.project.configured.missing.get(surface, f"{SURFACE_NAMES[surface]} is not configured.")
@@ -107,16 +127,16 @@ class ConfiguredProjects:
         """The other configured surfaces in words."""
         return self._by_name(name).project.configured.others(surface)
 
-    def _by_name(self, name: str | None) -> Holdings:
+    def _by_name(self, name: str | None, google_project: str | None = None) -> Holdings:
         profile = None if name is None else self._settings.choose_profile(name)
-        return self._holdings(profile, None, "profile")
+        return self._holdings(profile, google_project)
 
-    def _holdings(self, profile: ProfileSettings | None, inherited: str | None, origin: Origin) -> Holdings:
-        key = (profile.name if profile else None, inherited)
+    def _holdings(self, profile: ProfileSettings | None, source_project: str | None) -> Holdings:
+        key = (profile.name if profile else None, source_project)
         if key not in self._known:
             if profile:
                 profile.check_usable()
-            self._known[key] = _Builder(self._settings, profile, self._environment, inherited).build(origin)
+            self._known[key] = _Builder(self._settings, profile, self._environment, source_project).build()
         return self._known[key]
 
 
@@ -128,16 +148,17 @@ class _Builder:
         settings: Settings,
         profile: ProfileSettings | None,
         environment: Mapping[str, str],
-        inherited_project: str | None,
+        source_project: str | None,
     ) -> None:
         self._settings = settings
         self._profile = profile
         self._environment = environment
         self._oauth = self._find_oauth()
-        self._google_project = self._find_google_project(inherited_project)
+        self._google_project, self._google_project_origin = self._find_google_project(source_project)
         self._missing: dict[Surface, str] = {}
 
-    def build(self, origin: Origin) -> Holdings:
+    def build(self) -> Holdings:
+        """All of it; who chose the profile is not known here."""
         settings, profile = self._settings, self._profile
         offers: dict[Surface, _Found | None] = {
             "gemini": self._gemini(),
@@ -151,7 +172,7 @@ class _Builder:
             folder_origin = "profile"
         project = Project(
             name=profile.name if profile else None,
-            origin=origin,
+            origin="profile",
             backend=backend,
             backend_origin=backend_origin,
             configured=self._configured(found),
@@ -165,6 +186,7 @@ class _Builder:
                 name: Preset(values=preset.values, kind=preset.kind)
                 for name, preset in (profile.presets if profile else {}).items()
             },
+            google_project_origin=self._google_project_origin,
             warnings=settings.warnings,
         )
         return Holdings(
@@ -307,10 +329,16 @@ class _Builder:
         others = {name: value for name, value in self._environment.items() if name not in settled}
         return others | {name: str(value) for name, value in settled.items() if value is not None}
 
-    def _find_google_project(self, inherited: str | None) -> str | None:
-        profile = self._profile
-        named = (profile.project if profile else None) or self._settings.project or inherited
-        return named or (_project_of_file(self._oauth.credential) if self._oauth else None)
+    def _find_google_project(self, source_project: str | None) -> tuple[str | None, Origin]:
+        """Google Cloud project and where it comes from; the only profile holds whatever the source says."""
+        of_credentials: Origin = "profile" if self._oauth and self._oauth.of_profile else "environment"
+        candidates: tuple[tuple[Origin, str | None], ...] = (
+            ("profile", self._profile.project if self._profile else None),
+            ("source", source_project),
+            ("environment", self._settings.project),
+            (of_credentials, _project_of_file(self._oauth.credential) if self._oauth else None),
+        )
+        return next(((named, origin) for origin, named in candidates if named), (None, "default"))
 
     def _bucket(self) -> Bucket:
         profile, settings = self._profile, self._settings
@@ -332,8 +360,19 @@ class _Builder:
             per_call_usd=self._strictest("max_usd_per_call"),
             per_day_usd=self._strictest("max_usd_per_day"),
             per_month_usd=self._strictest("max_usd_per_month"),
-            confirm_above_usd=self._strictest("confirm_above_usd") or self._settings.confirm_above_usd,
+            confirm_above_usd=self._confirm_above_usd(),
         )
+
+    def _confirm_above_usd(self) -> Decimal:
+        """Where approval is needed; a file that was merely found in a folder may only ask for it earlier."""
+        of_profile, usual = (
+            (self._profile.confirm_above_usd if self._profile else None),
+            self._settings.confirm_above_usd,
+        )
+        if of_profile is None:
+            return usual
+        is_bound = self._settings.source_of("confirm_above_usd") or not self._settings.is_own_config
+        return min(of_profile, usual) if is_bound else of_profile
 
     def _strictest(self, name: str) -> Decimal | None:
         """A cap of the profile and one of the environment both hold: a file in a folder cannot lift the other."""

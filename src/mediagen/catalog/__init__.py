@@ -2,8 +2,8 @@
 
 from mediagen.catalog.catalog import Catalog, FoundModel
 from mediagen.catalog.checks import check_express_key, check_image, check_video
-from mediagen.catalog.spec import DEFAULT_LOCATION, Api, Dispute, ModelSpec, SurfaceSpec
-from mediagen.jobs import Surface
+from mediagen.catalog.spec import DEFAULT_LOCATION, Dispute, ModelSpec, SurfaceSpec
+from mediagen.jobs import Api, Surface
 
 __all__ = [
     "DEFAULT_LOCATION",

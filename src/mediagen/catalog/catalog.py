@@ -15,6 +15,9 @@ from mediagen.errors import InvalidRequestError
 from mediagen.jobs import Adjustment, Kind, Surface
 
 _PREFIXES = ("publishers/google/models/", "models/", "google/")
+_WHY_NOT: Mapping[tuple[Surface, Kind], str] = MappingProxyType(
+    {("cliproxy", "video"): ": it has no Veo, and no way to fetch a clip of Omni later"}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,9 +82,9 @@ class Catalog:
         if spec is None:
             others = _listing([name for name in SURFACE_NAMES if name in self.defaults[kind]])
             raise InvalidRequestError(
-                f"No model makes {kind}s on {SURFACE_NAMES[surface]}; surfaces that do: {others}.",
+                f"No model makes {kind}s on {SURFACE_NAMES[surface]}{_WHY_NOT.get((surface, kind), '')}.",
                 field="backend",
-                hint=f"Choose one of these surfaces: {others}.",
+                hint=f"Surfaces that do: {others}.",
                 code="model_not_on_surface",
             )
         return spec.on_surface(surface)
@@ -141,6 +144,11 @@ class Catalog:
             warnings=self._availability(spec, surface, on_it, today),
             adjustments=adjustments,
         )
+
+    def successor(self, model_id: str, surface: Surface) -> str | None:
+        """Model to use on a surface instead of one that it no longer has; None when nothing is known of it."""
+        spec = self._row(self._known_id(model_id))
+        return self._instead(spec, surface) if spec else None
 
     def _get(self, model_id: str) -> ModelSpec | None:
         return next((spec for spec in self.specs if spec.id == model_id), None)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from mediagen.catalog.spec import SURFACE_NAMES, Api, Dispute, ModelSpec, SurfaceSpec
-from mediagen.jobs import Kind, Surface
+from mediagen.catalog.spec import SURFACE_NAMES, Dispute, ModelSpec, SurfaceSpec
+from mediagen.jobs import Api, Kind, Surface
 
 _LISTS = (
     "modes",

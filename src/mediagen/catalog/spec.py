@@ -7,10 +7,9 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any, Literal
 
-from mediagen.jobs import Kind, Surface
+from mediagen.jobs import Api, Kind, Surface
 
 Status = Literal["ga", "preview", "uncertain", "retired"]
-Api = Literal["generate_content", "interactions", "predict_long_running"]
 Express = Literal["yes", "uncertain", "no"]
 
 DEFAULT_LOCATION = "global"

@@ -26,8 +26,10 @@ from mediagen.errors import (
     UnavailableError,
 )
 from mediagen.jobs import OPEN_STATUSES, JobStatus
+from mediagen.report.checks import CheckReport
+from mediagen.report.checks_text import check_summary
 from mediagen.report.job import JobListReport, JobReport
-from mediagen.report.text import check_summary, error_in_words, estimate_summary, list_summary, summary
+from mediagen.report.text import error_in_words, estimate_summary, list_summary, summary
 from mediagen.requests import (
     CancelJobRequest,
     CheckApiRequest,
@@ -57,7 +59,21 @@ EXIT_CODES: tuple[tuple[type[MediaGenError], int], ...] = (
     (SubmissionUnconfirmedError, UNCONFIRMED),
 )
 STATUS_CODES = {JobStatus.SUCCEEDED: OK, JobStatus.UNCONFIRMED: UNCONFIRMED, "dry_run": OK}
-ERROR_CODES = {"authentication": CONFIGURATION, "configuration": CONFIGURATION, "unavailable": UNAVAILABLE}
+# A job keeps the code of its error, not the class.
+ERROR_CODES = {
+    "authentication": CONFIGURATION,
+    "configuration": CONFIGURATION,
+    "credential_kind": CONFIGURATION,
+    "credentials_file": CONFIGURATION,
+    "credentials_refused": CONFIGURATION,
+    "malformed_key": CONFIGURATION,
+    "no_credentials": CONFIGURATION,
+    "profile_incomplete": CONFIGURATION,
+    "profile_unknown": CONFIGURATION,
+    "service_agents_provisioning": UNAVAILABLE,
+    "storage_unavailable": UNAVAILABLE,
+    "unavailable": UNAVAILABLE,
+}
 
 Action = Callable[[App, argparse.Namespace], Awaitable[int]]
 
@@ -127,7 +143,9 @@ async def _tested(profile: ProfileSettings) -> "CheckOutcome":
     surface = next(iter(report.surfaces), None)
     return CheckOutcome(
         ok=report.ok,
-        words=(surface.error if surface else None) or " ".join(report.problems) or "The credentials were accepted.",
+        words=(surface and (surface.error or surface.note))
+        or " ".join(report.problems)
+        or "The credentials were accepted.",
     )
 
 
@@ -170,12 +188,22 @@ async def _made(app: App, request: BaseModel, show: OnProgress) -> JobReport:
 
 
 async def _check(app: App, namespace: argparse.Namespace) -> int:
-    report = await app.checks.check_api(CheckApiRequest.model_validate(request_values(namespace, CheckApiRequest)))
-    print_report(report, check_summary(report), as_json=namespace.json)
+    request = CheckApiRequest.model_validate(request_values(namespace, CheckApiRequest))
+    report = await app.checks.check_api(request)
+    print_report(report, check_summary(report, with_notes=bool(request.filter)), as_json=namespace.json)
+    return _check_code(report)
+
+
+def _check_code(report: CheckReport) -> int:
     if report.ok:
         return OK
     chosen = next((surface for surface in report.surfaces if surface.chosen), None)
-    return UNAVAILABLE if chosen and chosen.key_ok is None and not chosen.reachable else CONFIGURATION
+    if chosen is None or report.blocking:
+        return CONFIGURATION
+    if chosen.works:
+        # All is well but for the model that was asked about.
+        return BAD_ARGUMENTS
+    return UNAVAILABLE if chosen.retryable else CONFIGURATION
 
 
 async def _cost(app: App, namespace: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from mediagen.report.text import quote_in_words
 
 HEADING = ("field", "value", "origin")
 DERIVED = "derived"
+EXPLICIT = "explicit"
 # Choices that stand first; the rest follows as the report has it.
 FIRST = ("backend", "model", "mode")
 VALUE_WIDTH = 60
@@ -29,7 +30,7 @@ def _rows(report: JobReport) -> Iterator[tuple[str, str, str]]:
     reason = values.pop("why_backend", "")
     names = [*FIRST, *(name for name in values if name not in FIRST)]
     for name in names:
-        origin = str(report.origins.get(name, DERIVED))
+        origin = str(report.origins.get(name, EXPLICIT if name in report.requested else DERIVED))
         if name == "backend" and reason:
             origin += f" ({reason})"
         yield name, _shown(values[name]), origin

@@ -19,6 +19,7 @@ SECRETS = {
     "vertex_api_key": "vertex_key_source",
     "access_token": "access_token_source",
 }
+UNSET = "unset"
 NOT_SHOWN = {"name", "file", "problem", "shared", *SECRETS.values()}
 
 
@@ -99,7 +100,7 @@ def settings_rows(settings: Settings, *, only_paths: bool) -> tuple[SettingsRepo
 
 def _lines(report: SettingsReport) -> Iterator[str]:
     for row in report.settings:
-        yield f"{row.variable} = {row.value} ({row.origin})"
+        yield f"{row.variable} = {row.value}" + ("" if row.value == UNSET else f" ({row.origin})")
     for profile in report.profiles:
         yield f"profile {profile.name}{' (in use)' if profile.chosen else ''}:"
         yield from (f"  {value.name} = {value.value} ({value.origin})" for value in profile.values)
@@ -200,4 +201,6 @@ def _shown(name: str, value: object, source: str) -> str:
         return "[set]" if source else "[default]"
     if name.endswith("_base_url") and isinstance(value, str):
         return str(public_address(value))
-    return "unset" if value is None else str(value)
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in value)
+    return UNSET if value is None else str(value)

@@ -34,6 +34,10 @@ _REQUIRED_OBJECTS = {
 }
 # Secrets are sent to these.
 _ADDRESSES = ("token_uri", "token_url", "service_account_impersonation_url")
+# Tokens of whoever runs this are sent to these: whoever wrote the file must not choose where.
+_GOOGLES_OWN = ("token_url", "service_account_impersonation_url")
+# Strict, as the libraries do not agree where the host of a strange address ends.
+_GOOGLE_HOST = re.compile(r"(?:[a-z0-9-]+\.)+googleapis\.com")
 _KINDS = {"authorized_user": "user"}
 _PLAIN_WORD = re.compile(r"[a-z_]{1,40}")
 _IMPERSONATED = re.compile(r"/serviceAccounts/([^/:]+):")
@@ -150,13 +154,24 @@ def _wrong_type(credential: Credential, content: dict[str, Any]) -> Authenticati
     return unusable(credential, "does not say what type of credentials it holds")
 
 
+def parts_of(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """A credentials file, and those that it holds inside."""
+    parts = [content]
+    # A file made by hand may nest them as deep as it likes.
+    while isinstance(inner := parts[-1].get("source_credentials"), dict):
+        parts.append(inner)
+    return parts
+
+
 def _check_addresses(credential: Credential, content: dict[str, Any]) -> None:
-    source = content.get("source_credentials")
-    for part in (content, source if isinstance(source, dict) else {}):
+    for part in parts_of(content):
         for name in _ADDRESSES:
             if name in part and not _is_safe(part[name]):
                 hint = "Only https addresses are used, and http ones on this machine."
                 raise unusable(credential, f"names an address in {name} that is not safe", hint=hint)
+            if name in part and name in _GOOGLES_OWN and not _is_of_google(part[name]):
+                hint = "A token of yours would be sent there. Get the file from the Google Cloud console or gcloud."
+                raise unusable(credential, f"names an address in {name} that is not Google's", hint=hint)
 
 
 def _is_safe(address: object) -> bool:
@@ -168,6 +183,11 @@ def _is_safe(address: object) -> bool:
     except ValueError:
         return False
     return bool(host) and (url.scheme == "https" or (url.scheme == "http" and is_loopback(host or "")))
+
+
+def _is_of_google(address: str) -> bool:
+    host = (urlsplit(address).hostname or "").lower()
+    return bool(_GOOGLE_HOST.fullmatch(host)) or is_loopback(host)
 
 
 def _text(content: dict[str, Any], name: str) -> str | None:

@@ -11,8 +11,15 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 
+from mediagen.credentials.adc import GCLOUD_SOURCE, VARIABLE
 from mediagen.credentials.credential import Credential
-from mediagen.credentials.files import CredentialsFile, read_credentials_file, unusable, warn_if_world_readable
+from mediagen.credentials.files import (
+    CredentialsFile,
+    parts_of,
+    read_credentials_file,
+    unusable,
+    warn_if_world_readable,
+)
 from mediagen.credentials.refusals import refused, unreachable
 from mediagen.credentials.secrets import header_value
 from mediagen.credentials.transport import HttpxRequest
@@ -71,6 +78,7 @@ def load(credential: Credential) -> Loaded:
     file = read_credentials_file(credential)
     if credential.file is not None:
         warn_if_world_readable(credential.file)
+    _refuse_programs(credential, file)
     try:
         found = Loaded(type=file.type, google=_LOADERS[file.type](file.content))
     except (GoogleAuthError, ValueError, TypeError, KeyError, AttributeError):
@@ -99,6 +107,18 @@ def refresh(loaded: Loaded, credential: Credential, *, deadline_seconds: float) 
     token = loaded.token
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token.strip():
         raise unreachable(request.host, "the answer holds no usable token")
+
+
+def _refuse_programs(credential: Credential, file: CredentialsFile) -> None:
+    """GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES allows programs of files that the user named, not of any project."""
+    sources = [part.get("credential_source") for part in parts_of(file.content)]
+    runs_program = any(isinstance(source, dict) and "executable" in source for source in sources)
+    if runs_program and credential.source not in {VARIABLE, GCLOUD_SOURCE}:
+        raise unusable(
+            credential,
+            "wants to start a program, which no configuration file may ask for",
+            hint=f"If you trust it, name the credentials file with {VARIABLE}.",
+        )
 
 
 def _service_account(content: dict[str, Any]) -> Any:

@@ -75,6 +75,9 @@ class HttpxRequest(Request):
             return self._send(method, address, body, headers={**_HEADERS, **(headers or {})}, seconds=seconds)
         except httpx.RequestError as error:
             raise self._no_answer(type(error).__name__) from error
+        except (ImportError, ValueError, OSError, httpx.InvalidURL):
+            # Of setting the client up; the message may hold the password of a proxy.
+            raise self._no_answer("the proxy or the certificates that the environment names cannot be used") from None
 
     def _no_answer(self, trouble: str) -> TransportError:
         self.trouble = trouble

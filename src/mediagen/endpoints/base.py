@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from mediagen.endpoints.wire.generate_content import DecodedImage
 from mediagen.endpoints.wire.media import VideoMedia, WireMedia
-from mediagen.endpoints.wire.operation import Api, Output, State
-from mediagen.jobs import JobError, Kind, Usage
+from mediagen.endpoints.wire.operation import Operation, Output, State
+from mediagen.jobs import Api, Kind
 from mediagen.requests import ImageParameters, VideoParameters
 
 __all__ = [
@@ -16,16 +16,15 @@ __all__ = [
     "Api",
     "BodyEncoder",
     "DecodedImage",
-    "Downloaded",
     "Endpoint",
     "EndpointCheck",
     "Finished",
     "OnProgress",
     "OpenSink",
+    "Operation",
     "Output",
     "PaidRequest",
     "PartSink",
-    "Polled",
     "ProbeResult",
     "State",
     "Submission",
@@ -45,14 +44,12 @@ class PaidRequest:
         model: Google's model id.
         api: Decides the method that is called.
         body: As made by `build_image` or `build_video`.
-        fallback: The same wish in a second format, for surfaces that may not have the first one.
     """
 
     kind: Kind
     model: str
     api: Api
     body: dict[str, Any]
-    fallback: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,38 +79,6 @@ Submission = Finished | Accepted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Polled:
-    """State of an operation.
-
-    Attributes:
-        outputs: Its files, once completed; one paid call may make several.
-        text: What the model said.
-        error: Why there is no file; set for failed, filtered and cancelled.
-        warnings: What the caller should know, such as "1 of 4 clips was filtered: …".
-        raw_status: Google's own word.
-    """
-
-    state: State
-    outputs: tuple[Output, ...] = ()
-    text: str = ""
-    usage: Usage | None = None
-    error: JobError | None = None
-    warnings: tuple[str, ...] = ()
-    raw_status: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Downloaded:
-    """A file is whole in its sink.
-
-    Attributes:
-        mime_type: As declared by the server, or None when it said nothing of use.
-    """
-
-    mime_type: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class EndpointCheck:
     """What a free test of a surface found.
 
@@ -124,6 +89,8 @@ class EndpointCheck:
         models: Ids of the models that the key can see, in Google's order.
         clock_skew_seconds: Google's clock minus ours; to the second.
         error: Why the test failed, if it did.
+        retryable: Whether the same test may succeed later.
+        lists_models: False when the surface lists no models for such credentials, so that they could not be tested.
     """
 
     reachable: bool
@@ -132,6 +99,8 @@ class EndpointCheck:
     models: tuple[str, ...] = ()
     clock_skew_seconds: float | None = None
     error: str | None = None
+    retryable: bool = False
+    lists_models: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,11 +111,13 @@ class ProbeResult:
         accepted: Whether Google knows every field and value; None when that could not be found out.
         refused_fields: What Google refused, as ``field: description``.
         message: The result in words.
+        key_refused: Whether the credentials were refused.
     """
 
     accepted: bool | None
     refused_fields: tuple[str, ...] = ()
     message: str = ""
+    key_refused: bool = False
 
 
 class PartSink(Protocol):
@@ -228,7 +199,7 @@ class Endpoint(Protocol):
         """
         ...
 
-    async def poll(self, operation: str, open_sink: OpenSink) -> Polled:
+    async def poll(self, operation: str, open_sink: OpenSink) -> Operation:
         """Ask for the state of an operation. Costs nothing.
 
         Files inside the answer go to the sinks of `open_sink` while it is read; they are whole when this returns.
@@ -240,7 +211,7 @@ class Endpoint(Protocol):
         """
         ...
 
-    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> Downloaded:
+    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> None:
         """Bring a file here over https, going on after what `part` already holds. Costs nothing.
 
         Raises:

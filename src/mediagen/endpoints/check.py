@@ -12,11 +12,10 @@ from mediagen.endpoints.base import EndpointCheck, ProbeResult
 from mediagen.endpoints.http import Answer, HttpChannel
 from mediagen.endpoints.wire.google_errors import GoogleFailure, to_exception
 from mediagen.endpoints.wire.json_values import children, parse_object, word
-from mediagen.errors import AuthenticationError, EndpointError, MediaGenError
+from mediagen.errors import AuthenticationError, EndpointError, MediaGenError, UnavailableError
 
 MODELS_PER_PAGE = 50
 MAX_MODEL_PAGES = 40
-CHECK_ATTEMPTS = 2
 SENTINEL = "mediagenProbe"
 
 _KEYS_UNSUPPORTED = re.compile(r"API keys are not supported", re.IGNORECASE)
@@ -49,7 +48,7 @@ async def check_surface(channel: HttpChannel, listing: ModelList) -> EndpointChe
         return EndpointCheck(reachable=True, key_ok=False, error=str(error))
     except MediaGenError as error:
         answered = isinstance(error, EndpointError) and error.status_code is not None
-        return EndpointCheck(reachable=answered, key_ok=None, error=str(error))
+        return EndpointCheck(reachable=answered, key_ok=None, error=str(error), retryable=error.retryable)
     latency_ms = round((time.monotonic() - started) * 1000, 1)
     skew = _clock_skew(channel, answer)
     if not answer.is_success:
@@ -60,6 +59,7 @@ async def check_surface(channel: HttpChannel, listing: ModelList) -> EndpointChe
             clock_skew_seconds=skew,
             error=f"{listing.api} does not list models for API keys (401). The key may still be able to generate: "
             "whether it can shows only when it does.",
+            lists_models=False,
         )
     models, problem = await _all_models(channel, listing, answer)
     return EndpointCheck(
@@ -97,13 +97,23 @@ async def _page(channel: HttpChannel, listing: ModelList, token: str) -> Answer:
     """One page; also the refusal of a key that may still be able to generate."""
     params = {"pageSize": str(MODELS_PER_PAGE), **({"pageToken": token} if token else {})}
     refused = frozenset({HTTPStatus.UNAUTHORIZED})
-    answer = await channel.read("GET", listing.url, attempts=CHECK_ATTEMPTS, params=params, accept=refused)
+    answer = await _read_soon(channel, listing.url, params=params, accept=refused)
     if answer.is_success:
         return answer
     failure = answer.failure()
     if not token and _KEYS_UNSUPPORTED.search(failure.message):
         return answer
     raise to_exception(failure, paid=False, key_source=channel.key_source, model="")
+
+
+async def _read_soon(channel: HttpChannel, url: str, **content: Any) -> Answer:
+    """Try once more after a failure that may be over at once; whoever tests does not wait as long as Google asks to."""
+    try:
+        return await channel.read("GET", url, attempts=1, **content)
+    except UnavailableError as error:
+        if error.retry_after is not None or not await channel.wait_before_retry(error, 1):
+            raise
+    return await channel.read("GET", url, attempts=1, **content)
 
 
 def _clock_skew(channel: HttpChannel, answer: Answer) -> float | None:
@@ -132,7 +142,8 @@ async def probe_fields(channel: HttpChannel, url: str, body: dict[str, Any]) -> 
     try:
         answer = await channel.read("POST", url, attempts=1, json=empty, accept=refused)
     except MediaGenError as error:
-        return ProbeResult(accepted=None, message=f"Stopped: {error}")
+        is_refused = isinstance(error, AuthenticationError)
+        return ProbeResult(accepted=None, message=f"Stopped: {error}", key_refused=is_refused)
     if answer.is_success:
         return ProbeResult(
             accepted=None,

@@ -9,27 +9,26 @@ import time
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Never, Self
+from typing import Any, Never
 from urllib.parse import quote
 
 import anyio.to_thread
 import httpx
 
 from mediagen.endpoints.base import (
-    Downloaded,
     EndpointCheck,
     Finished,
     OnProgress,
     OpenSink,
+    Operation,
     PaidRequest,
     PartSink,
-    Polled,
     ProbeResult,
     Submission,
 )
 from mediagen.endpoints.http import Answer, HttpChannel, HttpSettings
 from mediagen.endpoints.paid import send_paid
+from mediagen.endpoints.surface import Surface
 from mediagen.endpoints.wire.chat_completions import chat_body, decode_chat
 from mediagen.endpoints.wire.generate_content import DecodedFailure, DecodedImage, decode_image
 from mediagen.endpoints.wire.json_values import children, parse_object, word
@@ -59,7 +58,7 @@ _EXAMPLE_KEY = re.compile(r"unsafe_example_api_key")
 _NO_ACCOUNT = re.compile(r"auth_(?:not_found|unavailable)|no auth available", re.IGNORECASE)
 
 
-class CliProxy:
+class CliProxy(Surface):
     """One CLIProxyAPI with one of its keys. Close it with `aclose`, or use it as an async context manager."""
 
     def __init__(
@@ -81,25 +80,8 @@ class CliProxy:
         Raises:
             ConfigurationError: `base_url` cannot be the address of a proxy.
         """
-        self._http = _channel(base_url, auth, key_source, http or HttpSettings())
+        super().__init__(_channel(base_url, auth, key_source, http or HttpSettings()))
         self._has_gemini_route = True
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        await self._http.aclose()
-
-    @property
-    def base_url(self) -> str:
-        """Address of the proxy."""
-        return self._http.base_url
 
     async def submit(self, call: PaidRequest) -> Submission:
         """Send a paid request for a picture once. Costs money; how often the proxy repeats it is out of our hands.
@@ -171,7 +153,7 @@ class CliProxy:
                 error.hint = "Log an account that has this model in with CLIProxyAPI, or wait until its pause is over."
         return error
 
-    async def poll(self, operation: str, open_sink: OpenSink) -> Polled:  # noqa: ARG002 - arguments of the protocol
+    async def poll(self, operation: str, open_sink: OpenSink) -> Operation:  # noqa: ARG002 - arguments of the protocol
         """Never possible: pictures come at once, and clips are not made here.
 
         Raises:
@@ -187,7 +169,7 @@ class CliProxy:
         """
         _impossible("job to cancel")
 
-    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> Downloaded:  # noqa: ARG002 - arguments of the protocol
+    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> None:  # noqa: ARG002 - arguments of the protocol
         """Never possible: pictures come inside the answer.
 
         Raises:
@@ -219,9 +201,10 @@ class CliProxy:
                 return self._stranger(health, latency_ms)
             models = await self._read("v1/models")
         except UnavailableError as error:
-            return EndpointCheck(reachable=False, key_ok=None, error=str(_not_listening(error, self.base_url)))
+            told = str(_not_listening(error, self.base_url))
+            return EndpointCheck(reachable=False, key_ok=None, error=told, retryable=True)
         except MediaGenError as error:
-            return EndpointCheck(reachable=True, key_ok=None, error=str(error))
+            return EndpointCheck(reachable=True, key_ok=None, error=str(error), retryable=error.retryable)
         return self._checked(models, latency_ms)
 
     async def _read(self, path: str, **content: Any) -> Answer:

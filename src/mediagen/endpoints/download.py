@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import httpx
 
-from mediagen.endpoints.base import Downloaded, OnProgress, PartSink
+from mediagen.endpoints.base import OnProgress, PartSink
 from mediagen.endpoints.files import wait_until_active
 from mediagen.endpoints.http import TRANSIENT, HttpChannel, unreachable
 from mediagen.endpoints.wire.google_errors import GoogleFailure, to_exception
@@ -22,9 +22,7 @@ _NOT_A_FILE = ("text/html", "application/json")
 KEPT_HINT = "The file is still at Google and the part that arrived is kept; it is fetched again."
 
 
-async def download_file(
-    channel: HttpChannel, uri: str, part: PartSink, on_progress: OnProgress | None = None
-) -> Downloaded:
+async def download_file(channel: HttpChannel, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> None:
     """Bring a file into `part`; the key goes only to the API itself, never along a redirect to elsewhere.
 
     Raises:
@@ -40,12 +38,14 @@ async def download_file(
     while True:
         tried += 1
         try:
-            return await _Attempt(channel=channel, url=url, part=part, on_progress=on_progress).run()
+            await _Attempt(channel=channel, url=url, part=part, on_progress=on_progress).run()
         except httpx.RequestError as failed:
             error = unreachable(failed)
             error.__cause__ = failed
         except UnavailableError as failed:
             error = failed
+        else:
+            return
         error.billed = "yes"
         error.hint = KEPT_HINT
         if tried >= channel.settings.attempts or not await channel.wait_before_retry(error, tried):
@@ -66,7 +66,7 @@ class _Attempt:
     part: PartSink
     on_progress: OnProgress | None
 
-    async def run(self) -> Downloaded:
+    async def run(self) -> None:
         """Follow redirects by hand, so that each hop is looked at before it is taken."""
         url = self.url
         for _hop in range(MAX_REDIRECTS + 1):
@@ -74,7 +74,8 @@ class _Attempt:
             headers = {"range": f"bytes={offset}-"} if offset else {}
             async with self.channel.stream(self.channel.reads, "GET", url, headers=headers) as response:
                 if not response.has_redirect_location:
-                    return await self._take(response, offset)
+                    await self._take(response, offset)
+                    return
                 url = self._next(url, response)
         raise EndpointError("The file's address leads in circles (more than 5 redirects).", code="too_many_redirects")
 
@@ -84,36 +85,36 @@ class _Attempt:
         except httpx.InvalidURL as error:
             raise EndpointError("The file's address leads nowhere.", code="unsafe_uri") from error
 
-    async def _take(self, response: httpx.Response, offset: int) -> Downloaded:
+    async def _take(self, response: httpx.Response, offset: int) -> None:
         match response.status_code:
             case HTTPStatus.OK:
                 if offset:
                     await self.part.truncate()
-                return await self._write(response, _content_length(response))
+                await self._write(response, _content_length(response))
             case HTTPStatus.PARTIAL_CONTENT:
-                return await self._resume(response, offset)
+                await self._resume(response, offset)
             case HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return await self._out_of_range(response, offset)
+                await self._out_of_range(response, offset)
             case _:
                 raise await self._refusal(response)
 
-    async def _resume(self, response: httpx.Response, offset: int) -> Downloaded:
+    async def _resume(self, response: httpx.Response, offset: int) -> None:
         found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
         if not found or found["start"] is None or int(found["start"]) != offset:
             await self.part.truncate()
             raise _cut_off("Google sent another piece of the file than was asked for.")
         rest = _content_length(response)
         total = int(found["total"]) if found["total"] != "*" else None
-        return await self._write(response, total if total is not None or rest is None else offset + rest)
+        await self._write(response, total if total is not None or rest is None else offset + rest)
 
-    async def _out_of_range(self, response: httpx.Response, offset: int) -> Downloaded:
+    async def _out_of_range(self, response: httpx.Response, offset: int) -> None:
         found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
         if offset and found and found["total"] == str(offset):
-            return Downloaded()
+            return
         await self.part.truncate()
         raise _cut_off("What was kept of the file does not fit to it.")
 
-    async def _write(self, response: httpx.Response, total: int | None) -> Downloaded:
+    async def _write(self, response: httpx.Response, total: int | None) -> None:
         mime_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if mime_type in _NOT_A_FILE:
             raise _cut_off(f"Something else than the file was sent ({mime_type}).")
@@ -127,7 +128,6 @@ class _Attempt:
         if total is not None and size > total:
             await self.part.truncate()
             raise _cut_off("More arrived than the file is long.")
-        return Downloaded(mime_type=None if mime_type in {"", "application/octet-stream"} else mime_type)
 
     async def _refusal(self, response: httpx.Response) -> MediaGenError:
         answer = await self.channel.read_to_end(response, 0)

@@ -20,6 +20,7 @@ LARGEST_FILE_BYTES = 2 * 1024**3
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 10.0
 READY_WITHIN_SECONDS = 300.0
+GOOGLE_DOMAIN = ".googleapis.com"
 
 _FILE_NAME = re.compile(r"files/[A-Za-z0-9_-]+")
 
@@ -101,7 +102,15 @@ async def _start(channel: HttpChannel, size: int, *, mime_type: str, api_version
     address = answer.headers.get("x-goog-upload-url", "")
     if not address:
         raise UnavailableError("Google did not say where to send the file.", code="unreadable_answer")
-    return channel.allowed(address)
+    url = channel.allowed(address)
+    # Redirected downloads bring bytes here; this would send the caller's file to whoever is named.
+    if not channel.is_own(url) and not url.host.endswith(GOOGLE_DOMAIN):
+        raise EndpointError(
+            f"Google named an upload address on host {url.host}, which is not its own.",
+            code="unsafe_uri",
+            hint="Check the base URL of the API.",
+        )
+    return url
 
 
 async def _send(channel: HttpChannel, session: httpx.URL, path: Path, size: int) -> bytes:

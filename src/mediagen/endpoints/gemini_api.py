@@ -5,20 +5,18 @@ Source: https://ai.google.dev/api and requests of google-genai 3.4.0 (checked 20
 
 import re
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, assert_never
+from typing import Any, assert_never
 from urllib.parse import quote
 
 import httpx
 
 from mediagen.endpoints.base import (
-    Downloaded,
     EndpointCheck,
     OnProgress,
     OpenSink,
+    Operation,
     PaidRequest,
     PartSink,
-    Polled,
     ProbeResult,
     Submission,
 )
@@ -33,6 +31,7 @@ from mediagen.endpoints.operations import (
     submit_image,
     submit_interaction,
 )
+from mediagen.endpoints.surface import Surface
 from mediagen.errors import InvalidRequestError
 
 BASE_URL = "https://generativelanguage.googleapis.com"
@@ -41,7 +40,7 @@ API_VERSION = "v1beta"
 _OLD_OPERATION = re.compile(r"models/[\w.-]+/operations/[\w.-]+")
 
 
-class GeminiApi:
+class GeminiApi(Surface):
     """One Gemini API with one key. Close it with `aclose`, or use it as an async context manager."""
 
     def __init__(
@@ -65,25 +64,9 @@ class GeminiApi:
         Raises:
             ConfigurationError: `base_url` is no http or https address.
         """
-        self._http = HttpChannel(base_url=base_url, auth=auth, key_source=key_source, settings=http or HttpSettings())
+        settings = http or HttpSettings()
+        super().__init__(HttpChannel(base_url=base_url, auth=auth, key_source=key_source, settings=settings))
         self._version = api_version
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        await self._http.aclose()
-
-    @property
-    def base_url(self) -> str:
-        """Address of the API, without version."""
-        return self._http.base_url
 
     async def submit(self, call: PaidRequest) -> Submission:
         """Send a paid request once. Costs money.
@@ -109,7 +92,7 @@ class GeminiApi:
             case _:
                 assert_never(call.api)
 
-    async def poll(self, operation: str, open_sink: OpenSink) -> Polled:
+    async def poll(self, operation: str, open_sink: OpenSink) -> Operation:
         """Ask for the state of an interaction, or of an old Veo operation. Costs nothing.
 
         Raises:
@@ -127,7 +110,7 @@ class GeminiApi:
             return False
         return await cancel_interaction(self._http, self._interaction(operation))
 
-    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> Downloaded:
+    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> None:
         """Bring a file here, going on after what `part` already holds. Costs nothing.
 
         Raises:
@@ -135,7 +118,7 @@ class GeminiApi:
             UnavailableError: It could not be had completely; what came is kept in `part`.
             StorageError: `part` could not be written.
         """
-        return await download_file(self._http, uri, part, on_progress)
+        await download_file(self._http, uri, part, on_progress)
 
     async def upload(self, path: Path, mime_type: str) -> str:
         """Send a file to Google's store (kept 48 hours) and return its address. Costs nothing."""

@@ -124,14 +124,17 @@ class HttpChannel:
         self.key_source = key_source
         self.settings = settings
         self._base = _parsed(self.base_url, address_setting)
-        common = self._common(auth)
-        self.reads = httpx.AsyncClient(timeout=self._timeout(settings.read_seconds), **common)
-        # A reused connection may be closed by the other side just then, and the outcome would be unknown.
-        self.paid = httpx.AsyncClient(
-            timeout=self._timeout(settings.paid_read_seconds),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-            **common,
-        )
+        try:
+            common = self._common(auth)
+            self.reads = httpx.AsyncClient(timeout=self._timeout(settings.read_seconds), **common)
+            # A reused connection may be closed by the other side just then, and the outcome would be unknown.
+            self.paid = httpx.AsyncClient(
+                timeout=self._timeout(settings.paid_read_seconds),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+                **common,
+            )
+        except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+            raise _bad_environment(error) from None
 
     def _common(self, auth: httpx.Auth) -> dict[str, Any]:
         return {
@@ -368,6 +371,20 @@ def _bad_base_url(setting: str) -> ConfigurationError:
     return ConfigurationError(
         "The base URL of the API cannot be used.",
         hint=f"Set {setting} to an address like https://host.example.com, or unset it.",
+    )
+
+
+def _bad_environment(error: Exception) -> ConfigurationError:
+    """Make our error of a client that cannot be set up; the cause may hold the password of a proxy."""
+    if isinstance(error, OSError):
+        return ConfigurationError(
+            f"The certificates that the environment names cannot be read ({type(error).__name__}).",
+            hint="Correct SSL_CERT_FILE or SSL_CERT_DIR, or unset it.",
+        )
+    what = "is a SOCKS proxy, which is not supported" if isinstance(error, ImportError) else "cannot be used"
+    return ConfigurationError(
+        f"The proxy that the environment names {what}.",
+        hint="Set HTTPS_PROXY (and ALL_PROXY, NO_PROXY) to addresses like http://proxy.example:3128, or unset them.",
     )
 
 

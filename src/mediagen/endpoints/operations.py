@@ -4,13 +4,12 @@ from http import HTTPStatus
 
 import anyio.to_thread
 
-from mediagen.endpoints.base import Accepted, Finished, OpenSink, PaidRequest, Polled
+from mediagen.endpoints.base import Accepted, Finished, OpenSink, Operation, PaidRequest
 from mediagen.endpoints.http import Answer, HttpChannel
 from mediagen.endpoints.paid import send_paid
 from mediagen.endpoints.wire.generate_content import DecodedFailure, decode_image
 from mediagen.endpoints.wire.google_errors import UNCONFIRMED_HINT, GoogleFailure, to_exception
 from mediagen.endpoints.wire.interactions import decode_interaction, interaction_id
-from mediagen.endpoints.wire.operation import Operation
 from mediagen.endpoints.wire.veo import decode_operation, operation_name
 from mediagen.errors import EndpointError, MediaGenError, SubmissionUnconfirmedError
 
@@ -72,7 +71,7 @@ def _no_name(what: str) -> SubmissionUnconfirmedError:
     )
 
 
-async def poll_interaction(channel: HttpChannel, url: str, open_sink: OpenSink) -> Polled:
+async def poll_interaction(channel: HttpChannel, url: str, open_sink: OpenSink) -> Operation:
     """Ask for the state of an interaction. Costs nothing.
 
     Raises:
@@ -81,10 +80,10 @@ async def poll_interaction(channel: HttpChannel, url: str, open_sink: OpenSink) 
     answer = await channel.read("GET", url, params={"stream": "false"}, accept=_MAYBE_UNKNOWN, open_sink=open_sink)
     if not answer.is_success:
         raise _poll_failure(channel, answer.failure(), KEPT_INTERACTION)
-    return _polled(await anyio.to_thread.run_sync(decode_interaction, answer.body))
+    return await anyio.to_thread.run_sync(decode_interaction, answer.body)
 
 
-async def poll_operation(channel: HttpChannel, url: str, open_sink: OpenSink, *, name: str | None = None) -> Polled:
+async def poll_operation(channel: HttpChannel, url: str, open_sink: OpenSink, *, name: str | None = None) -> Operation:
     """Ask for the state of a Veo operation. Costs nothing.
 
     Args:
@@ -103,7 +102,7 @@ async def poll_operation(channel: HttpChannel, url: str, open_sink: OpenSink, *,
         answer = await channel.read("POST", url, json={"operationName": name}, accept=accept, open_sink=open_sink)
     if not answer.is_success:
         raise _poll_failure(channel, answer.failure(), KEPT_OPERATION)
-    return _polled(await anyio.to_thread.run_sync(decode_operation, answer.body))
+    return await anyio.to_thread.run_sync(decode_operation, answer.body)
 
 
 def unknown_operation(status_code: int | None, hint: str, reason: str = "") -> EndpointError:
@@ -133,15 +132,3 @@ async def cancel_interaction(channel: HttpChannel, url: str) -> bool:
     if answer.status_code in _NOT_CANCELLED and answer.failure().is_key_refused:
         raise to_exception(answer.failure(), paid=False, key_source=channel.key_source, model="")
     return answer.is_success
-
-
-def _polled(found: Operation) -> Polled:
-    return Polled(
-        state=found.state,
-        outputs=found.outputs,
-        text=found.text,
-        usage=found.usage,
-        error=found.error,
-        warnings=found.warnings,
-        raw_status=found.raw_status,
-    )

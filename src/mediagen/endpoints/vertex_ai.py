@@ -6,20 +6,18 @@ google-genai 3.4.0 in Vertex mode (checked 2026-11-21)
 
 import re
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, assert_never
+from typing import Any, assert_never
 from urllib.parse import quote
 
 import httpx
 
 from mediagen.endpoints.base import (
-    Downloaded,
     EndpointCheck,
     OnProgress,
     OpenSink,
+    Operation,
     PaidRequest,
     PartSink,
-    Polled,
     ProbeResult,
     Submission,
 )
@@ -36,13 +34,14 @@ from mediagen.endpoints.operations import (
     submit_operation,
     unknown_operation,
 )
+from mediagen.endpoints.surface import Surface
 from mediagen.errors import InvalidRequestError
 
 _PUBLISHER = "publishers/google/models"
 _OPERATION = re.compile(r"(?P<model>(?:[\w.:@-]+/)*models/[\w.@-]+)/operations/[\w.-]+")
 
 
-class VertexAi:
+class VertexAi(Surface):
     """One project and location of Vertex AI, or its express form. Close it with `aclose` or `async with`."""
 
     def __init__(self, *, auth: httpx.Auth, key_source: str, base_url: str, http: HttpSettings | None = None) -> None:
@@ -58,30 +57,14 @@ class VertexAi:
         Raises:
             ConfigurationError: `base_url` is no http or https address.
         """
-        self._http = HttpChannel(
+        channel = HttpChannel(
             base_url=base_url,
             auth=auth,
             key_source=key_source,
             settings=http or HttpSettings(),
             address_setting="GOOGLE_VERTEX_BASE_URL",
         )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        await self._http.aclose()
-
-    @property
-    def base_url(self) -> str:
-        """Address of the project's resources."""
-        return self._http.base_url
+        super().__init__(channel)
 
     async def submit(self, call: PaidRequest) -> Submission:
         """Send a paid request once. Costs money.
@@ -102,7 +85,7 @@ class VertexAi:
             case _:
                 assert_never(call.api)
 
-    async def poll(self, operation: str, open_sink: OpenSink) -> Polled:
+    async def poll(self, operation: str, open_sink: OpenSink) -> Operation:
         """Ask for the state of an interaction or a Veo operation. Costs nothing.
 
         Raises:
@@ -125,7 +108,7 @@ class VertexAi:
             return False
         return await cancel_interaction(self._http, self._interaction(operation))
 
-    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> Downloaded:
+    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> None:
         """Bring a file here over https, going on after what `part` already holds. Costs nothing.
 
         Raises:
@@ -133,7 +116,7 @@ class VertexAi:
             UnavailableError: It could not be had completely; what came is kept in `part`.
             StorageError: `part` could not be written.
         """
-        return await download_file(self._http, uri, part, on_progress)
+        await download_file(self._http, uri, part, on_progress)
 
     async def upload(self, path: Path, mime_type: str) -> str:
         """Refuse: Vertex AI has no file store of its own.

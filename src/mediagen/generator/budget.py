@@ -56,7 +56,8 @@ def _unknown_price(of_call: dict[str, Decimal | None], limits: Limits) -> tuple[
     capped = [name for name, limit in {**of_call, **over_time}.items() if limit is not None]
     if capped:
         raise BudgetExceededError(
-            f"The price of this job is not known, so {capped[0]} cannot be kept. Nothing was sent.",
+            f"The price of this job is not known, so the cap {capped[0]} (variable, or profile) cannot be kept. "
+            "Nothing was sent.",
             hint="Use a model from the catalogue, or leave the limit out if you accept an unknown price.",
             code="price_unknown",
         )

@@ -52,7 +52,13 @@ def destinations_of(
         origins["storage_uri"] = origin
     prefix = storage_uri or place.project.bucket.prefix
     inputs_uri = f"{prefix.rstrip('/')}/{INPUTS_FOLDER}/" if prefix and place.route.surface == "vertex" else None
-    return Destinations(storage_uri=storage_uri, upload_to=upload_to, inputs_uri=inputs_uri, origins=origins)
+    return Destinations(
+        storage_uri=storage_uri,
+        upload_to=upload_to,
+        inputs_uri=inputs_uri,
+        origins=origins,
+        warnings=_left_behind(place, origin),
+    )
 
 
 def _storage_uri(
@@ -75,6 +81,15 @@ def _storage_uri(
     if place.spec.api == "interactions" and parameters.resolution not in INLINE_RESOLUTIONS:
         return bucket.usual_prefix, "default"
     return None, "default"
+
+
+def _left_behind(place: Place, origin: Origin) -> tuple[str, ...]:
+    """A bucket of the source that this place cannot write to."""
+    uri = place.layers.source.get("storage_uri")
+    if uri is None or origin in {"explicit", "source"}:
+        return ()
+    why = "only Vertex AI writes to Cloud Storage" if place.route.surface != "vertex" else "it takes no API keys"
+    return (f"The source went to {uri}; this clip does not: {why}.",)
 
 
 def _checked(uri: str, place: Place) -> str:

@@ -1,5 +1,6 @@
 """What a job would cost, before it is made. Costs nothing."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +15,18 @@ from mediagen.defaults import (
     video_parameters,
 )
 from mediagen.errors import InvalidRequestError
-from mediagen.generator.placement import Place, Placement
+from mediagen.generator.placement import ANY_ACCESS, Place, Placement
 from mediagen.generator.plan import without_nones
-from mediagen.jobs import Kind
+from mediagen.jobs import Kind, Surface
 from mediagen.pricing import Prices, cheapest_alternatives
 from mediagen.report.checks import AlternativeReport, EstimateReport
 from mediagen.report.job import AdjustmentReport, QuoteReport
+from mediagen.report.money import dollars
 from mediagen.requests import EstimateCostRequest, ImageParameters, VideoMode, VideoParameters
 from mediagen.routing import Route
+
+ALTERNATIVES = 2
+MANY_IMAGES = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +63,9 @@ class Estimates:
             quote=QuoteReport.model_validate(quote),
             unit="picture" if kind == "image" else "second",
             count=parameters.count,
+            units=_units(parameters),
+            configured=_is_configured(place, route.surface),
+            notes=self._notes(parameters, place),
             alternatives=self._alternatives(parameters, place),
             adjustments=[
                 AdjustmentReport(field=a.field, from_=a.from_value, to=a.to_value, reason=a.reason) for a in adjustments
@@ -66,25 +74,63 @@ class Estimates:
         )
 
     def _alternatives(self, parameters: ImageParameters | VideoParameters, place: Place) -> list[AlternativeReport]:
-        surfaces = [access.surface for access in place.project.configured.offered]
         others = cheapest_alternatives(
             self.placement.catalog,
             parameters,
             place.route.surface,
-            surfaces=surfaces if place.route.backend != "emulator" else (),
+            # One more, as the emulator may have the model itself under two surfaces.
+            limit=ALTERNATIVES + 1,
+            surfaces=_surfaces(place),
             location=place.route.location,
             today=self.placement.clock().date(),
         )
-        return [
+        reports = [
             AlternativeReport(
                 model=other.model,
                 backend=_backend(other.surface, place.route),
                 usd=other.quote.usd,
                 basis=other.quote.basis,
+                configured=_is_configured(place, other.surface),
                 warnings=list(other.warnings),
             )
             for other in others
         ]
+        same = (parameters.model, place.route.backend)
+        return [report for report in reports if (report.model, report.backend) != same][:ALTERNATIVES]
+
+    def _notes(self, parameters: ImageParameters | VideoParameters, place: Place) -> list[str]:
+        """What pictures that go in add, which the caller cannot say here."""
+        # Many of them, as quotes are rounded.
+        without, with_many = (
+            self.prices.quote(
+                dataclasses.replace(parameters, count=1, input_images=number),
+                surface=place.route.surface,
+                location=place.route.location,
+            ).usd
+            for number in (0, MANY_IMAGES)
+        )
+        if without is None or with_many is None or without == with_many:
+            return []
+        for_each = f" to each of the {parameters.count}" if parameters.count > 1 else ""
+        return [f"Each picture that goes in adds {dollars((with_many - without) / MANY_IMAGES)}{for_each}."]
+
+
+def _surfaces(place: Place) -> list[Surface]:
+    if place.route.backend == "emulator":
+        return ["gemini", "vertex"]
+    return [access.surface for access in place.project.configured.offered]
+
+
+def _is_configured(place: Place, surface: Surface) -> bool:
+    """Whether there are credentials for a surface; for a price, places are made up when there are none."""
+    if place.route.backend == "emulator":
+        return True
+    access = place.project.configured.access(surface)
+    return access is not None and access not in ANY_ACCESS
+
+
+def _units(parameters: ImageParameters | VideoParameters) -> int:
+    return parameters.count * (1 if isinstance(parameters, ImageParameters) else parameters.duration_seconds)
 
 
 def _backend(surface: str, route: Route) -> str:
@@ -100,10 +146,13 @@ def _refuse_of_other_kind(request: EstimateCostRequest) -> None:
             )
 
 
-def usual_quote(spec: ModelSpec, prices: Prices) -> QuoteReport:
+def usual_quote(
+    spec: ModelSpec, prices: Prices, *, surface: Surface = "gemini", location: str | None = None
+) -> QuoteReport:
     """Price of one picture, or of a clip of the usual length, at the model's default size."""
     request = EstimateCostRequest(kind="image" if spec.kind == "image" else "video", model=spec.id)
-    return QuoteReport.model_validate(prices.quote(_parameters(request, spec, NO_LAYERS)[0]))
+    parameters, _ = _parameters(request, spec, NO_LAYERS)
+    return QuoteReport.model_validate(prices.quote(parameters, surface=surface, location=location))
 
 
 def _parameters(

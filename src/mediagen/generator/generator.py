@@ -22,7 +22,7 @@ from mediagen.endpoints.base import Endpoint, PaidRequest
 from mediagen.errors import BudgetExceededError, InvalidRequestError
 from mediagen.generator.budget import caps, check_budget
 from mediagen.generator.inputs import stored_file
-from mediagen.generator.plan import Plan, as_requested, shorten_data, with_upload
+from mediagen.generator.plan import Plan, as_requested, shorten_data, uploaded_uri, with_upload
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
 from mediagen.jobs import Job, JobStatus, PaidCall
@@ -41,7 +41,6 @@ from mediagen.requests import (
 from mediagen.routing import Route
 from mediagen.runner.collect import Bucket
 from mediagen.runner.runner import OnProgress, Runner
-from mediagen.storage.gs_uri import object_uri
 from mediagen.storage.local import LocalStorage, sanitise_name
 
 if TYPE_CHECKING:
@@ -246,8 +245,7 @@ class Generator:
         assert plan.upload.path is not None
         if plan.inputs_uri:
             bucket = await self.endpoints.bucket(plan.project.name, plan.route.backend)
-            # Named by its contents, so that the same video is sent once.
-            uri = object_uri(plan.inputs_uri, f"{plan.upload.sha256}.mp4")
+            uri = uploaded_uri(plan.inputs_uri, plan.upload)
             uri = await bucket.upload(plan.upload.path, uri, mime_type=plan.upload.mime_type)
         else:
             endpoint = await self.endpoints.at(plan.route, plan.project.name)

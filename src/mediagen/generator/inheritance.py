@@ -2,16 +2,20 @@
 
 import json
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
 
+from mediagen.errors import InvalidRequestError
 from mediagen.jobs import Job
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
+from mediagen.routing import LOCATION, PROJECT
+from mediagen.storage.gs_uri import parse_gs_uri
 
 ARTIFACT_URI = "mediagen://artifacts/"
 JOB_ID = re.compile(r"job_[0-9a-z]+")
@@ -19,7 +23,31 @@ RECORD_BYTES = 1_000_000
 OWN_RECORD = "mediagen.sidecar."
 # Of earlier tools: the record is named after the time in the name of the file, not after the file.
 TIMESTAMP = re.compile(r"\d{8}_\d{6}")
-INHERITED = ("model", "resolution", "aspect_ratio", "storage_uri", "location")
+MODEL = re.compile(r"[A-Za-z0-9][\w./@-]{0,199}", re.ASCII)
+WORD = re.compile(r"[0-9A-Za-z:]{1,20}")
+PROFILE = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+
+
+def _is_prefix(value: str) -> bool:
+    try:
+        parse_gs_uri(value, "storage_uri")
+    except InvalidRequestError:
+        return False
+    return True
+
+
+def _is_model(value: str) -> bool:
+    return MODEL.fullmatch(value) is not None and ".." not in value
+
+
+# A record may lie beside somebody else's clip, and its values become parts of addresses and requests.
+INHERITED: Mapping[str, Callable[[str], object]] = {
+    "model": _is_model,
+    "resolution": WORD.fullmatch,
+    "aspect_ratio": WORD.fullmatch,
+    "storage_uri": _is_prefix,
+    "location": LOCATION.fullmatch,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,13 +59,15 @@ class Inherited:
         project: Google Cloud project that it was made with.
         profile: Configured project that it was made with.
         backend: Surface that it was made on.
-        warnings: Why nothing could be inherited, if so.
+        is_emulated: Whether the emulator made it, whose buckets and projects exist nowhere else.
+        warnings: Why something could not be inherited, if so.
     """
 
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
     project: str | None = None
     profile: str | None = None
     backend: str | None = None
+    is_emulated: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -61,54 +91,88 @@ async def inherited_from(source: str, *, ledger: Ledger, loader: InputLoader) ->
 
 
 def _of_job(job: Job) -> Inherited:
-    return Inherited(
-        values=_kept(job.effective),
-        project=job.effective.get("project"),
-        profile=job.profile,
-        backend=None if job.backend == "emulator" else job.backend,
-    )
+    values, _ = _usable(job.effective)
+    return _made_on(job.backend, values, job.effective.get("project"), job.profile)
 
 
 def _beside(path: Path) -> Inherited:
     """Read the record beside a file: our own sidecar, or that of an earlier tool."""
-    record = path.with_suffix(".json")
-    if not record.is_file():
-        timestamp = TIMESTAMP.search(path.name)
-        if timestamp is None:
-            return NOTHING_INHERITED
-        record = path.with_name(f"metadata_{timestamp[0]}.json")
+    timestamp = TIMESTAMP.search(path.name)
+    records = [path.with_suffix(".json")]
+    if timestamp:
+        records.append(path.with_name(f"metadata_{timestamp[0]}.json"))
+    trouble = []
+    for record in records:
+        found = _read(record)
+        if isinstance(found, Inherited):
+            return found
+        if found:
+            trouble.append(f"Nothing could be taken over from {record.name} beside the source: {found}.")
+    missing = f"Beside the source lies no record of how it was made ({records[-1].name}); nothing could be taken over."
+    return Inherited(warnings=tuple(trouble or [missing]))
+
+
+def _read(record: Path) -> Inherited | str:
+    """What a record says, or why it says nothing; empty when there is none."""
     try:
-        if record.stat().st_size > RECORD_BYTES:
-            return _unreadable(record, "it is larger than 1 MB")
-        found = json.loads(record.read_text(encoding="utf-8-sig"))
+        found = record.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return "it is not a file"
+        if found.st_size > RECORD_BYTES:
+            return "it is larger than 1 MB"
+        values = json.loads(record.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        return _unreadable(record, "there is none")
+        return ""
     except OSError as error:
-        return _unreadable(record, error.strerror or type(error).__name__)
+        return error.strerror or type(error).__name__
     except (ValueError, RecursionError):
-        return _unreadable(record, "it is not JSON")
+        return "it is not JSON"
+    return _of_record(values, record)
+
+
+def _of_record(found: object, record: Path) -> Inherited | str:
     if not isinstance(found, dict):
-        return _unreadable(record, "it is no record of a clip")
-    return _of_record(found, record)
-
-
-def _of_record(found: Mapping[str, Any], record: Path) -> Inherited:
+        return "it is no record of a clip"
     is_own = str(found.get("version", "")).startswith(OWN_RECORD)
-    values = found.get("generation" if is_own else "command_args")
-    if not isinstance(values, dict):
-        return _unreadable(record, "it is no record of a clip")
-    project = values.get("project" if is_own else "project_id")
-    backend = found.get("backend") if is_own else None
+    said = found.get("generation" if is_own else "command_args")
+    if not isinstance(said, dict):
+        return "it is no record of a clip"
+    values, unusable = _usable(said)
+    name = "project" if is_own else "project_id"
+    project = _text(said, name, PROJECT, unusable)
+    profile = _text(said, "profile", PROFILE, unusable) if is_own else None
+    # Earlier tools do not say it, but only Vertex AI writes to buckets.
+    backend = found.get("backend") if is_own else "vertex" if "storage_uri" in values else None
+    warnings = [f"{record.name} beside the source has no usable {name}; it was left out." for name in unusable]
+    return _made_on(backend, values, project, profile, *warnings)
+
+
+def _made_on(
+    backend: object, values: Mapping[str, str], project: str | None, profile: str | None, *warnings: str
+) -> Inherited:
+    is_emulated = backend == "emulator"
     return Inherited(
-        values=_kept(values),
-        project=project if isinstance(project, str) and project else None,
-        backend=backend if backend in {"gemini", "vertex"} else None,
+        values=values,
+        project=None if is_emulated else project,
+        profile=profile,
+        backend=str(backend) if backend in ("gemini", "vertex") else None,
+        is_emulated=is_emulated,
+        warnings=warnings,
     )
 
 
-def _kept(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: values[name] for name in INHERITED if isinstance(values.get(name), str) and values[name]}
+def _usable(said: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+    """The values to take over, and the names of those that are damaged."""
+    given = {name: said[name] for name in INHERITED if said.get(name) not in (None, "")}
+    values = {name: value for name, value in given.items() if isinstance(value, str) and INHERITED[name](value)}
+    return values, [name for name in given if name not in values]
 
 
-def _unreadable(record: Path, why: str) -> Inherited:
-    return Inherited(warnings=(f"Nothing could be taken over from {record.name} beside the source: {why}.",))
+def _text(said: Mapping[str, Any], name: str, pattern: re.Pattern[str], unusable: list[str]) -> str | None:
+    value = said.get(name)
+    if value in (None, ""):
+        return None
+    if isinstance(value, str) and pattern.fullmatch(value):
+        return value
+    unusable.append(name)
+    return None

@@ -12,6 +12,7 @@ from mediagen.generator.policy import Project
 from mediagen.jobs import Adjustment, Kind, Origin, Quote, public_address
 from mediagen.media.inputs import InputMedia
 from mediagen.routing import Route
+from mediagen.storage.gs_uri import object_uri
 
 SHOWN_CHARACTERS = 200
 TO_BE_UPLOADED = "(uploaded when the job is sent)"
@@ -23,7 +24,7 @@ class Plan:
 
     Attributes:
         samples: Files that each paid call makes.
-        bodies: Request body of each paid call; holds `TO_BE_UPLOADED` where `upload` is to be named.
+        bodies: Request body of each paid call; holds `TO_BE_UPLOADED` for a file of the API's own store.
         upload: Local video that has to be at Google before a body can be sent.
         inputs_uri: gs:// prefix under which `upload` goes; None is the file store of the API.
     """
@@ -63,6 +64,11 @@ def shorten_data(value: Any) -> Any:
 
 
 _PAYLOADS = frozenset({"data", "bytesBase64Encoded"})
+
+
+def uploaded_uri(inputs_uri: str, upload: InputMedia) -> str:
+    """Address of a local video in a bucket; named by its contents, so that the same video is sent once."""
+    return object_uri(inputs_uri, f"{upload.sha256}.mp4")
 
 
 def with_upload(value: Any, uri: str) -> Any:

@@ -22,7 +22,7 @@ from mediagen.generator.destinations import Destinations, destinations_of
 from mediagen.generator.inheritance import inherited_from
 from mediagen.generator.inputs import ExtensionSource, Target, find_extension_source
 from mediagen.generator.placement import Place, Placement
-from mediagen.generator.plan import TO_BE_UPLOADED, Plan, as_requested, without_nones
+from mediagen.generator.plan import TO_BE_UPLOADED, Plan, as_requested, uploaded_uri, without_nones
 from mediagen.generator.policy import Project
 from mediagen.jobs import Adjustment, Origin, public_address
 from mediagen.ledger.ledger import Ledger
@@ -150,7 +150,7 @@ class Planner:
         upload = self._upload(source, place, destinations)
         plan = self._finish_video(
             draft,
-            await _extension_media(source, is_uploaded=upload is not None),
+            await _extension_media(source, upload, destinations.inputs_uri),
             warnings=warnings,
             inputs=[source.video] if source.video else [],
         )
@@ -320,9 +320,12 @@ def _wire(media: InputMedia) -> WireMedia:
     return WireMedia(mime_type=media.mime_type, data=media.data, uri=media.uri)
 
 
-async def _extension_media(source: ExtensionSource, *, is_uploaded: bool) -> VideoMedia:
+async def _extension_media(source: ExtensionSource, upload: InputMedia | None, inputs_uri: str | None) -> VideoMedia:
     if source.interaction:
         return VideoMedia(previous_interaction_id=source.interaction)
-    if source.video and not is_uploaded:
+    if source.video and upload is None:
         return VideoMedia(source_video=WireMedia(mime_type="video/mp4", data=await source.video.read()))
-    return VideoMedia(source_video=WireMedia(mime_type="video/mp4", uri=source.uri or TO_BE_UPLOADED))
+    uri = source.uri or TO_BE_UPLOADED
+    if upload and inputs_uri:
+        uri = uploaded_uri(inputs_uri, upload)
+    return VideoMedia(source_video=WireMedia(mime_type="video/mp4", uri=uri))

@@ -64,6 +64,7 @@ class Project:
         image: Defaults of pictures by argument.
         video: Defaults of clips by argument.
         folder: Where files go when the caller does not say.
+        google_project_origin: Where the Google Cloud project comes from, if there is one.
         warnings: What is wrong with its configuration.
     """
 
@@ -79,6 +80,7 @@ class Project:
     image: Mapping[str, Any] = field(default_factory=dict)
     video: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Preset] = field(default_factory=dict)
+    google_project_origin: Origin = "default"
     warnings: tuple[str, ...] = ()
 
     def defaults(self, kind: Kind) -> Mapping[str, Any]:
@@ -95,7 +97,8 @@ class Project:
             return {}
         fitting = [known for known, preset in self.presets.items() if preset.kind in {None, kind}]
         if name not in fitting:
-            allowed = f"allowed: {', '.join(sorted(fitting))}" if fitting else "the configuration file has none"
+            none = f"the configuration file has none for {kind}s"
+            allowed = f"allowed: {', '.join(sorted(fitting))}" if fitting else none
             raise InvalidRequestError(
                 f"preset={name!r} is not known for {kind}s; {allowed}.",
                 field="preset",
@@ -108,12 +111,15 @@ class Project:
 class Projects(Protocol):
     """Chooses among the configured projects."""
 
-    def choose(self, name: str | None, inherited_project: str | None = None) -> Project:
-        """The project to use.
+    def choose(
+        self, name: str | None, *, source_profile: str | None = None, source_project: str | None = None
+    ) -> Project:
+        """The project to use: what the caller says, what the source was made with, what the operator chose.
 
         Args:
             name: What the caller says.
-            inherited_project: Google Cloud project of the source, used when nothing else decides.
+            source_profile: Name of the project that the source was made with; it may be gone.
+            source_project: Google Cloud project of the source; it may be in no profile.
 
         Raises:
             ConfigurationError: No such profile, or several and none chosen.

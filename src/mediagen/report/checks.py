@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from mediagen.jobs import Kind
+from mediagen.jobs import Kind, Surface
 from mediagen.report.job import AdjustmentReport, QuoteReport, Report, Usd
 
 
@@ -17,7 +17,10 @@ class ModelReport(Report):
         description="live = listed; missing = in the catalogue only; retired = gone by the catalogue; "
         "unlisted = the list could not be read."
     )
+    listed: bool | None = Field(description="Whether the surface lists it; null when it gave no list.")
     default: bool
+    asked: bool = Field(description="Whether it is the model asked about.")
+    usd: Usd | None = Field(description="List price of one picture, or of a clip of the usual length.")
     price: str
     note: str
 
@@ -35,7 +38,9 @@ class SurfaceReport(Report):
     """What was found at one API surface."""
 
     backend: str
+    surface: Surface = Field(description="Whose protocol is spoken; the emulator speaks for two.")
     chosen: bool = Field(description="Whether calls go here when they do not say otherwise and it has the model.")
+    works: bool = Field(description="Whether paid calls can be expected to work here.")
     base_url: str
     reason: str = Field(description="Why it is looked at.")
     reachable: bool
@@ -50,7 +55,9 @@ class SurfaceReport(Report):
     models: list[ModelReport]
     new_models: list[str] = Field(description="Media models that are listed and not in the catalogue.")
     probe: ProbeReport | None
-    error: str | None
+    error: str | None = Field(description="Why it does not work, and what to do.")
+    retryable: bool = Field(description="Whether the failure may be over later.")
+    note: str | None = Field(description="What could not be tested for free.")
 
 
 class BucketReport(Report):
@@ -64,22 +71,28 @@ class BucketReport(Report):
     can_read: bool | None
     can_delete: bool | None
     problem: str | None
-    hint: str
+    hint: str = Field(description="What to do; without a problem, a note.")
 
 
 class CheckReport(Report):
     """Result of check_api."""
 
-    ok: bool = Field(description="Whether paid calls can be expected to work on the chosen surface.")
+    ok: bool = Field(description="Whether paid calls, with the model asked for, can be expected to work.")
     profile: str | None
     surfaces: list[SurfaceReport]
     bucket: BucketReport | None
     model_asked: str | None = Field(description="Answer about the model asked for.")
+    model_available: bool | None = Field(
+        description="Whether the chosen surface has the model asked for; null when none was, or it is not known."
+    )
     spent_today_usd: Usd = Field(description="What today's jobs (UTC) cost or may still cost.")
     spent_this_month_usd: Usd
+    max_usd_per_day: Usd | None = Field(description="Spending cap; null is none.")
+    max_usd_per_month: Usd | None
     output_dir: str | None
     ledger: str
     ffmpeg: str
+    blocking: list[str] = Field(description="Those of the problems that stop every paid call, whatever the surface.")
     problems: list[str]
 
 
@@ -90,6 +103,7 @@ class AlternativeReport(Report):
     backend: str
     usd: Usd | None
     basis: str
+    configured: bool
     warnings: list[str]
 
 
@@ -101,8 +115,11 @@ class EstimateReport(Report):
     backend: str
     effective: dict[str, Any]
     quote: QuoteReport
-    unit: str
-    count: int
+    unit: str = Field(description="What is paid for: picture or second.")
+    count: int = Field(description="Pictures or clips.")
+    units: int = Field(description="Units of all of them together; with a clip's own seconds only, not its source's.")
+    configured: bool = Field(description="Whether there are credentials for the backend; a price needs none.")
+    notes: list[str] = Field(description="What would change the price.")
     alternatives: list[AlternativeReport]
     adjustments: list[AdjustmentReport]
     warnings: list[str]

@@ -220,7 +220,8 @@ def _remote(job: Job) -> RemoteReport:
     call = next((call for call in job.calls if call.operation or call.remote_uris), None)
     if call is None:
         return RemoteReport(operation=None, uri=None, expires_at=None)
-    uri = public_address(call.remote_uris[0]) if call.remote_uris else None
+    # What came inside an answer lies with us for a moment, not at Google.
+    uri = next((public_address(uri) for uri in call.remote_uris if not uri.startswith("file:")), None)
     return RemoteReport(operation=call.operation, uri=uri, expires_at=call.expires_at)
 
 

@@ -73,7 +73,9 @@ def _video_uri(job: Job, call: PaidCall, artifact: Artifact | None) -> str | Non
     if job.kind != "video" or not call.remote_uris:
         return None
     sample = call.artifacts.index(artifact) if artifact in call.artifacts else 0
-    return public_address(call.remote_uris[min(sample, len(call.remote_uris) - 1)])
+    uri = call.remote_uris[min(sample, len(call.remote_uris) - 1)]
+    # What came inside an answer lies with us for a moment, not at Google.
+    return None if uri.startswith("file:") else public_address(uri)
 
 
 def _sent(job: Job) -> dict[str, Any]:

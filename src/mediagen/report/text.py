@@ -4,16 +4,15 @@ import json
 from decimal import Decimal
 
 from mediagen.errors import MediaGenError
-from mediagen.report.checks import BucketReport, CheckReport, EstimateReport, SurfaceReport
+from mediagen.report.checks import AlternativeReport, EstimateReport
 from mediagen.report.job import JobListReport, JobReport, QuoteReport
-
-SKEW_SECONDS = 30  # signed requests of service accounts are refused at some minutes
+from mediagen.report.money import dollars
 
 
 def summary(report: JobReport) -> str:
     """Say in words what the structured result says, for models and logs of hosts that read only text."""
-    name = report.job_id or "dry run"
-    lines = [f"{report.kind} job {name}: {report.status} (model {report.model}, backend {report.backend})"]
+    what = f"{report.kind} job {report.job_id}: {report.status}" if report.job_id else f"{report.kind}: dry run"
+    lines = [f"{what} (model {report.model}, backend {report.backend})"]
     for artifact in report.artifacts:
         size = f"{artifact.width}x{artifact.height}" if artifact.width else ""
         length = ""
@@ -23,7 +22,10 @@ def summary(report: JobReport) -> str:
         lines.append(
             f"File: {artifact.path} ({artifact.mime_type}, {size}{length}, {artifact.size_bytes} bytes) {artifact.uri}"
         )
-    lines.append(f"Mode {report.mode}; sent: {_values(report)}")
+        lines += [f"In Cloud Storage: {artifact.gcs_uri}"] if artifact.gcs_uri else []
+    if reason := report.effective.get("why_backend"):
+        lines.append(f"Backend {report.backend}: {reason}")
+    lines.append(f"Mode {report.mode}; values: {_values(report)}")
     if report.request is not None:
         lines.append(f"Request: {json.dumps(report.request, ensure_ascii=False)}")
     lines.append(_money(report))
@@ -46,7 +48,7 @@ def _values(report: JobReport) -> str:
     return ", ".join(
         f"{name}={value} ({report.origins[name]})" if name in report.origins else f"{name}={value}"
         for name, value in report.effective.items()
-        if name not in {"mode", "model", "backend"}
+        if name not in {"mode", "model", "backend", "why_backend"}
     )
 
 
@@ -58,66 +60,38 @@ def _money(report: JobReport) -> str:
     return f"{line}. Charged: {report.charge.basis if report.charge.usd is None else charged}"
 
 
-def check_summary(report: CheckReport) -> str:
-    """What check_api found."""
-    lines = [line for surface in report.surfaces for line in _surface_lines(surface)] or ["No API can be used."]
-    lines += [_bucket_line(report.bucket)] if report.bucket else []
-    lines += [f"Problem: {problem}" for problem in report.problems]
-    lines += [report.model_asked] if report.model_asked else []
-    lines.append(f"Spent: {_usd(report.spent_today_usd)} today, {_usd(report.spent_this_month_usd)} this month (UTC).")
-    profile = f"profile {report.profile}; " if report.profile else ""
-    lines.append(f"{profile}files go to {report.output_dir}; ledger in {report.ledger}; ffmpeg: {report.ffmpeg}.")
-    return "\n".join(lines)
-
-
-def _surface_lines(surface: SurfaceReport) -> list[str]:
-    state = {True: "works", False: "does not work", None: "could not be tested"}[surface.key_ok]
-    who = f", {surface.identity}" if surface.identity else ""
-    where = f", project {surface.project}" if surface.project else ""
-    lines = [
-        f"{surface.backend} at {surface.base_url} {state} "
-        f"({surface.key_kind} from {surface.key_source}{who}{where}; {surface.reason})."
-    ]
-    if surface.clock_skew_seconds is not None and abs(surface.clock_skew_seconds) > SKEW_SECONDS:
-        lines.append(f"The clock here differs from Google's by {abs(surface.clock_skew_seconds):.0f} s.")
-    for model in surface.models:
-        default = ", default" if model.default else ""
-        note = f" - {model.note}" if model.note else ""
-        lines.append(f"{model.kind} {model.id}: {model.state}{default}, {model.price}{note}")
-    if surface.new_models:
-        lines.append(f"Listed by {surface.backend} but not in the catalogue: {', '.join(surface.new_models)}")
-    if surface.probe:
-        refused = f" Refused: {'; '.join(surface.probe.refused_fields)}." if surface.probe.refused_fields else ""
-        lines.append(f"Probe of {surface.probe.model}: {surface.probe.message}{refused}")
-    return lines
-
-
-def _bucket_line(bucket: BucketReport) -> str:
-    words = {True: "yes", False: "no", None: "not known"}
-    abilities = ", ".join(
-        f"{name} {words[can]}"
-        for name, can in (
-            ("exists", bucket.exists),
-            ("write", bucket.can_write),
-            ("read", bucket.can_read),
-            ("delete", bucket.can_delete),
-        )
-    )
-    where = f" in {bucket.location}" if bucket.location else ""
-    trouble = f" {bucket.problem or ''} {bucket.hint}".rstrip()
-    return f"Bucket {bucket.name}{where}: {abilities}.{trouble}"
-
-
 def estimate_summary(report: EstimateReport) -> str:
-    """What a job would cost."""
-    lines = [f"{report.kind} with {report.model}: {quote_in_words(report.quote)}"]
-    lines += [
-        f"Alternative: {other.model} on {other.backend} {_usd(other.usd)} ({other.basis})"
-        for other in report.alternatives
-    ]
+    """What a job would cost: the price first, then how it comes about and what would be cheaper."""
+    quote = report.quote
+    what = f"{_wanted(report)} with {report.model} on {report.backend}"
+    where = "" if report.configured else " (not configured)"
+    if quote.usd is None:
+        lines = [f"Price unknown: {what}{where}: {quote.basis}."]
+    else:
+        spread = f" ({_usd(quote.min_usd)} to {_usd(quote.max_usd)})" if quote.min_usd != quote.max_usd else ""
+        lines = [f"{_usd(quote.usd)}{spread}: {what}{where}"]
+        lines.append(f"  {quote.basis}; {quote.certainty}, as of {quote.as_of}, source {quote.source}")
+    lines += [f"  {note}" for note in report.notes]
+    lines += [_alternative(other) for other in report.alternatives]
     lines += [f"Changed: {item.field} {item.from_} -> {item.to}: {item.reason}" for item in report.adjustments]
     lines += [f"Warning: {warning}" for warning in report.warnings]
     return "\n".join(lines)
+
+
+def _wanted(report: EstimateReport) -> str:
+    values = report.effective
+    if report.kind == "image":
+        noun = "picture" if report.count == 1 else "pictures"
+        return f"{report.count} {noun} of {values['image_size']}"
+    noun = {"video": "clip", "extension": "extension"}[report.kind] + ("" if report.count == 1 else "s")
+    sound = "" if values["generate_audio"] else ", silent"
+    return f"{report.count} {noun} of {values['duration_seconds']} s in {values['resolution']}{sound}"
+
+
+def _alternative(other: AlternativeReport) -> str:
+    where = "" if other.configured else " (not configured)"
+    doubts = f". Doubt: {' '.join(other.warnings)}" if other.warnings else ""
+    return f"Alternative: {_usd(other.usd)} with {other.model} on {other.backend}{where}: {other.basis}{doubts}"
 
 
 def list_summary(report: JobListReport) -> str:
@@ -147,7 +121,7 @@ def quote_in_words(quote: QuoteReport) -> str:
 
 
 def _usd(value: Decimal | None) -> str:
-    return "unknown" if value is None else f"${value:.4f}"
+    return "unknown" if value is None else dollars(value)
 
 
 def error_in_words(error: MediaGenError) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +15,7 @@ from urllib.request import url2pathname
 import anyio
 
 from mediagen.endpoints.base import Endpoint
-from mediagen.errors import JobNotFoundError, MediaGenError
+from mediagen.errors import EndpointError, JobNotFoundError, MediaGenError, StorageError
 from mediagen.jobs import Artifact, Charge, Job, JobStatus, PaidCall, Usage
 from mediagen.ledger.ids import new_artifact_id
 from mediagen.ledger.ledger import Ledger
@@ -23,7 +24,7 @@ from mediagen.media.sniff import SNIFF_BYTES, sniff
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
 from mediagen.runner.differences import differences
-from mediagen.runner.spool import Spool, copy_kept, recreate
+from mediagen.runner.spool import KEPT_MISSING, Spool, copy_kept, recreate
 from mediagen.storage.gs_uri import object_uri
 from mediagen.storage.local import LocalStorage, PartFile, StoredFile
 
@@ -62,8 +63,8 @@ class EndpointSource(Protocol):
         """Raises ConfigurationError or AuthenticationError when there are no credentials for Cloud Storage."""
         ...
 
-    def others(self, job: Job) -> str:
-        """The other surfaces that are configured, in words."""
+    def advice(self, job: Job, error: MediaGenError) -> str:
+        """Whose credentials were refused, unless the error says so, and the other configured surfaces, in words."""
         ...
 
 
@@ -71,6 +72,7 @@ class EndpointSource(Protocol):
 class _Placed:
     """A paid file in its place, not yet in the ledger."""
 
+    sample: int
     stored: StoredFile
     mime_type: str
     gcs_uri: str | None
@@ -88,13 +90,13 @@ class Collector:
     clock: Callable[[], datetime]
 
     async def forget_leftovers(self) -> None:
-        """Remove kept answers of calls that have ended; a process that died right after their end left them."""
+        """Remove what is kept of calls that have ended; a process that died right after their end left it."""
         for job_id, ordinal in await self.spool.leftovers():
             with contextlib.suppress(JobNotFoundError, IndexError):
                 job = await self.ledger.get(job_id)
                 call = job.calls[ordinal]
                 if call.status.is_terminal and call.status is not JobStatus.UNCONFIRMED:
-                    await self.spool.forget(job, call)
+                    await self._clear(job, call)
 
     async def collect(self, job: Job, call: PaidCall) -> MediaGenError | None:
         """Bring the files of a call into their place and end the call as succeeded.
@@ -105,6 +107,8 @@ class Collector:
         Raises:
             MediaGenError: One cannot be had now; everything that arrived is kept.
         """
+        # Kept until the end, so that a later process knows where something may be left.
+        await self.spool.mark(job, call)
         await recreate(Path(job.output_dir))
         parts: list[tuple[int, PartFile]] = []
         lost: list[MediaGenError] = []
@@ -115,6 +119,7 @@ class Collector:
             else:
                 lost.append(gone)
         if not parts:
+            await self._clear(job, call)
             return lost[0]
         # A process that is told to stop between two files finds the parts again and goes on.
         placed = [await self._place(job, call, sample, part) for sample, part in parts]
@@ -124,10 +129,17 @@ class Collector:
         # Told to stop now, the process would leave a file without its record.
         with anyio.CancelScope(shield=True):
             await self._record(job, call, placed, copies, warnings)
-            for _, part in parts:
-                await part.discard()
-            await self.spool.forget(job, call)
+            await self._clear(job, call)
         return None
+
+    async def _clear(self, job: Job, call: PaidCall) -> None:
+        """Remove what was kept of a call that needs it no more."""
+        # A folder that is gone or closed holds nothing that could be removed.
+        with contextlib.suppress(StorageError):
+            for sample in range(max(call.samples, len(call.remote_uris))):
+                part = await self.storage.open_part(Path(job.output_dir), _part_key(job, call, sample))
+                await part.discard()
+        await self.spool.forget(job, call)
 
     async def _whole_part(
         self, job: Job, call: PaidCall, sample: int, uri: str
@@ -137,10 +149,11 @@ class Collector:
             try:
                 await self._fetch(job, uri, part)
             except MediaGenError as error:
-                if not await self._is_gone(job, call, error):
+                gone = await self._gone(job, call, error)
+                if gone is None:
                     raise
                 await part.discard()
-                return part, error
+                return part, gone
             await part.seal()
         return part, None
 
@@ -152,31 +165,44 @@ class Collector:
         else:
             await (await self.endpoints.for_job(job)).download(uri, part)
 
-    async def _is_gone(self, job: Job, call: PaidCall, error: MediaGenError) -> bool:
-        """Whether a refused download means that the file can never be had.
+    async def _gone(self, job: Job, call: PaidCall, error: MediaGenError) -> MediaGenError | None:
+        """Why a file that could not be fetched can never be had; None when it may still be.
 
         Google answers alike for a file that is gone and for the key of another project. The job itself is asked: a key
-        that knows the job is the right one.
+        that knows the job is the right one. Its answer may also bring the file anew.
         """
-        if error.code not in {"expired", "object_missing"}:
-            return False
-        if call.expires_at and self.clock() > call.expires_at:
-            return True
-        polled = await (await self.endpoints.for_job(job)).poll(call.operation or "", self.spool.sinks(job, call))
+        if error.code not in {"expired", "object_missing", KEPT_MISSING} or not call.operation:
+            return None
+        if error.code == "expired" and call.expires_at and self.clock() > call.expires_at:
+            return error
+        try:
+            polled = await (await self.endpoints.for_job(job)).poll(call.operation, self.spool.sinks(job, call))
+        except EndpointError as unknown:
+            # Only who may look into a bucket is told that an object is not there, so nothing else is needed.
+            if unknown.code == "operation_unknown" and error.code == "object_missing":
+                return _deleted(error)
+            raise
         if polled.state != "completed" or not polled.outputs:
-            return False
+            return None
         uris = await self.spool.keep_outputs(job, call, polled.outputs)
-        if uris == call.remote_uris:
-            return True
-        await self.ledger.update_call(job.job_id, call.ordinal, expected=JobStatus.DOWNLOADING, remote_uris=uris)
-        return False
+        if uris != call.remote_uris:
+            await self.ledger.update_call(job.job_id, call.ordinal, expected=JobStatus.DOWNLOADING, remote_uris=uris)
+            return None
+        match error.code:
+            case "object_missing":
+                return _deleted(error)
+            case "expired":
+                return error
+            case _:
+                return None
 
     async def _place(self, job: Job, call: PaidCall, sample: int, part: PartFile) -> _Placed:
         mime_type = sniff(await _head(part.path)) or "application/octet-stream"
         # The part is kept until the ledger knows the file, so that a crash in between does not make a second one.
         stored = await part.finish(file_stem(job, call, sample), SUFFIXES.get(mime_type, ".bin"), keep_part=True)
         uri = call.remote_uris[sample]
-        return _Placed(stored=stored, mime_type=mime_type, gcs_uri=uri if uri.startswith("gs://") else None)
+        gcs_uri = uri if uri.startswith("gs://") else None
+        return _Placed(sample=sample, stored=stored, mime_type=mime_type, gcs_uri=gcs_uri)
 
     async def _copy_to_bucket(self, job: Job, placed: Sequence[_Placed]) -> dict[Path, str]:
         """Copy files to where the caller wants them as well; for each its address, or in words why it is not there."""
@@ -186,11 +212,16 @@ class Collector:
         copies = {}
         for file in placed:
             path = file.stored.path
+            uri = object_uri(prefix, path.name)
             try:
                 bucket = await self.endpoints.bucket_for_job(job)
-                copies[path] = await bucket.upload(path, object_uri(prefix, path.name), mime_type=file.mime_type)
+                copies[path] = await bucket.upload(path, uri, mime_type=file.mime_type)
             except MediaGenError as error:
-                copies[path] = f"upload_to: {path.name} is stored here but could not be copied to {prefix}: {error}"
+                command = shlex.join(["gcloud", "storage", "cp", "--no-clobber", str(path), uri])
+                copies[path] = (
+                    f"upload_to: {path.name} is stored here but could not be copied to {prefix}: {error} "
+                    f"It is not tried again; copy it by hand: {command}"
+                )
         return copies
 
     async def _record(
@@ -210,9 +241,14 @@ class Collector:
             artifacts.append(_artifact(new_artifact_id(self.clock), file, facts, gcs_uri))
             found += differing
         charge = self.charge(job, call.usage, made=len(call.remote_uris))
-        done = replace(call, status=JobStatus.SUCCEEDED, charge=charge, artifacts=tuple(artifacts))
-        for sample, _ in enumerate(artifacts):
-            await self.write_record(replace(job, updated_at=self.clock()), done, sample)
+        # In the order of the artifacts, and nothing that is only here for a while.
+        uris = [call.remote_uris[file.sample] for file in placed]
+        remote_uris = tuple(uri for uri in uris if not uri.startswith("file:"))
+        done = replace(
+            call, status=JobStatus.SUCCEEDED, charge=charge, artifacts=tuple(artifacts), remote_uris=remote_uris
+        )
+        for file, artifact in zip(placed, artifacts, strict=True):
+            found += await self.write_record(replace(job, updated_at=self.clock()), done, file.sample, artifact)
         await self.ledger.store_artifacts(
             job.job_id,
             call.ordinal,
@@ -220,7 +256,7 @@ class Collector:
             artifacts=artifacts,
             charge=charge,
             warnings=(*call.warnings, *dict.fromkeys(found)),
-            remote_uris=tuple(uri for uri in call.remote_uris if not uri.startswith("file:")),
+            remote_uris=remote_uris,
         )
 
     async def _probe(self, job: Job, file: _Placed) -> tuple[MediaFacts, tuple[str, ...]]:
@@ -251,15 +287,22 @@ class Collector:
             return replace(charge, certainty="estimated", basis=f"{charge.basis}; web searches are billed on top")
         return charge
 
-    async def write_record(self, job: Job, call: PaidCall, sample: int = 0) -> None:
-        """Write the sidecar of a file, or of a call without one; a folder that cannot be written changes no end."""
-        artifact = call.artifacts[sample] if sample < len(call.artifacts) else None
+    async def write_record(
+        self, job: Job, call: PaidCall, sample: int = 0, artifact: Artifact | None = None
+    ) -> tuple[str, ...]:
+        """Write the sidecar of a file, or of a call without one.
+
+        Returns:
+            Why it could not be written, as a warning; that changes no end.
+        """
         beside = Path(artifact.path) if artifact else Path(job.output_dir) / file_stem(job, call, sample)
         record = sidecar(job, call, position=position(job, call, sample), artifact=artifact)
         try:
             await self.storage.write_sidecar(beside, record)
         except MediaGenError as error:
             logger.warning("job %s: the sidecar could not be written: %s", job.job_id, error.code)
+            return (f"The record beside {beside.name} could not be written: {error.message}",)
+        return ()
 
 
 def file_stem(job: Job, call: PaidCall, sample: int) -> str:
@@ -279,6 +322,16 @@ def position(job: Job, call: PaidCall, sample: int) -> int:
 def _part_key(job: Job, call: PaidCall, sample: int) -> str:
     key = f"{job.job_id}-{call.ordinal}"
     return f"{key}-{sample}" if sample else key
+
+
+def _deleted(error: MediaGenError) -> EndpointError:
+    return EndpointError(
+        error.message,
+        code="expired",
+        hint="It was made and billed, and deleted from the bucket before it was fetched. Restore it there by hand, or "
+        "make it again.",
+        billed="yes",
+    )
 
 
 def _artifact(artifact_id: str, file: _Placed, facts: MediaFacts, gcs_uri: str | None) -> Artifact:

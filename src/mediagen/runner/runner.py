@@ -115,7 +115,8 @@ class Runner:
         endpoint = await self._steps.endpoints.for_job(job)
         for call in running:
             if await endpoint.cancel(call.operation or ""):
-                await self._steps.advance(job, call)
+                # Not a step: two at once would write into the same unfinished files.
+                await self._steps.confirm_cancelled(job, call)
                 self._wake(job_id)
             else:
                 refused.append(f"Google did not stop call {call.ordinal + 1}; it may be finished already.")

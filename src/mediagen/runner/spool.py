@@ -15,6 +15,7 @@ from mediagen.jobs import Job, PaidCall
 from mediagen.storage.local import LocalStorage, PartFile
 
 COPY_BYTES = 1_000_000
+KEPT_MISSING = "kept_answer_missing"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +36,10 @@ class Spool:
             folder = await self._call_folder(job, call)
             kept = (await self.storage.store_bytes(data, directory=folder, stem="answer", suffix=".bin")).path
         return kept
+
+    async def mark(self, job: Job, call: PaidCall) -> None:
+        """Let `leftovers` name the call from now on until it is forgotten."""
+        await self._call_folder(job, call)
 
     async def kept(self, job: Job, call: PaidCall) -> Path | None:
         """The paid file that was made durable for a call of one sample, if any."""
@@ -89,6 +94,22 @@ class Spool:
         return folder
 
 
+async def nowhere(_number: int) -> PartSink:
+    """Gives a sink that keeps nothing, for who only wants to know the state of an operation."""
+    return _Nowhere()
+
+
+class _Nowhere:
+    def size(self) -> int:
+        return 0
+
+    async def append(self, data: bytes, /) -> None:
+        pass
+
+    async def truncate(self) -> None:
+        pass
+
+
 async def copy_kept(answer: Path, part: PartFile) -> None:
     """Bring a kept paid file into its own folder, unless an earlier attempt did.
 
@@ -107,6 +128,7 @@ async def copy_kept(answer: Path, part: PartFile) -> None:
         raise StorageError(
             f"The paid file that was kept in {answer} cannot be read.",
             hint="Restore it or its folder; `mediagen jobs resume` then goes on.",
+            code=KEPT_MISSING if isinstance(error, FileNotFoundError) else None,
         ) from error
 
 

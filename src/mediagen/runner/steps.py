@@ -7,23 +7,27 @@ that what came of a paid request is written down again and again until that work
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Unpack
 
-from mediagen.endpoints.base import Accepted, Finished, PaidRequest, Polled, Submission
+from mediagen.endpoints.base import Accepted, Finished, Operation, PaidRequest, Submission
 from mediagen.errors import (
     AuthenticationError,
     ConfigurationError,
     ContentFilteredError,
     EndpointError,
     MediaGenError,
+    RateLimitError,
     SubmissionUnconfirmedError,
+    UnavailableError,
 )
-from mediagen.jobs import Job, JobStatus, PaidCall, job_error
+from mediagen.jobs import Charge, Job, JobError, JobStatus, PaidCall, job_error
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
+from mediagen.runner.spool import nowhere
+from mediagen.storage.gs_uri import missing_bucket_hint, parse_gs_uri
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +56,9 @@ class CallSteps:
         try:
             endpoint = await self.endpoints.for_job(job)
             return await endpoint.submit(request)
-        except AuthenticationError as error:
-            error.hint = f"{error.hint} {self.endpoints.others(job)}".strip()
+        except (AuthenticationError, RateLimitError, UnavailableError) as error:
+            # Another surface may do better, but nothing is sent there unasked.
+            error.hint = f"{error.hint} {self.endpoints.advice(job, error)}".strip()
             return error
         except MediaGenError as error:
             return error
@@ -102,10 +107,22 @@ class CallSteps:
                 return await self._poll(job, call)
             case JobStatus.DOWNLOADING:
                 if gone := await self.collector.collect(job, call):
-                    await self.end(job, call, gone)
+                    # Made, and so billed, although nobody has it.
+                    charge = self.collector.charge(job, call.usage, made=len(call.remote_uris))
+                    await self.end(job, call, gone, charge)
                 return None
             case _:
                 return None
+
+    async def confirm_cancelled(self, job: Job, call: PaidCall) -> None:
+        """Write down that Google has stopped a call; whoever drives the call sees to anything else.
+
+        Raises:
+            MediaGenError: It could not be asked for.
+        """
+        polled = await (await self.endpoints.for_job(job)).poll(call.operation or "", nowhere)
+        if polled.state == "cancelled":
+            await self._end_polled(job, call, polled)
 
     async def _settle_submission(self, job: Job, call: PaidCall) -> float | None:
         """Decide about a call whose process died while it was being sent."""
@@ -153,7 +170,7 @@ class CallSteps:
                 await self._end_polled(job, call, polled)
                 return None
 
-    async def _made(self, job: Job, call: PaidCall, polled: Polled) -> None:
+    async def _made(self, job: Job, call: PaidCall, polled: Operation) -> None:
         uris = await self.collector.spool.keep_outputs(job, call, polled.outputs)
         is_in_google_store = any(uri.startswith("http") for uri in uris)
         await self.ledger.update_call(
@@ -167,16 +184,17 @@ class CallSteps:
             warnings=polled.warnings,
         )
 
-    async def _end_polled(self, job: Job, call: PaidCall, polled: Polled) -> None:
+    async def _end_polled(self, job: Job, call: PaidCall, polled: Operation) -> None:
         status = {"filtered": JobStatus.FILTERED, "cancelled": JobStatus.CANCELLED}.get(polled.state, JobStatus.FAILED)
         has_tokens = polled.usage is not None and polled.usage.output_video_tokens > 0
         charge = self.collector.charge(job, polled.usage, made=0) if has_tokens else None
-        await self._ended(job, call, status=status, error=polled.error, charge=charge)
+        error = _naming_the_bucket(job, polled.error) if polled.error else None
+        await self._ended(job, call, status=status, error=error, charge=charge)
 
-    async def end(self, job: Job, call: PaidCall, error: MediaGenError) -> None:
+    async def end(self, job: Job, call: PaidCall, error: MediaGenError, charge: Charge | None = None) -> None:
         """End a call without a file, and write down why."""
         logger.info("job %s call %d ends: %s", job.job_id, call.ordinal, error.code)
-        await self._ended(job, call, status=_end_status(error), error=job_error(error))
+        await self._ended(job, call, status=_end_status(error), error=job_error(error), charge=charge)
 
     async def _ended(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
         if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **changes):
@@ -203,6 +221,19 @@ def _end_status(error: MediaGenError) -> JobStatus:
     if isinstance(error, SubmissionUnconfirmedError):
         return JobStatus.UNCONFIRMED
     return JobStatus.EXPIRED if error.code in {"expired", "operation_unknown"} else JobStatus.FAILED
+
+
+def _naming_the_bucket(job: Job, error: JobError) -> JobError:
+    """Google does not always say which bucket it could not write to; the job knows it."""
+    uri = job.effective.get("storage_uri")
+    if not uri or error.code not in {"bucket_missing", "bucket_forbidden"}:
+        return error
+    hint = error.hint
+    if error.code == "bucket_missing":
+        bucket, _ = parse_gs_uri(uri, "storage_uri")
+        location, project = job.effective.get("location"), job.effective.get("project")
+        hint = f"{hint} {missing_bucket_hint(bucket, project=project, location=location)}".strip()
+    return replace(error, message=f"{error.message} storage_uri is {uri}.", hint=hint)
 
 
 def _never_finished() -> EndpointError:

@@ -21,5 +21,6 @@ Answers carry absolute file paths (artifacts[].path), real pixel size, quote and
 value that was changed (adjustments). Show the user the path. Full files are never put into the conversation.
 Chain by path or URI: artifacts[].uri of a picture can be image of generate_video or input_images of generate_image.
 Above the approval threshold a call is refused until max_usd is given: ask the user first.
-Backend "emulator" is a free stand-in without a key: its pictures are test patterns.
+Backends: gemini (API key), vertex (also Veo; storage_uri), cliproxy (pictures only); auto takes the first configured
+one that has the model. emulator is a free stand-in without a key: its pictures are test patterns.
 """

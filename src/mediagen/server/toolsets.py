@@ -77,7 +77,8 @@ TOOLS: tuple[ToolDefinition, ...] = (
         title="Make a clip",
         toolset="core",
         description="Make a short clip with sound from text, a first frame (image), first and last frame, or reference "
-        "images. COSTS MONEY: about $0.02-$0.60 per second. Takes 1-5 minutes; if it is still running when this "
+        "images; on Vertex AI also silent, and up to 4 at once (Veo). COSTS MONEY: about $0.02-$0.60 per second. "
+        "Takes 1-5 minutes; if it is still running when this "
         "returns, follow it with get_job and do not call this again.",
         request=requests.GenerateVideoRequest,
         handler=generation.generate_video,
@@ -89,8 +90,8 @@ TOOLS: tuple[ToolDefinition, ...] = (
         name="extend_video",
         title="Continue a clip",
         toolset="core",
-        description="Continue an existing clip: source is the job_id of a clip, its artifact URI, or a local 24 fps "
-        "MP4. COSTS MONEY like generate_video. Takes 1-5 minutes; follow it with get_job.",
+        description="Continue an existing clip: source is the job_id of a clip, its artifact URI, a local 24 fps MP4, "
+        "or on Vertex AI a gs:// address. COSTS MONEY like generate_video. Takes 1-5 minutes; follow it with get_job.",
         request=requests.ExtendVideoRequest,
         handler=generation.extend_video,
         result=JobReport,
@@ -101,7 +102,8 @@ TOOLS: tuple[ToolDefinition, ...] = (
         name="check_api",
         title="Test the set-up",
         toolset="core",
-        description="Test key, address, models, output folder and ffmpeg, and say what to do about problems. Free.",
+        description="Test every configured API: address, credentials, models, bucket; and this machine. "
+        "Says what to do about problems. Free, always.",
         request=requests.CheckApiRequest,
         handler=checks.check_api,
         result=CheckReport,
@@ -112,7 +114,7 @@ TOOLS: tuple[ToolDefinition, ...] = (
         name="estimate_cost",
         title="Price of a job",
         toolset="core",
-        description="Price of a picture, clip or extension before it is made, with cheaper alternatives. Free.",
+        description="Price of a picture, clip or extension before it is made, with two cheap alternatives. Free.",
         request=requests.EstimateCostRequest,
         handler=checks.estimate_cost,
         result=EstimateReport,

@@ -11,7 +11,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from mediagen.errors import ConfigurationError
 from mediagen.requests import Backend
 from mediagen.settings.choice import choose_profile
-from mediagen.settings.config_file import load_config
+from mediagen.settings.config_file import load_config, user_config_dir
 from mediagen.settings.profiles import ProfileSettings
 from mediagen.settings.values import (
     Address,
@@ -61,7 +61,7 @@ class Settings(BaseModel):
     gemini_api_key: Key | None = Field(
         None, validation_alias=AliasChoices(*GEMINI_KEY_VARIABLES), description="Gemini API key; the first wins."
     )
-    gemini_base_url: str | None = Field(
+    gemini_base_url: Address | None = Field(
         None, validation_alias="GOOGLE_GEMINI_BASE_URL", description="Where the Gemini API lives."
     )
     gemini_api_version: Literal["v1", "v1beta", "beta"] = Field(
@@ -173,6 +173,13 @@ class Settings(BaseModel):
     def gemini_key_source(self) -> str:
         """Variable that the Gemini key came from; empty without a key."""
         return self.source_of("gemini_api_key")
+
+    @property
+    def is_own_config(self) -> bool:
+        """Whether the operator chose the configuration file; one in a folder may have come with somebody's project."""
+        if self.config_path is None or self.config_file:
+            return True
+        return self.config_path.parent == user_config_dir()
 
     @property
     def found_variables(self) -> frozenset[str]:

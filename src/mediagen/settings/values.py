@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from mediagen.routing import LOCATION, PROJECT
+
 UNEXPANDED = re.compile(r"\$\{[^}]*\}")
 
-_PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{0,99}")
-_LOCATION = re.compile(r"[a-z][a-z0-9-]{1,49}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _KEY = re.compile(r"[\x21-\x7e]+")
@@ -39,14 +39,21 @@ def _path(value: object) -> object:
         return value
     if value.lstrip().startswith("{"):
         raise ValueError("must be the path of a file, not its contents")
-    return Path(value).expanduser()
+    return _expanded(value)
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError("begins with a home folder that cannot be found") from None
 
 
 def split_paths(value: object) -> object:
     """A list of folders as the shell writes them."""
     if not isinstance(value, str):
         return value
-    return tuple(Path(part).expanduser() for part in value.split(os.pathsep) if part)
+    return tuple(_expanded(part) for part in value.split(os.pathsep) if part)
 
 
 def _key(value: SecretStr) -> SecretStr:
@@ -96,10 +103,14 @@ def _address(value: str) -> str:
     try:
         parts = urlsplit(value)
         known = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+        # A password there would come back in messages and in the ledger.
+        is_bare = not (parts.username or parts.password or parts.query or parts.fragment)
     except ValueError:
-        known = False
+        known = is_bare = False
     if not known:
         raise ValueError("must be an address such as http://127.0.0.1:8317")
+    if not is_bare:
+        raise ValueError("must be an address without user, password, query and fragment")
     return value.rstrip("/")
 
 
@@ -113,10 +124,10 @@ Cap = Annotated[Decimal, Field(ge=0)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 # Project and location become part of an address to which credentials are sent: nothing else may get in.
 ProjectId = Annotated[
-    str, BeforeValidator(lower), _matching(_PROJECT, "must be a Google Cloud project id, such as my-project-1")
+    str, BeforeValidator(lower), _matching(PROJECT, "must be a Google Cloud project id, such as my-project-1")
 ]
 Location = Annotated[
-    str, BeforeValidator(lower), _matching(_LOCATION, "must be a Google Cloud location, such as us-central1 or global")
+    str, BeforeValidator(lower), _matching(LOCATION, "must be a Google Cloud location, such as us-central1 or global")
 ]
 BucketName = Annotated[
     str, BeforeValidator(_bucket), _matching(_BUCKET, "must be the name of a bucket, without a path (that is `path`)")

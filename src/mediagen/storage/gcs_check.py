@@ -88,7 +88,9 @@ class _Check:
 
     async def _look(self) -> None:
         try:
-            location = await self._patiently(lambda: self.client.bucket_location(self.attempt.bucket))
+            location = await self._patiently(
+                lambda: self.client.bucket_location(self.attempt.bucket), abandon_on_cancel=True
+            )
         except MediaGenError as error:
             if error.code == "bucket_missing":
                 self.found = replace(self.found, exists=False)
@@ -163,11 +165,13 @@ class _Check:
             return
         self.found = replace(self.found, can_delete=True)
 
-    async def _patiently(self, work: Callable[[], T], attempt: Attempt | None = None) -> T:
+    async def _patiently(
+        self, work: Callable[[], T], attempt: Attempt | None = None, *, abandon_on_cancel: bool = False
+    ) -> T:
         failures = 0
         while True:
             try:
-                return await anyio.to_thread.run_sync(work)
+                return await anyio.to_thread.run_sync(work, abandon_on_cancel=abandon_on_cancel)
             except FOREIGN as error:
                 failures += 1
                 await wait_or_give_up(self.client, error, failures, attempt or self.attempt)

@@ -2,7 +2,9 @@
 
 import contextlib
 import ipaddress
+import logging
 import os
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +22,11 @@ from mediagen.errors import ConfigurationError
 from mediagen.storage.gcs_errors import FOREIGN, is_transient
 
 EMULATOR_VARIABLE: Final = "STORAGE_EMULATOR_HOST"
+GOOGLE: Final = "https://storage.googleapis.com"
+# It hangs requests on to its records with their tokens, for whoever writes them down in full, as
+# GOOGLE_SDK_PYTHON_LOGGING_SCOPE makes Google's own library do.
+logging.getLogger("google.auth.transport.requests").addFilter(lambda record: record.levelno > logging.DEBUG)
+_UNEXPANDED: Final = re.compile(r"\$\{[^}]*\}")
 # A multiple of 256 KiB, as resumable uploads want it.
 # Source: https://cloud.google.com/storage/docs/performing-resumable-uploads (checked 2026-11-21)
 UPLOAD_CHUNK_BYTES: Final = 4 * 1024**2
@@ -196,7 +203,9 @@ class GcsClient:
 
 
 def _open(credentials: Any | None, project: str | None, endpoint: str | None) -> Any:
-    emulator = os.environ.get(EMULATOR_VARIABLE, "").strip()
+    given = os.environ.get(EMULATOR_VARIABLE, "").strip()
+    # Some hosts hand "${VAR}" over as it stands when the variable is not set.
+    emulator = "" if _UNEXPANDED.fullmatch(given) else given
     if credentials is None or (emulator and not endpoint):
         credentials = AnonymousCredentials()  # type: ignore[no-untyped-call] # not annotated there
     address = _with_scheme(endpoint or emulator)
@@ -206,7 +215,8 @@ def _open(credentials: Any | None, project: str | None, endpoint: str | None) ->
         project=project,
         credentials=scoped,
         _http=session,
-        client_options={"api_endpoint": address} if address else None,
+        # Without one, the library would take even an unset ${VAR} for an address.
+        client_options={"api_endpoint": address or (GOOGLE if given else None)},
     )
     # Else the library asks for each bucket in a thread of its own, for traces that nobody collects.
     client._bucket_metadata_cache = None  # noqa: SLF001 - its switch is an environment variable of the whole process

@@ -16,7 +16,16 @@ from google.api_core.exceptions import GoogleAPICallError
 
 from mediagen.errors import EndpointError, InvalidRequestError, UnavailableError
 from mediagen.storage.gcs_client import GcsClient, RemoteObject
-from mediagen.storage.gcs_errors import FOREIGN, KEPT_HINT, Attempt, is_transient, read_answer, translate, unavailable
+from mediagen.storage.gcs_errors import (
+    FOREIGN,
+    KEPT_HINT,
+    Attempt,
+    cause_of,
+    is_transient,
+    read_answer,
+    translate,
+    unavailable,
+)
 from mediagen.storage.local import PartFile
 
 RANGE_BYTES: Final = 4 * 1024**2
@@ -92,7 +101,7 @@ async def wait_or_give_up(client: GcsClient, error: BaseException, failures: int
     """
     ours = translate(error, attempt)
     if failures >= client.patience.attempts or not is_transient(error):
-        raise ours from error
+        raise ours from cause_of(error)
     asked = ours.retry_after if isinstance(ours, UnavailableError) else None
     await anyio.sleep(client.patience.wait_seconds(failures, asked))
 

@@ -44,7 +44,9 @@ _RATE_REASONS: Final = frozenset({"rateLimitExceeded", "userRateLimitExceeded"})
 _PERMISSION = re.compile(r"\bstorage\.[a-zA-Z]+\.[a-zA-Z]+")
 _ACCOUNT = re.compile(r"([\w.+-]{1,100}@[\w.-]{1,200}) does not have")
 _SECRET = re.compile(r"(?<=://)([^\s?\"'<>]+)\?[^\s\"'<>]+")
-_TOKEN = re.compile(r"AIza[\w-]{10,}|\bAQ\.[\w.-]{8,}|\bya29\.[\w.-]+|\beyJ[\w.-]{16,}|(?<=Bearer )\S+")
+_TOKEN = re.compile(
+    r"AIza[\w-]{10,}|\bAQ\.[\w.-]{8,}|\bya29\.[\w.-]+|\b1//[\w-]{8,}|\bGOCSPX-[\w-]+|\beyJ[\w.-]{16,}|(?<=Bearer )\S+"
+)
 _HTML = re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE)
 
 
@@ -126,12 +128,18 @@ def read_answer(error: GoogleAPICallError | InvalidResponse) -> Answer:
     wait = str(response.headers.get("retry-after", ""))
     return Answer(
         status_code=int(response.status_code),
-        reason=reason,
+        reason=_excerpt(reason)[:60],
         message=_excerpt(message),
         is_html=bool(_HTML.match(text)),
         method=str(getattr(response.request, "method", "")),
         retry_after=float(wait) if wait.isascii() and wait.isdigit() else None,
     )
+
+
+def cause_of(error: BaseException) -> BaseException | None:
+    """What may stand behind our error in a traceback: not an answer, which may repeat the token that was sent."""
+    is_answer = isinstance(error, GoogleAPICallError | InvalidResponse | GoogleAuthError | RetryError)
+    return None if is_answer else error
 
 
 def translate(error: BaseException, attempt: Attempt) -> MediaGenError:
@@ -143,7 +151,8 @@ def translate(error: BaseException, attempt: Attempt) -> MediaGenError:
     if isinstance(error, GoogleAPICallError | InvalidResponse):
         return translate_answer(read_answer(error), attempt)
     if isinstance(error, GoogleAuthError) and not is_transient(error):
-        return _unauthenticated(attempt, _excerpt(str(error.args[0] if error.args else "")))
+        # It quotes the answer of the token endpoint, which may repeat the credential.
+        return _unauthenticated(attempt, "")
     if isinstance(error, DataCorruption):
         return _corrupt(attempt)
     return unavailable(attempt, f"Cloud Storage could not be reached ({type(error).__name__}).")
@@ -243,7 +252,7 @@ def _google_words(text: str) -> tuple[str, str]:
     try:
         error = json.loads(text)["error"]
         reasons = [item.get("reason", "") for item in error.get("errors", ())]
-        return str(error.get("message", "")), str(next(iter(reasons), "") or error.get("status", ""))[:60]
+        return str(error.get("message", "")), str(next(iter(reasons), "") or error.get("status", ""))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return ("" if _HTML.match(text) else text), ""
 

@@ -13,7 +13,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from mediagen.errors import EndpointError, StorageError
 from mediagen.storage.gcs_client import GcsClient, Upload
 from mediagen.storage.gcs_download import checksum_of_file, find_object
-from mediagen.storage.gcs_errors import FOREIGN, Attempt, is_transient, read_answer, translate
+from mediagen.storage.gcs_errors import FOREIGN, Attempt, cause_of, is_transient, read_answer, translate
 
 # Google forgets the session of a resumable upload after a week, or sooner when it has trouble of its own.
 # Source: https://cloud.google.com/storage/docs/resumable-uploads (checked 2026-11-21)
@@ -82,7 +82,7 @@ async def upload_object(client: GcsClient, attempt: Attempt, path: Path, mime_ty
         except FOREIGN as error:
             is_there = await _explains_itself(client, attempt, content, error)
             if not is_there and (session == _SESSIONS or not _is_session_lost(error)):
-                raise _failed(error, attempt, path) from error
+                raise _failed(error, attempt, path) from cause_of(error)
 
 
 def _look_at(path: Path) -> _Content:

@@ -277,7 +277,7 @@ def _write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
     stem = record_stem(media_or_stem)
     data = f"{json.dumps(record, ensure_ascii=False, indent=2, default=str)}\n".encode("utf-8", "replace")
     with _translated(directory):
-        temporary = write_temporary(directory, data)
+        temporary = write_temporary(directory, data, key=_record_key(record))
         try:
             earlier = _own_record(directory, stem, record)
             if earlier is None:
@@ -287,6 +287,12 @@ def _write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
             return earlier
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _record_key(record: dict[str, Any]) -> str | None:
+    """Names the unfinished record of a paid call; one process at a time writes it."""
+    key = f"{record.get('job_id', '')}-record-{record.get('ordinal')}"
+    return key if "job_id" in record and is_key(key) else None
 
 
 def _own_record(directory: Path, stem: str, record: dict[str, Any]) -> Path | None:

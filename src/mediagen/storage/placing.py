@@ -71,9 +71,15 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def write_temporary(directory: Path, data: bytes) -> Path:
-    """Write a file under a name that nobody uses and make it durable; nothing is left when that fails."""
-    temporary = directory / f".mediagen-{secrets.token_hex(8)}.part"
+def write_temporary(directory: Path, data: bytes, *, key: str | None = None) -> Path:
+    """Write a file under a name that nobody uses and make it durable; nothing is left when that fails.
+
+    With `key` the name is the same each time, so that what a process that died left is replaced. It is removed first:
+    it may be a second name of a finished file.
+    """
+    temporary = directory / f".mediagen-{key or secrets.token_hex(8)}.part"
+    if key:
+        temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, _CREATE, 0o666)
     try:
         try:
@@ -127,11 +133,11 @@ def place_record(temporary: Path, directory: Path, stem: str) -> Path:
 
 
 def _place(temporary: Path, directory: Path, stem: str, *, suffix: str, is_taken: Callable[[str], bool]) -> Path:
+    # Left by a process that died right after linking it; the name that is free now may be another one.
+    if earlier := _other_name(temporary, directory, suffix):
+        return earlier
     for candidate in candidates(stem):
         final = directory / f"{candidate}{suffix}"
-        # A file of ours under this name is left from a process that died right after linking it.
-        if _is_same_file(final, temporary):
-            return final
         if is_taken(candidate):
             continue
         try:
@@ -146,9 +152,19 @@ def _place(temporary: Path, directory: Path, stem: str, *, suffix: str, is_taken
     )
 
 
+def _other_name(temporary: Path, directory: Path, suffix: str) -> Path | None:
+    """Find the finished file of which `temporary` is a second name."""
+    if temporary.stat().st_nlink == 1:
+        return None
+    with os.scandir(directory) as entries:
+        names = [entry.name for entry in entries if entry.name.endswith(suffix) and not entry.is_symlink()]
+    others = (directory / name for name in sorted(names) if name != temporary.name)
+    return next((path for path in others if _is_same_file(path, temporary)), None)
+
+
 def _is_same_file(final: Path, temporary: Path) -> bool:
     try:
-        return not final.is_symlink() and final.samefile(temporary)
+        return final.samefile(temporary)
     except FileNotFoundError:
         return False
 

@@ -6,9 +6,9 @@ from typing import Any
 from mediagen.endpoints.wire.generate_content import encode_image
 from mediagen.endpoints.wire.interactions import encode_video
 from mediagen.endpoints.wire.media import VideoMedia, WireMedia
-from mediagen.endpoints.wire.operation import Api
 from mediagen.endpoints.wire.veo import encode_veo
 from mediagen.errors import InvalidRequestError
+from mediagen.jobs import Api
 from mediagen.requests import ImageParameters, VideoParameters
 
 _VEO_ONLY = ("person_generation", "resize_mode", "compression_quality")

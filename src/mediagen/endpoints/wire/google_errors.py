@@ -43,6 +43,7 @@ _HTML = re.compile(r"<[^>]*>")
 # Reasons that speak of the key or its project, never of one file.
 _KEY_REASONS = re.compile(r"API_KEY|CONSUMER|SERVICE_DISABLED|ACCESS_TOKEN|CREDENTIALS|BILLING|USER_PROJECT")
 _PUBLISHER_MODEL = re.compile(r"publisher model\b.*\b(?:was )?not found", re.IGNORECASE | re.DOTALL)
+_NO_OBJECT = re.compile(r"no such object|(?:specified )?bucket does not exist", re.IGNORECASE)
 _DENIED = re.compile(r"permission '?(?P<permission>[a-z]+\.[A-Za-z]+\.[A-Za-z]+)'? denied", re.IGNORECASE)
 _SERVICES = {
     "aiplatform.googleapis.com": "Vertex AI API (aiplatform.googleapis.com)",
@@ -116,8 +117,10 @@ def parse_error(
     raw = word(error, "message") if error else _HTML.sub(" ", body[:READ_LIMIT].decode("utf-8", "replace"))
     return GoogleFailure(
         status_code=status_code,
-        status=excerpt(word(error, "status") or word(error, "code"), 60),
-        reason=excerpt(next((word(detail, "reason") for detail in details if word(detail, "reason")), ""), 60),
+        status=excerpt(scrub(word(error, "status") or word(error, "code"), secrets), 60),
+        reason=excerpt(
+            scrub(next((word(detail, "reason") for detail in details if word(detail, "reason")), ""), secrets), 60
+        ),
         message=excerpt(scrub(raw[:READ_LIMIT], secrets), MESSAGE_LIMIT),
         field_violations=tuple(_violations(details, secrets)),
         retry_after=_retry_after(headers, raw[:READ_LIMIT], details),
@@ -144,6 +147,13 @@ def to_exception(failure: GoogleFailure, *, paid: bool, key_source: str, model: 
         return _rate_limit(failure, key_source)
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR or code in _AMBIGUOUS:
         return _server_failure(failure, paid=paid)
+    if code == HTTPStatus.NOT_FOUND and _NO_OBJECT.search(failure.message):
+        return _refused(
+            failure,
+            "Google does not find a file or bucket in Cloud Storage that the request names",
+            code="not_found",
+            hint="Check the gs:// addresses of the inputs, the source and storage_uri.",
+        )
     if code == HTTPStatus.NOT_FOUND and model and _PUBLISHER_MODEL.search(failure.message):
         return _refused(
             failure,
@@ -186,6 +196,10 @@ def _way_out(failure: GoogleFailure, key_source: str) -> str:
             return f"Enable the {name} for the project{' of that key' if is_key else ''}"
         case "API_KEY_SERVICE_BLOCKED" | "API_KEY_HTTP_REFERRER_BLOCKED" | "API_KEY_IP_ADDRESS_BLOCKED":
             return "Loosen the restrictions of that key"
+        case "API_KEY_INVALID" if not is_key:
+            # Keys of Vertex AI come from the console of Google Cloud.
+            page = "" if key_source.startswith("the express key") else " (https://aistudio.google.com/apikey)"
+            return f"Put a working key there{page}"
         case "ACCESS_TOKEN_SCOPE_INSUFFICIENT":
             return f"Get a token with the scope {CLOUD_SCOPE}"
     if denied := _DENIED.search(failure.message):
@@ -316,7 +330,8 @@ def _violations(details: Sequence[Json], secrets: Sequence[str]) -> list[str]:
     found = []
     for violation in (item for detail in details for item in children(detail, "fieldViolations")):
         description = excerpt(scrub(word(violation, "description"), secrets), 200)
-        found.append(f"{excerpt(word(violation, 'field'), 100)}: {description}".strip(": "))
+        field = excerpt(scrub(word(violation, "field"), secrets), 100)
+        found.append(f"{field}: {description}".strip(": "))
     return [text for text in found if text][:10]
 
 

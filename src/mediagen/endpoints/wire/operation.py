@@ -5,7 +5,6 @@ from typing import Literal
 
 from mediagen.jobs import JobError, Usage
 
-Api = Literal["generate_content", "interactions", "predict_long_running"]
 State = Literal["running", "completed", "failed", "filtered", "cancelled"]
 
 TEXT_LIMIT = 300

@@ -10,7 +10,8 @@ _SHORTEST_LINE = 16
 _SHORTEST_WORD = 5
 
 _KEYS = re.compile(
-    r"AIza[\w-]{10,}|\bAQ\.[\w.-]{8,}|\bya29\.[\w.-]{4,}|auth_tokens/[\w.-]+|(?<=Bearer )[\w.~+/=-]{8,}",
+    r"AIza[\w-]{10,}|\bAQ\.[\w.-]{8,}|\bya29\.[\w.-]{4,}|auth_tokens/[\w.-]+|(?<=Bearer )[\w.~+/=-]{8,}"
+    r"|\b1//[\w-]{8,}|\bGOCSPX-[\w-]{4,}",
 )
 _KEY_PARAMETER = re.compile(r"(?i)\b((?:api[_-]?)?key|access_token|token|signature)=[^\s&\"'<>]+")
 _URL_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")

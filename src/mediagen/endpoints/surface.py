@@ -1,0 +1,30 @@
+"""What every surface has: connections of its own, which are closed with it."""
+
+from types import TracebackType
+from typing import Self
+
+from mediagen.endpoints.http import HttpChannel
+
+
+class Surface:
+    """Base of the surfaces. Close one with `aclose`, or use it as an async context manager."""
+
+    def __init__(self, channel: HttpChannel) -> None:
+        self._http = channel
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._http.aclose()
+
+    @property
+    def base_url(self) -> str:
+        """Address under which its resources live."""
+        return self._http.base_url
