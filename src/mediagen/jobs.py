@@ -236,6 +236,8 @@ def progress_of(job: Job, now: datetime) -> Progress:
     match job.status:
         case JobStatus.SUBMITTING | JobStatus.RUNNING:
             message = f"{job.model} is working: {elapsed:.0f} s of about {estimated:.0f} s (estimate)"
+            if elapsed > estimated:
+                message = f"{job.model} is still working after {elapsed:.0f} s; usually it takes {estimated:.0f} s"
         case JobStatus.DOWNLOADING:
             message, fraction = f"made; downloading the file after {elapsed:.0f} s", max(fraction, 0.96)
         case _:

@@ -224,7 +224,7 @@ def test_program_needs_googles_own_permission(tmp_path: Path) -> None:
     touched, path = tmp_path / "touched", tmp_path / "creds.json"
     program = {"executable": {"command": f"touch {touched}", "timeout_millis": 5000}}
     path.write_text(json.dumps(_external(credential_source=program)))
-    store = google_credentials(Credential(kind="adc", source="GOOGLE_APPLICATION_CREDENTIALS", file=path))
+    store: Any = google_credentials(Credential(kind="adc", source="GOOGLE_APPLICATION_CREDENTIALS", file=path))
     with pytest.raises(Exception, match="explicitly allowed"):
         store.retrieve_subject_token(None)
     assert not touched.exists()

@@ -14,7 +14,7 @@ from mediagen.app.app import App, open_app
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.errors import AuthenticationError, ConfigurationError
 from mediagen.report.job import JobReport
-from mediagen.requests import ExtendVideoRequest
+from mediagen.requests import ExtendVideoRequest, GenerateVideoRequest, GetJobRequest
 from mediagen.routing import Access, Configured, choose_route, vertex_host
 from mediagen.settings import Settings
 
@@ -461,3 +461,21 @@ async def test_record_beside_the_file_holds_no_credential(read: Read, work: Path
     record = Path(report.artifacts[0].path).with_suffix(".json").read_text()
     assert json.loads(record)["backend"] == "vertex"
     assert "ya29" not in record
+
+
+async def test_express_job_goes_on_with_its_key_after_a_project_was_set_up(emulator, make_settings, tmp_path):
+    variables = {"MEDIAGEN_BACKEND": "vertex", "GOOGLE_VERTEX_BASE_URL": emulator.url, "VERTEX_AI_API_KEY": "AQ.one"}
+    emulator.add_fault(fault="stuck")
+    request = GenerateVideoRequest(prompt="a fox", model="veo-3.1-fast", duration_seconds=4, wait_seconds=0.5)
+    async with open_app(make_settings(**variables)) as app:
+        report = await app.generator.generate_video(request)
+    assert report.status == "running", report.error
+    account = str(emulator.service_account_file(tmp_path / "account.json"))
+    later = {**variables, "GOOGLE_CLOUD_PROJECT": "film-project", "GOOGLE_APPLICATION_CREDENTIALS": account}
+    before = len(emulator.requests())
+    async with open_app(make_settings(**later)) as app:
+        await app.runner.resume()
+        await app.generator.get_job(GetJobRequest(job_id=report.job_id, wait_seconds=0.5))
+    polls = [request for request in emulator.requests()[before:] if ":fetchPredictOperation" in request["path"]]
+    assert polls
+    assert all("x-goog-api-key" in poll["headers"] and "authorization" not in poll["headers"] for poll in polls)

@@ -101,39 +101,16 @@ async def test_accepted_operation_without_a_name_is_unconfirmed(
         await vertex.submit(VEO)
 
 
-async def test_project_that_is_being_set_up_is_waited_for(
-    vertex: VertexAi, loopback: Loopback, make_reply: MakeReply, captured_answer: Answers, naps: list[float]
-) -> None:
-    status, body = captured_answer("observed_service_agents_provisioning")
-    loopback.script = [*[make_reply(status=status, body=body)] * 4, make_reply(body={"name": OPERATION})]
-    assert await vertex.submit(VEO) == Accepted(operation=OPERATION)
-    assert naps == [45.0] * 4
-    assert {request.body for request in loopback.received} == {loopback.received[0].body}
-
-
-async def test_project_that_is_being_set_up_for_long_is_told_as_retryable(
-    make_vertex: MakeVertex, loopback: Loopback, make_reply: MakeReply, captured_answer: Answers, naps: list[float]
+async def test_project_that_is_being_set_up_is_told_as_unbilled_and_retryable(
+    vertex: VertexAi, loopback: Loopback, make_reply: MakeReply, captured_answer: Answers
 ) -> None:
     status, body = captured_answer("observed_service_agents_provisioning")
     loopback.answer = lambda _: make_reply(status=status, body=body)
     with pytest.raises(EndpointError) as caught:
-        await make_vertex(loopback.url, provisioning_retries=2, provisioning_wait_seconds=3.0).submit(VEO)
-    assert (caught.value.code, caught.value.retryable, caught.value.billed) == (
-        "service_agents_provisioning",
-        True,
-        "no",
-    )
-    assert naps == [3.0, 3.0]
-
-
-async def test_waiting_for_the_project_leaves_the_retries_of_a_429_alone(
-    vertex: VertexAi, loopback: Loopback, make_reply: MakeReply, captured_answer: Answers
-) -> None:
-    status, body = captured_answer("observed_service_agents_provisioning")
-    busy = make_reply(status=429, body={"error": {"message": "slow down", "details": [{"retryDelay": "1s"}]}})
-    waiting = make_reply(status=status, body=body)
-    loopback.script = [waiting, busy, waiting, busy, make_reply(body={"name": OPERATION})]
-    assert await vertex.submit(VEO) == Accepted(operation=OPERATION)
+        await vertex.submit(VEO)
+    error = caught.value
+    assert (error.code, error.retryable, error.billed) == ("service_agents_provisioning", True, "no")
+    assert len(loopback.received) == 1
 
 
 async def test_veo_operation_is_polled_by_its_name_and_never_by_get(

@@ -91,25 +91,37 @@ async def test_failure_inside_the_operation_is_told_truthfully(
     assert report.error.hint
 
 
-async def test_project_that_is_being_set_up_is_waited_for_and_pays_once(
-    vertex_settings: VertexSettings, emulator, quick
-):
+async def test_project_that_is_being_set_up_is_waited_for_and_pays_once(vertex_settings: VertexSettings, emulator):
     emulator.add_fault(fault="service_agents", times=3)
-    async with open_app(vertex_settings(), http=quick) as app:
+    async with open_app(vertex_settings(), setup_waits=(0.01,) * 4) as app:
         report = await veo(app)
     assert report.status == "succeeded", report.error
     assert submissions(emulator) == 4
     assert paid(emulator) == 1
 
 
-async def test_project_that_is_never_set_up_is_given_up_unbilled(vertex_settings: VertexSettings, emulator, quick):
+async def test_project_that_is_never_set_up_is_given_up_unbilled(vertex_settings: VertexSettings, emulator):
     emulator.add_fault(fault="service_agents", times=50)
-    async with open_app(vertex_settings(), http=quick) as app:
+    async with open_app(vertex_settings(), setup_waits=(0.01,) * 2) as app:
         report = await veo(app)
     assert report.status == "failed"
     assert report.error is not None
     assert (report.error.code, report.error.billed) == ("service_agents_provisioning", "no")
     assert paid(emulator) == 0
+
+
+async def test_stop_while_the_project_is_being_set_up_ends_the_job_unbilled(vertex_settings: VertexSettings, emulator):
+    emulator.add_fault(fault="service_agents", times=50)
+    async with open_app(vertex_settings(), setup_waits=(600.0,)) as app:
+        report = await veo(app, wait_seconds=0.5)
+        assert report.status == "submitting"
+        assert any("setting" in warning for warning in report.warnings)
+    async with open_app(vertex_settings()) as app:
+        done = await wait_for(app, report.job_id)
+    assert done.status == "failed"
+    assert done.error is not None
+    assert (done.error.code, done.error.billed) == ("service_agents_provisioning", "no")
+    assert submissions(emulator) == 1
 
 
 async def test_operation_that_never_ends_stays_open_for_a_day(

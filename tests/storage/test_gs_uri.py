@@ -3,7 +3,6 @@ import pytest
 from mediagen.errors import InvalidRequestError
 from mediagen.storage.gs_uri import (
     default_bucket,
-    explain_bucket_failure,
     missing_bucket_hint,
     object_uri,
     parse_gs_uri,
@@ -107,69 +106,3 @@ def test_role_hint_asks_for_no_more_than_is_needed() -> None:
 )
 def test_region_hint_warns_of_two_different_regions_only(place: str | None, wanted: str | None, warns: bool) -> None:
     assert bool(region_hint("films", place, wanted)) is warns
-
-
-@pytest.mark.parametrize(
-    ("message", "code", "part"),
-    [
-        (
-            "Service agents are being provisioned (https://cloud.google.com/vertex-ai/docs/general/access-control"
-            "#service-agents). Service agents are needed to read the Cloud Storage file provided. So please try again "
-            "in a few minutes.",
-            "service_agents_provisioning",
-            "Nothing was made",
-        ),
-        ("The specified bucket does not exist.", "bucket_missing", "buckets create gs://BUCKET"),
-        ("Bucket gs://films/ was not found", "bucket_missing", "buckets create gs://films"),
-        ("404 BucketNotFoundException: gs://films bucket does not exist.", "bucket_missing", "gs://films"),
-        (
-            "service-12@gcp-sa-aiplatform.iam.gserviceaccount.com does not have storage.objects.create access to the "
-            "Google Cloud Storage object. Permission 'storage.objects.create' denied on resource.",
-            "bucket_forbidden",
-            "serviceAccount:service-12@gcp-sa-aiplatform.iam.gserviceaccount.com --role=roles/storage.objectUser",
-        ),
-        ("Permission denied on gs://films/out/", "bucket_forbidden", "the Vertex AI service agent"),
-        ("ann@example.com does not have storage.objects.get access", "bucket_forbidden", "roles/storage.objectViewer"),
-        (
-            "The bucket gs://films must be in the same region as the endpoint: us-central1",
-            "bucket_region",
-            "location",
-        ),
-        ("Cloud Storage: no such object: films/a.png", "object_missing", "gs:// address"),
-        ("The file gs://films/a.png does not exist", "object_missing", "gs:// address"),
-    ],
-)
-def test_failures_about_buckets_are_explained(message: str, code: str, part: str) -> None:
-    found = explain_bucket_failure(message)
-    assert found is not None
-    assert found.code == code
-    assert part in f"{found.message} {found.hint}"
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        "",
-        "The model is overloaded. Please try again later.",
-        "Permission denied on resource project film-42.",
-        "User location is not supported for the API use.",
-        "Publisher Model `veo` was not found or your project does not have access to it.",
-        "The prompt speaks of a bucket of water",
-        "x" * 100_000,
-    ],
-)
-def test_other_failures_are_left_alone(message: str) -> None:
-    assert explain_bucket_failure(message) is None
-
-
-def test_explanations_quote_nothing_but_names() -> None:
-    said = explain_bucket_failure(
-        "a@b.com does not have storage.objects.get access to gs://films/secret-plan.mp4?X-Goog-Signature=abc ya29.token"
-    )
-    assert said is not None
-    assert not any(word in " ".join(said) for word in ("abc", "ya29", "secret-plan"))
-
-
-def test_explaining_a_hostile_message_is_quick() -> None:
-    for text in ("bucket " * 20_000, "a@" * 50_000 + "storage.", "lack" * 30_000 + "bucket", "permission " * 9_000):
-        explain_bucket_failure(text)

@@ -26,7 +26,7 @@ from mediagen.pricing import Prices
 from mediagen.runner.collect import Collector
 from mediagen.runner.runner import Runner
 from mediagen.runner.spool import Spool
-from mediagen.runner.steps import CallSteps
+from mediagen.runner.steps import SETUP_WAITS, CallSteps
 from mediagen.settings import Settings, check_supported
 from mediagen.storage.local import LocalStorage
 
@@ -52,7 +52,11 @@ def now() -> datetime:
 
 @asynccontextmanager
 async def open_app(
-    settings: Settings, *, confine_inputs: bool = True, http: "HttpSettings | None" = None
+    settings: Settings,
+    *,
+    confine_inputs: bool = True,
+    http: "HttpSettings | None" = None,
+    setup_waits: tuple[float, ...] = SETUP_WAITS,
 ) -> AsyncIterator[App]:
     """Build all parts and close them again.
 
@@ -60,6 +64,7 @@ async def open_app(
         settings: What the environment says.
         confine_inputs: Whether input files must lie in the input roots; False only where a person typed the path.
         http: How patient the surfaces are, instead of the usual.
+        setup_waits: Seconds to wait each time that Google is still setting a project up.
 
     Raises:
         ConfigurationError: A setting that this version cannot honour.
@@ -71,7 +76,7 @@ async def open_app(
         projects = ConfiguredProjects(settings, os.environ)
         pool = _pool(settings, projects, http)
         stack.push_async_callback(pool.aclose)
-        steps = _steps(ledger, pool, settings)
+        steps = _steps(ledger, pool, settings, setup_waits)
         runner = await stack.enter_async_context(Runner(steps))
         policy = _policy(settings, projects)
         planner = _planner(policy, steps, pool, _roots(settings, confine_inputs))
@@ -93,7 +98,7 @@ async def open_app(
         )
 
 
-def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings) -> CallSteps:
+def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, setup_waits: tuple[float, ...]) -> CallSteps:
     storage = LocalStorage()
     collector = Collector(
         ledger=ledger,
@@ -103,7 +108,14 @@ def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings) -> CallSteps:
         spool=Spool(folder=settings.folder_for_state() / SPOOL, storage=storage),
         clock=now,
     )
-    return CallSteps(ledger=ledger, endpoints=pool, collector=collector, poll_seconds=settings.poll_seconds, clock=now)
+    return CallSteps(
+        ledger=ledger,
+        endpoints=pool,
+        collector=collector,
+        poll_seconds=settings.poll_seconds,
+        clock=now,
+        setup_waits=setup_waits,
+    )
 
 
 def _roots(settings: Settings, confine_inputs: bool) -> tuple[Path, ...] | None:

@@ -32,11 +32,13 @@ class Holdings:
 
     Attributes:
         credentials: By surface; only what is usable.
+        express: Key for the addresses of Vertex AI that name no project, or None.
         storage: For Cloud Storage, or None.
     """
 
     project: Project
     credentials: Mapping[Surface, Credential]
+    express: Credential | None
     storage: Credential | None
     google_project: str | None
 
@@ -104,12 +106,15 @@ class ConfiguredProjects:
     def credential(self, name: str | None, surface: Surface, google_project: str | None = None) -> Credential:
         """Credentials of a profile for a surface, in a Google Cloud project that may be in no profile.
 
+        On Vertex AI, None as project stands for an express key.
+
         Raises:
             AuthenticationError: It has none.
             ConfigurationError: There is no such profile any more.
         """
         holdings = self._by_name(name, google_project)
-        found = holdings.credentials.get(surface)
+        is_express = surface == "vertex" and google_project is None
+        found = holdings.express if is_express else holdings.credentials.get(surface)
         if found is None:
             why = holdings.project.configured.missing.get(surface, f"{SURFACE_NAMES[surface]} is not configured.")
             raise AuthenticationError(why, hint=NO_CREDENTIALS, code="no_credentials")
@@ -192,6 +197,7 @@ class _Builder:
         return Holdings(
             project=project,
             credentials={surface: item.credential for surface, item in found.items()},
+            express=express.credential if (express := self._express()) else None,
             storage=self._oauth.credential if self._oauth else None,
             google_project=self._google_project,
         )

@@ -50,8 +50,6 @@ class HttpSettings:
         answer_limit: Largest answer to a paid request that is taken into memory, in bytes.
         read_limit: Largest answer to a read, in bytes; finished clips may come inside one.
         skeleton_limit: Largest part of an answer to a read that is taken into memory, in bytes.
-        provisioning_retries: How often a paid request is sent again while Google sets the project up.
-        provisioning_wait_seconds: Time between these.
     """
 
     connect_seconds: float = 10.0
@@ -67,8 +65,6 @@ class HttpSettings:
     answer_limit: int = 64 * MEBIBYTE
     read_limit: int = 4096 * MEBIBYTE
     skeleton_limit: int = 16 * MEBIBYTE
-    provisioning_retries: int = 4
-    provisioning_wait_seconds: float = 45.0
     clock: Callable[[], datetime] = field(default=_utc_now)
     sleep: Callable[[float], Awaitable[None]] = field(default=anyio.sleep)
 

@@ -29,7 +29,7 @@ async def send_paid(channel: HttpChannel, url: str, call: PaidRequest) -> Answer
     """
     secrets = tuple(_words(call.body))
     content = await anyio.to_thread.run_sync(_serialized, call.body)
-    tried = provisioning = 0
+    tried = 0
     while True:
         tried += 1
         try:
@@ -42,11 +42,6 @@ async def send_paid(channel: HttpChannel, url: str, call: PaidRequest) -> Answer
             if answer.is_success:
                 return answer
             error = to_exception(answer.failure(*secrets), paid=True, key_source=channel.key_source, model=call.model)
-        if error.code == "service_agents_provisioning" and provisioning < channel.settings.provisioning_retries:
-            # Google prepares the project for its first gs:// address: nothing was made, and it passes by itself.
-            tried, provisioning = tried - 1, provisioning + 1
-            await channel.settings.sleep(channel.settings.provisioning_wait_seconds)
-            continue
         if not _certainly_rejected(error) or tried > channel.settings.paid_retries:
             raise error
         if not await channel.wait_before_retry(error, tried):

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +13,7 @@ from anyio.abc import TaskGroup
 from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import InvalidRequestError, LedgerError, MediaGenError
 from mediagen.jobs import Job, JobStatus, PaidCall, Progress, progress_of
-from mediagen.runner.steps import CallSteps, waits_for_operator
+from mediagen.runner.steps import CallSteps, Outcome, nothing_was_made, waits_for_operator
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Runner:
             except LedgerError as error:
                 logger.warning("job %s cannot be read at the moment: %s", job.job_id, error.code)
             if on_progress:
-                await on_progress(progress_of(job, self._steps.clock()))
+                await on_progress(self._progress(job))
             remaining = deadline - anyio.current_time()
             # A job that has ended is driven for one more instant: until its record is written.
             has_ended = job.status.is_terminal and job.job_id not in self._driven
@@ -126,6 +127,11 @@ class Runner:
         """What keeps an open job from going on, if anything."""
         return tuple(note for (noted, _), note in self._notes.items() if noted == job_id)
 
+    def _progress(self, job: Job) -> Progress:
+        progress = progress_of(job, self._steps.clock())
+        notes = () if job.status.is_terminal else self.notes(job.job_id)
+        return replace(progress, message=f"{progress.message}. {notes[0]}") if notes else progress
+
     @property
     def is_sending(self) -> bool:
         """Whether a paid request is on its way or its answer is not kept yet."""
@@ -164,9 +170,7 @@ class Runner:
         delay: float | None = 0.0
         try:
             if request is not None:
-                # A paid answer is taken in and kept even when the server is told to stop meanwhile.
-                with self._sent(job, call), anyio.CancelScope(shield=True):
-                    delay = await self._send(job, call, request)
+                delay = await self._send(job, call, request)
             failures = 0
             while delay is not None:
                 await anyio.sleep(delay)
@@ -189,7 +193,24 @@ class Runner:
             self._sending.discard(key)
 
     async def _send(self, job: Job, call: PaidCall, request: PaidRequest) -> float | None:
-        outcome = await self._steps.send(job, request)
+        waits = iter(self._steps.setup_waits)
+        while True:
+            # A paid answer is taken in and kept even when the server is told to stop meanwhile.
+            with self._sent(job, call), anyio.CancelScope(shield=True):
+                outcome = await self._steps.send(job, request)
+                wait = next(waits, 0.0) if nothing_was_made(outcome) else 0.0
+                if not wait:
+                    return await self._keep(job, call, outcome)
+            self._notes[job.job_id, call.ordinal] = f"Not sent yet, tried again in {wait:.0f} s: {outcome}"
+            self._wake(job.job_id)
+            try:
+                await anyio.sleep(wait)
+            except anyio.get_cancelled_exc_class():
+                with anyio.CancelScope(shield=True):
+                    await self._keep(job, call, outcome)
+                raise
+
+    async def _keep(self, job: Job, call: PaidCall, outcome: Outcome) -> float | None:
         while True:
             try:
                 delay = await self._steps.keep(job, call, outcome)

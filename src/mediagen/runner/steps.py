@@ -32,6 +32,7 @@ from mediagen.storage.gs_uri import missing_bucket_hint, parse_gs_uri
 logger = logging.getLogger(__name__)
 
 FILE_LIFETIME = timedelta(days=2)  # Source: https://ai.google.dev/gemini-api/docs/video (checked 2026-11-21)
+SETUP_WAITS = (45.0,) * 4
 GIVE_UP_AFTER = timedelta(hours=24)
 
 Outcome = Submission | MediaGenError
@@ -43,6 +44,7 @@ class CallSteps:
 
     Attributes:
         poll_seconds: First interval between polls, in seconds.
+        setup_waits: Seconds to wait each time that Google is still setting the project up before the job is sent anew.
     """
 
     ledger: Ledger
@@ -50,6 +52,7 @@ class CallSteps:
     collector: Collector
     poll_seconds: float
     clock: Callable[[], datetime]
+    setup_waits: tuple[float, ...] = SETUP_WAITS
 
     async def send(self, job: Job, request: PaidRequest) -> Outcome:
         """Send one paid request, once. Costs money; never raises our errors, because the outcome must be kept."""
@@ -208,6 +211,11 @@ class CallSteps:
     def _poll_delay(self, job: Job) -> float:
         elapsed: float = (self.clock() - job.created_at).total_seconds()
         return min(3 * self.poll_seconds, max(self.poll_seconds, 0.15 * elapsed))
+
+
+def nothing_was_made(outcome: Outcome) -> bool:
+    """Whether Google prepares the project for its first gs:// address: it made nothing, and that passes by itself."""
+    return isinstance(outcome, MediaGenError) and outcome.code == "service_agents_provisioning"
 
 
 def waits_for_operator(error: MediaGenError) -> bool:

@@ -1,7 +1,7 @@
 """Addresses in Cloud Storage, and what Google says about them, in our words. Pure: imports nothing heavy."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from mediagen.errors import InvalidRequestError
 
@@ -9,9 +9,7 @@ __all__ = [
     "READ_ROLE",
     "SERVICE_AGENT",
     "WRITE_ROLE",
-    "BucketFailure",
     "default_bucket",
-    "explain_bucket_failure",
     "missing_bucket_hint",
     "object_uri",
     "parse_gs_object",
@@ -38,41 +36,7 @@ _BUCKET_PART = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _READS = frozenset({"storage.objects.get", "storage.objects.list", "storage.buckets.get"})
 
-_SPEAKS_OF_STORAGE = re.compile(r"cloud storage|\bgcs\b|gs://|bucket|storage\.(?:objects|buckets)\b", re.IGNORECASE)
-_PROVISIONING = re.compile(r"service agents? (?:are|is) (?:still )?being provisioned", re.IGNORECASE)
-_PERMISSION = re.compile(r"\bstorage\.(?:objects|buckets|folders|multipartUploads)\.[a-zA-Z]+")
-_REFUSED = re.compile(
-    r"does not have|permission[_ ]denied|permission .{0,80}denied|access denied|forbidden|lacks?\b.{0,60}permission"
-    r"|(?:insufficient|no|missing) permission",
-    re.IGNORECASE,
-)
 _ACCOUNT = re.compile(r"\b[\w.+-]{1,100}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
-_NO_BUCKET = re.compile(
-    r"bucket\b.{0,300}\b(?:does not exist|doesn't exist|not found|not exist)|BucketNotFound|NoSuchBucket"
-    r"|(?:no such|invalid|unknown|non-?existent) bucket|not find .{0,20}bucket",
-    re.IGNORECASE | re.DOTALL,
-)
-_NO_OBJECT = re.compile(
-    r"no such object|(?:object|file)\b.{0,300}\b(?:does not exist|doesn't exist|not found)"
-    r"|gs://\S+ .{0,20}(?:does not exist|not found)",
-    re.IGNORECASE | re.DOTALL,
-)
-_PLACE = re.compile(r"\b(?:region|location)s?\b", re.IGNORECASE)
-_BUCKET_IN_URI = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])")
-
-
-class BucketFailure(NamedTuple):
-    """A failure that is about Cloud Storage, in our words.
-
-    Attributes:
-        message: What happened.
-        hint: What to do.
-        code: As in `MediaGenError.code`.
-    """
-
-    message: str
-    hint: str
-    code: str
 
 
 def parse_gs_uri(uri: str, field: str) -> tuple[str, str]:
@@ -118,42 +82,6 @@ def default_bucket(project: str) -> str:
     return f"{project}-media-output"
 
 
-def explain_bucket_failure(message: str) -> BucketFailure | None:
-    """Explain a failure that Google reports inside an operation or for a submission, when it is about Cloud Storage.
-
-    Args:
-        message: Google's words.
-
-    Returns:
-        Our words, which quote nothing but names of buckets, accounts and permissions; None when it is about
-        something else.
-    """
-    text = message[:4000]
-    if _PROVISIONING.search(text):
-        return BucketFailure(
-            "Google is still setting up the service agents of the project, which read and write the bucket.",
-            "Nothing was made or billed; try again in two to five minutes.",
-            "service_agents_provisioning",
-        )
-    if not _SPEAKS_OF_STORAGE.search(text):
-        return None
-    found = _BUCKET_IN_URI.search(text)
-    bucket = found[1] if found else ""
-    if _PERMISSION.search(text) or _REFUSED.search(text):
-        return _explain_refusal(text, bucket)
-    if _NO_BUCKET.search(text):
-        what = f"The bucket gs://{bucket}" if bucket else "The Cloud Storage bucket"
-        return BucketFailure(f"{what} does not exist.", missing_bucket_hint(bucket or "BUCKET"), "bucket_missing")
-    if _NO_OBJECT.search(text):
-        hint = "Check the gs:// address and that the object was not deleted."
-        return BucketFailure("Google did not find the Cloud Storage object.", hint, "object_missing")
-    if _PLACE.search(text):
-        what = f"the bucket gs://{bucket}" if bucket else "the Cloud Storage bucket"
-        hint = "Use a bucket in the location that the job runs in, or run the job in the location of the bucket."
-        return BucketFailure(f"Google refuses {what} because of its location.", hint, "bucket_region")
-    return None
-
-
 def missing_bucket_hint(bucket: str, *, project: str | None = None, location: str | None = None) -> str:
     """Say how the bucket is created, and which name is used when none is configured."""
     place = location if location and location != "global" else "us-central1"
@@ -192,16 +120,6 @@ def region_hint(bucket: str, bucket_location: str | None, location: str | None) 
         f"The bucket gs://{bucket} is in {place} while jobs run in {wanted}; when Google refuses it, use a bucket in "
         f"{wanted}."
     )
-
-
-def _explain_refusal(text: str, bucket: str) -> BucketFailure:
-    permission = _PERMISSION.search(text)
-    account = _ACCOUNT.search(text)
-    who = account[0] if account else SERVICE_AGENT
-    lacking = f" (it lacks {permission[0]})" if permission else ""
-    where = f"gs://{bucket}" if bucket else "the Cloud Storage bucket"
-    hint = role_hint(bucket or "BUCKET", permission=permission[0] if permission else "", identity=who)
-    return BucketFailure(f"{who} may not use {where}{lacking}.", hint, "bucket_forbidden")
 
 
 def _member(identity: str) -> str:

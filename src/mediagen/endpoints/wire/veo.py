@@ -253,6 +253,11 @@ _BUCKET_FAILURES = {
         words="Google does not find the bucket or the object in Cloud Storage",
         hint="Check the gs:// addresses of the inputs and of storage_uri.",
     ),
+    9: _Failure(
+        code="bucket_region",
+        words="Google refuses the bucket because of its location",
+        hint="Use a bucket in the location that the job runs in.",
+    ),
     7: _Failure(
         code="bucket_forbidden",
         words="Google's service agent may not use the bucket",
@@ -271,6 +276,7 @@ _RPC_CANCELLED, _RPC_INVALID_ARGUMENT, _RPC_FAILED_PRECONDITION = 1, 3, 9
 
 _PROVISIONING = re.compile(r"service agents are being provisioned", re.IGNORECASE)
 _VIOLATION = re.compile(r"violat|usage guidelines|responsible ai", re.IGNORECASE)
+_PLACE = re.compile(r"\b(?:region|location)s?\b", re.IGNORECASE)
 _BUCKET = re.compile(r"gs://|cloud storage|\bbucket|storage\.(?:objects|buckets)\b|\bGCS\b", re.IGNORECASE)
 
 
@@ -291,6 +297,7 @@ def _failure(code: int, message: str) -> tuple[State, JobError]:
 def _meaning(code: int, message: str) -> _Failure:
     if code == _RPC_FAILED_PRECONDITION and _PROVISIONING.search(message):
         return _SERVICE_AGENTS
-    if code in _BUCKET_FAILURES and _BUCKET.search(message):
+    is_about_place = code != _RPC_FAILED_PRECONDITION or _PLACE.search(message)
+    if code in _BUCKET_FAILURES and _BUCKET.search(message) and is_about_place:
         return _BUCKET_FAILURES[code]
     return _FAILURES.get(code, _UNKNOWN)
