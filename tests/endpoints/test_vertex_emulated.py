@@ -155,15 +155,6 @@ async def test_answer_that_is_cut_off_gives_whole_files_all_the_same(
     assert sinks.files[0].count(b"ftyp") == 1
 
 
-async def test_project_that_is_being_set_up_is_waited_for(
-    open_vertex: OpenVertex, emulator: EmulatorHandle, sinks: Any
-) -> None:
-    emulator.make_bucket("fox-films")
-    emulator.add_fault(fault="service_agents", times=2)
-    assert (await ended(open_vertex(), veo(storage_uri="gs://fox-films/x/"), sinks)).state == "completed"
-    assert submissions(emulator) == 1
-
-
 async def test_operation_that_was_lost_on_its_way_is_unconfirmed_and_not_ordered_again(
     open_vertex: OpenVertex, emulator: EmulatorHandle
 ) -> None:

@@ -78,24 +78,27 @@ async def open_app(
         stack.push_async_callback(pool.aclose)
         steps = _steps(ledger, pool, settings, setup_waits)
         runner = await stack.enter_async_context(Runner(steps))
-        policy = _policy(settings, projects)
-        planner = _planner(policy, steps, pool, _roots(settings, confine_inputs))
-        generator = Generator(
+        planner = _planner(_policy(settings, projects), steps, pool, _roots(settings, confine_inputs))
+        yield _app(settings, runner, planner, steps, pool)
+
+
+def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps, pool: EndpointPool) -> App:
+    policy, storage = planner.placement.policy, steps.collector.storage
+    return App(
+        settings=settings,
+        generator=Generator(
             policy=policy,
             planner=planner,
-            ledger=ledger,
+            ledger=steps.ledger,
             runner=runner,
-            storage=steps.collector.storage,
+            storage=storage,
             endpoints=pool,
             clock=now,
-        )
-        yield App(
-            settings=settings,
-            generator=generator,
-            checks=Checks(policy=policy, planner=planner, endpoints=pool, storage=steps.collector.storage),
-            estimates=Estimates(placement=planner.placement, prices=planner.prices),
-            runner=runner,
-        )
+        ),
+        checks=Checks(policy=policy, planner=planner, endpoints=pool, storage=storage),
+        estimates=Estimates(placement=planner.placement, prices=planner.prices),
+        runner=runner,
+    )
 
 
 def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, setup_waits: tuple[float, ...]) -> CallSteps:
