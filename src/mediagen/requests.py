@@ -184,7 +184,9 @@ class ExtendVideoRequest(VideoRequest):
 class CheckApiRequest(_Request):
     """Test keys, endpoints and models. Costs nothing, ever."""
 
-    backend: Backend | None = Field(None, description="Surface to test; default: all that are configured.")
+    backend: Backend | None = Field(
+        None, description="Surface to test; default: the one that is set, else all that are configured."
+    )
     profile: Word | None = Field(None, description="Configured project to test.")
     model: Word | None = Field(None, description="Say whether this model is available.")
     filter: Word | None = Field(None, description="List only models whose id contains this.")

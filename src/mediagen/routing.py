@@ -63,12 +63,14 @@ class Configured:
     Attributes:
         accesses: Usable surfaces, in the order in which `auto` tries them; at most one for each surface.
         missing: Why a surface cannot be used, in words.
+        incomplete: The same for those that somebody meant to use: they have credentials that lack something.
         location: Location of Vertex AI that was asked for.
         emulator_host: Address of a running emulator, or None when the built-in one has to be started.
     """
 
     accesses: tuple[Access, ...] = ()
     missing: Mapping[Surface, str] = field(default_factory=dict)
+    incomplete: Mapping[Surface, str] = field(default_factory=dict)
     location: str | None = None
     location_origin: Origin = "default"
     emulator_host: str | None = None
@@ -201,7 +203,11 @@ def _first(configured: Configured, serving: Sequence[Surface], what: str) -> Rou
     for access in configured.offered:
         if access.surface in serving:
             without = f"; {', '.join(passed_over)} does not have it" if passed_over else ""
-            return _route(access, f"first configured surface that has {what}: {_named(access)}{without}")
+            # Somebody meant to use it, and would be surprised by another surface.
+            unusable = "".join(
+                f"; passed over: {why}" for name, why in configured.incomplete.items() if name in serving
+            )
+            return _route(access, f"first configured surface that has {what}: {_named(access)}{without}{unusable}")
         passed_over.append(_named(access))
     if not configured.offered:
         tried = " ".join(configured.missing[name] for name in SURFACE_NAMES if name in configured.missing)

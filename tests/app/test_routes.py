@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.app.conftest import PROJECT
 from tests.conftest import paid
-from tests.runner.asking import clip, image, wait_for
+from tests.runner.asking import clip, image, until, wait_for
 
 from mediagen.app.app import App, open_app
 from mediagen.emulator.thread import EmulatorHandle
@@ -407,8 +407,7 @@ async def _leave_running(read: Read, emulator: EmulatorHandle, work: Path) -> Jo
     emulator.service_account_file(work / "account.json")
     (work / "mediagen.toml").write_text(PROFILES.format(default="advert"))
     async with open_app(read(MEDIAGEN_POLL_SECONDS="20")) as app:
-        report = await ask(app, VEO, profile="film", wait_seconds=0.5)
-    assert report.status == "running"
+        report = await until(app, await ask(app, VEO, profile="film", wait_seconds=0), "running")
     assert report.effective["profile"] == "film"
     return report
 

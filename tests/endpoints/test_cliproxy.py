@@ -334,7 +334,7 @@ FAILURES = [
         "unknown",
         "Log an account that has this model in",
     ),
-    (500, said("upstream broke"), UnavailableError, "unavailable", "unknown", "upstream broke"),
+    (500, said("upstream broke"), SubmissionUnconfirmedError, "unconfirmed", "unknown", "upstream broke"),
     (400, said("bad aspect ratio"), EndpointError, "invalid_argument", "no", "bad aspect ratio"),
     (413, b"", EndpointError, "request_too_large", "no", "fewer or smaller"),
     (301, b"", EndpointError, "redirected", "no", "redirected"),

@@ -42,24 +42,24 @@ def test_alternatives_do_the_same_job_cheapest_first() -> None:
     assert fast.quote.usd == Decimal("0.64")
 
 
-def test_alternatives_in_doubt_come_last() -> None:
+def test_alternatives_are_sorted_by_price_and_doubts_are_told() -> None:
     others = cheapest_alternatives(CATALOG, image(), "gemini", limit=9)
-    assert [other.model for other in others] == [LITE, PRO, FLASH]
-    assert [bool(other.warnings) for other in others] == [False, False, True]
+    assert [other.model for other in others] == [LITE, FLASH, PRO]
+    assert [bool(other.warnings) for other in others] == [False, True, False]
     assert len(cheapest_alternatives(CATALOG, image(), "gemini", limit=1)) == 1
 
 
 def test_model_that_cannot_do_the_job_is_no_alternative() -> None:
-    assert [other.model for other in cheapest_alternatives(CATALOG, image(image_size="2K"), "gemini")] == [PRO, FLASH]
+    assert [other.model for other in cheapest_alternatives(CATALOG, image(image_size="2K"), "gemini")] == [FLASH, PRO]
     assert cheapest_alternatives(CATALOG, video(OMNI, duration_seconds=15), "gemini") == ()
     silent = cheapest_alternatives(CATALOG, video(VEO, generate_audio=False), "vertex", limit=9)
     assert [other.model for other in silent] == [VEO_LITE, FAST]
 
 
 def test_other_surfaces_are_looked_over_cheapest_first() -> None:
-    # Veo 3.20; lite 8 × 0.05 = 0.40, Omni 1.2 8 × 0.07 = 0.56, Omni 1.1 8 × 0.1014 = 0.8112; fast 0.80 is in doubt.
+    # Veo 3.20; lite 8 × 0.05 = 0.40, Omni 1.2 8 × 0.07 = 0.56, Omni 1.1 8 × 0.1014 = 0.8112; fast 0.80.
     found = names(video(), "vertex", surfaces=EVERYWHERE)
-    assert found == [(VEO_LITE, "vertex"), (OMNI, "gemini"), (OMNI_11, "vertex"), (FAST, "vertex")]
+    assert found == [(VEO_LITE, "vertex"), (OMNI, "gemini"), (FAST, "vertex"), (OMNI_11, "vertex")]
     two = cheapest_alternatives(CATALOG, video(), "vertex", surfaces=EVERYWHERE, today=TODAY)
     assert [other.quote.usd for other in two] == [Decimal("0.40"), Decimal("0.56")]
 

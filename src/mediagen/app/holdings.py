@@ -59,6 +59,7 @@ class HoldingsBuilder:
         self._oauth = self._find_oauth()
         self._google_project, self._google_project_origin = self._find_google_project(source_project)
         self._missing: dict[Surface, str] = {}
+        self._incomplete: dict[Surface, str] = {}
 
     def build(self) -> Holdings:
         """All of it; who chose the profile is not known here."""
@@ -113,6 +114,7 @@ class HoldingsBuilder:
         return Configured(
             accesses=tuple(self._access(surface, found[surface].credential) for surface in ordered),
             missing=self._missing,
+            incomplete=self._incomplete,
             location=(profile.location if profile else None) or settings.location,
             location_origin=location_origin,
             emulator_host=settings.gemini_base_url,
@@ -161,7 +163,7 @@ class HoldingsBuilder:
         if express := self._express():
             return express
         if self._oauth:
-            self._missing["vertex"] = (
+            self._missing["vertex"] = self._incomplete["vertex"] = _file_trouble(self._oauth.credential) or (
                 f"Vertex AI has credentials ({self._oauth.credential.source}) but no project "
                 "(looked at GOOGLE_CLOUD_PROJECT, GCP_PROJECT and the credentials file)."
             )
@@ -287,6 +289,19 @@ class HoldingsBuilder:
 
 def _folder(path: Path) -> Path:
     return path.expanduser().resolve()
+
+
+def _file_trouble(credential: Credential) -> str:
+    """Why a credentials file cannot be used; empty when it can be."""
+    if credential.file is None:
+        return ""
+    from mediagen.credentials.files import read_credentials_file
+
+    try:
+        read_credentials_file(credential)
+    except AuthenticationError as error:
+        return str(error)
+    return ""
 
 
 def _project_of_file(credential: Credential) -> str | None:

@@ -50,14 +50,15 @@ def destinations_of(
     storage_uri, origin = _storage_uri(request, place, parameters)
     if storage_uri:
         origins["storage_uri"] = origin
-    prefix = storage_uri or place.project.bucket.prefix
+    # What only the source names may be a stranger's: a caller's own video is not put there.
+    prefix = storage_uri if storage_uri and origin != "source" else place.project.bucket.prefix
     inputs_uri = f"{prefix.rstrip('/')}/{INPUTS_FOLDER}/" if prefix and place.route.surface == "vertex" else None
     return Destinations(
         storage_uri=storage_uri,
         upload_to=upload_to,
         inputs_uri=inputs_uri,
         origins=origins,
-        warnings=_left_behind(place, origin),
+        warnings=(*_left_behind(place, origin), *_unnamed(place, storage_uri, origin)),
     )
 
 
@@ -90,6 +91,16 @@ def _left_behind(place: Place, origin: Origin) -> tuple[str, ...]:
         return ()
     why = "only Vertex AI writes to Cloud Storage" if place.route.surface != "vertex" else "it takes no API keys"
     return (f"The source went to {uri}; this clip does not: {why}.",)
+
+
+def _unnamed(place: Place, storage_uri: str | None, origin: Origin) -> tuple[str, ...]:
+    """The usual bucket, which nobody named."""
+    if storage_uri is None or origin != "default":
+        return ()
+    return (
+        f"Google sends no clip of {place.spec.id} above 720p inside its answer, so it is written to {storage_uri}, the "
+        "usual bucket of the project. Make sure that it is yours, or name another with storage_uri or GCS_BUCKET.",
+    )
 
 
 def _checked(uri: str, place: Place) -> str:

@@ -144,6 +144,10 @@ def _of_record(found: object, record: Path) -> Inherited | str:
     # Earlier tools do not say it, but only Vertex AI writes to buckets.
     backend = found.get("backend") if is_own else "vertex" if "storage_uri" in values else None
     warnings = [f"{record.name} beside the source has no usable {name}; it was left out." for name in unusable]
+    # These decide who pays and where the clip goes, and the record may have come with somebody else's clip.
+    decisive = {"project": project, "storage_uri": values.get("storage_uri")}
+    told = ", ".join(f"{name} {value}" for name, value in decisive.items() if value)
+    warnings += [f"{record.name} beside the source names {told}, which holds unless you name another."] if told else []
     return _made_on(backend, values, project, profile, *warnings)
 
 

@@ -58,7 +58,7 @@ def cheapest_alternatives(  # noqa: PLR0913 - the job, where it may run, and how
 
     Returns:
         Each model once, on the surface where it is cheapest; the job's own model only when another surface has it.
-        Cheapest first, dearer ones included; those about which there are doubts come last.
+        Cheapest first, dearer ones included; doubts about one stand in its warnings.
     """
     day = today or catalog.as_of
     found = []
@@ -71,7 +71,7 @@ def cheapest_alternatives(  # noqa: PLR0913 - the job, where it may run, and how
             if alternative is not None:
                 found.append(alternative)
     # The sort is stable: of equals the preferred surface stays in front.
-    found.sort(key=lambda other: (bool(other.warnings), other.quote.usd or 0))
+    found.sort(key=lambda other: other.quote.usd or 0)
     once = {other.model: other for other in reversed(found)}
     return tuple(other for other in found if once[other.model] is other)[:limit]
 

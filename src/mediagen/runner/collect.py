@@ -30,6 +30,7 @@ from mediagen.storage.local import LocalStorage, PartFile, StoredFile
 
 logger = logging.getLogger(__name__)
 
+COPY_SECONDS = 1800.0
 SUFFIXES: Mapping[str, str] = {
     "image/png": ".png",
     "image/jpeg": ".jpg",
@@ -214,12 +215,15 @@ class Collector:
             path = file.stored.path
             uri = object_uri(prefix, path.name)
             try:
-                bucket = await self.endpoints.bucket_for_job(job)
-                copies[path] = await bucket.upload(path, uri, mime_type=file.mime_type)
-            except MediaGenError as error:
+                # The paid file is not in the ledger yet, so that a bucket must not hold it up for ever.
+                with anyio.fail_after(COPY_SECONDS):
+                    bucket = await self.endpoints.bucket_for_job(job)
+                    copies[path] = await bucket.upload(path, uri, mime_type=file.mime_type)
+            except (MediaGenError, TimeoutError) as error:
+                why = error if isinstance(error, MediaGenError) else f"it took longer than {COPY_SECONDS / 60:.0f} min."
                 command = shlex.join(["gcloud", "storage", "cp", "--no-clobber", str(path), uri])
                 copies[path] = (
-                    f"upload_to: {path.name} is stored here but could not be copied to {prefix}: {error} "
+                    f"upload_to: {path.name} is stored here but could not be copied to {prefix}: {why} "
                     f"It is not tried again; copy it by hand: {command}"
                 )
         return copies

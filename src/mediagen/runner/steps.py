@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 FILE_LIFETIME = timedelta(days=2)  # Source: https://ai.google.dev/gemini-api/docs/video (checked 2026-11-21)
 SETUP_WAITS = (45.0,) * 4
 GIVE_UP_AFTER = timedelta(hours=24)
+# How long a job that Google says it does not know is asked about all the same: the key may be that of another project.
+# Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21); for Veo, Google promises nothing.
+KEPT_AT_GOOGLE = {"interaction": timedelta(days=55), "operation": timedelta(days=7)}
 
 Outcome = Submission | MediaGenError
 
@@ -156,12 +159,12 @@ class CallSteps:
             polled = await endpoint.poll(call.operation or "", self.collector.spool.sinks(job, call))
         except EndpointError as error:
             # The key of another project does not know the job either, so this settles nothing before its time is over.
-            if error.code == "operation_unknown" and self._is_overdue(job):
+            if error.code == "operation_unknown" and self._is_past(job, KEPT_AT_GOOGLE[_kind(call)]):
                 await self.end(job, call, error)
                 return None
             raise
         match polled.state:
-            case "running" if self._is_overdue(job):
+            case "running" if self._is_past(job, GIVE_UP_AFTER):
                 await self.end(job, call, _never_finished())
                 return None
             case "running":
@@ -184,7 +187,7 @@ class CallSteps:
             remote_uris=uris,
             expires_at=self.clock() + FILE_LIFETIME if is_in_google_store else None,
             usage=polled.usage,
-            warnings=polled.warnings,
+            warnings=(*polled.warnings, *_fewer(call, polled)),
         )
 
     async def _end_polled(self, job: Job, call: PaidCall, polled: Operation) -> None:
@@ -204,9 +207,9 @@ class CallSteps:
             ended = await self.ledger.get(job.job_id)
             await self.collector.write_record(ended, ended.calls[call.ordinal])
 
-    def _is_overdue(self, job: Job) -> bool:
-        overdue: bool = self.clock() - job.created_at > GIVE_UP_AFTER
-        return overdue
+    def _is_past(self, job: Job, span: timedelta) -> bool:
+        past: bool = self.clock() - job.created_at > span
+        return past
 
     def _poll_delay(self, job: Job) -> float:
         elapsed: float = (self.clock() - job.created_at).total_seconds()
@@ -223,12 +226,24 @@ def waits_for_operator(error: MediaGenError) -> bool:
     return isinstance(error, ConfigurationError) or error.code == "operation_unknown"
 
 
+def _kind(call: PaidCall) -> str:
+    return "operation" if "/operations/" in (call.operation or "") else "interaction"
+
+
 def _end_status(error: MediaGenError) -> JobStatus:
     if isinstance(error, ContentFilteredError):
         return JobStatus.FILTERED
     if isinstance(error, SubmissionUnconfirmedError):
         return JobStatus.UNCONFIRMED
     return JobStatus.EXPIRED if error.code in {"expired", "operation_unknown"} else JobStatus.FAILED
+
+
+def _fewer(call: PaidCall, polled: Operation) -> tuple[str, ...]:
+    if len(polled.outputs) >= call.samples or polled.warnings:
+        return ()
+    return (
+        f"Google made {len(polled.outputs)} of the {call.samples} clips that were asked for, and does not say why.",
+    )
 
 
 def _naming_the_bucket(job: Job, error: JobError) -> JobError:

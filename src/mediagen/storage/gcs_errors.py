@@ -32,6 +32,7 @@ FOREIGN: Final = (
     HTTPException,
     OSError,
     ValueError,
+    RecursionError,
 )
 """What Google's library may raise; the errors of requests are kinds of OSError."""
 

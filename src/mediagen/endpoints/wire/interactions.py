@@ -233,6 +233,14 @@ def _failed(parts: _InteractionParts) -> tuple[State, JobError]:
             billed="yes" if parts.billed == "yes" else "no",
             hint=REPHRASE,
         )
+    if bucket := next((_BUCKET_CODES[code] for code in codes if code in _BUCKET_CODES and _BUCKET.search(said)), None):
+        return "failed", JobError(
+            code=bucket,
+            message=f"Google could not write the clip to Cloud Storage. {said}".strip(),
+            retryable=False,
+            billed="yes" if parts.billed == "yes" else "no",
+            hint="Check the bucket of storage_uri and the roles of Google's service agent on it.",
+        )
     named = ", ".join(excerpt(code, 60) for code in codes if code) or "no reason given"
     return "failed", JobError(
         code="generation_failed",
@@ -244,6 +252,8 @@ def _failed(parts: _InteractionParts) -> tuple[State, JobError]:
 
 
 _FILTER = re.compile(r"block|safety|prohibited|content_filter|rai\b")
+_BUCKET_CODES = {"not_found": "bucket_missing", "permission_denied": "bucket_forbidden"}
+_BUCKET = re.compile(r"\bbucket\b|cloud storage|gs://|storage\.(?:objects|buckets)\b", re.IGNORECASE)
 _PASSING = frozenset({"internal", "unavailable", "overloaded", "deadline_exceeded", "rate_limit_exceeded"})
 
 
