@@ -71,7 +71,7 @@ def cheapest_alternatives(  # noqa: PLR0913 - the job, where it may run, and how
             if alternative is not None:
                 found.append(alternative)
     # The sort is stable: of equals the preferred surface stays in front.
-    found.sort(key=lambda other: other.quote.usd or 0)
+    found.sort(key=lambda other: (other.quote.usd or 0, bool(other.warnings)))
     once = {other.model: other for other in reversed(found)}
     return tuple(other for other in found if once[other.model] is other)[:limit]
 
