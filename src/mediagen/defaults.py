@@ -23,7 +23,6 @@ from mediagen.requests import (
 DEFAULT_VIDEO_SECONDS = 8
 ROUNDING_SECONDS = 0.25  # a clip that was asked for as 10 s may hold a few frames more
 NOT_YET: Mapping[str, str] = {
-    "continue_from": "pass the picture of that job as input_images instead",
     "video": "this version cannot edit existing videos; extend_video continues one",
     "mask": "no living model takes masks; describe the change in the prompt",
     "mask_mode": "no living model takes masks; describe the change in the prompt",
@@ -130,24 +129,27 @@ def image_parameters(
         "person_generation": spec.person_generation,
         "search_grounding": (False,) if spec.search_grounding is False else None,
     }
+    # The picture that is gone on with lies in an earlier turn.
+    earlier = 1 if getattr(request, "continue_from", None) else 0
     inputs = getattr(request, "input_images", None) or []
-    if inputs:
+    is_edit = bool(inputs) or earlier > 0
+    if is_edit:
         # What the picture that is edited is like says more than a default of the profile.
         layers = dataclasses.replace(layers, profile={**layers.profile, "aspect_ratio": None})
     chosen = Chosen(layers, allowed)
     documents = getattr(request, "documents", None) or []
     chosen.choose(request, "image_size", ("default", spec.default_image_size), ("default", "1K"))
     chosen.choose(request, "count", ("default", 1))
-    chosen.choose(request, "aspect_ratio", ("default", None if inputs else "1:1"))
-    if inputs and "aspect_ratio" not in chosen.values:
+    chosen.choose(request, "aspect_ratio", ("default", None if is_edit else "1:1"))
+    if is_edit and "aspect_ratio" not in chosen.values:
         chosen.origins["aspect_ratio"] = "source"
     chosen.choose(request, "search_grounding", ("default", False))
     for name in ("seed", "thinking_level", "person_generation"):
         chosen.choose(request, name)
     parameters = ImageParameters(
         model=spec.id,
-        mode="image_edit" if inputs else "text_to_image",
-        input_images=len(inputs),
+        mode="image_edit" if is_edit else "text_to_image",
+        input_images=len(inputs) + earlier,
         documents=len(documents),
         **chosen.values,
     )

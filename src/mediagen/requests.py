@@ -124,7 +124,9 @@ class GenerateImageRequest(GenerationRequest):
     thinking_level: Word | None = Field(None, description="minimal, medium or high, as the model allows.")
     person_generation: Word | None = Field(None, description="allow_all, allow_adult or dont_allow (Vertex AI only).")
     search_grounding: bool | None = Field(None, description="Let the model search the web first; costs extra.")
-    continue_from: Word | None = Field(None, description="Job id of a picture to go on editing.")
+    continue_from: Word | None = Field(
+        None, description="Job id or artifact URI of a picture to go on editing, with all that was said before."
+    )
 
 
 class VideoRequest(GenerationRequest):

@@ -155,7 +155,7 @@ async def test_client_that_leaves_does_not_stop_the_job(connect: Connect, emulat
         ("generate_image", {"prompt": "x", "input_images": ["/etc/hostname"]}, "MEDIAGEN_INPUT_ROOTS"),
         ("generate_image", {"prompt": "x", "max_usd": 0.001}, "max_usd"),
         ("generate_image", {"prompt": "x", "backend": "vertex"}, "GOOGLE_APPLICATION_CREDENTIALS"),
-        ("generate_image", {"prompt": "x", "continue_from": "job_1"}, "continue_from"),
+        ("generate_image", {"prompt": "x", "continue_from": "job_1"}, "job_1"),
         ("generate_image", {"prompt": "x", "person_generation": "allow_all"}, "person_generation"),
         ("generate_video", {"prompt": "x", "duration_seconds": 30}, "duration_seconds"),
         ("generate_video", {"prompt": "x", "resolution": "1440p"}, "'1440p'"),

@@ -28,6 +28,7 @@ from mediagen.runner.runner import Runner
 from mediagen.runner.spool import Spool
 from mediagen.runner.steps import SETUP_WAITS, CallSteps
 from mediagen.settings import Settings, check_supported
+from mediagen.storage.conversations import Conversations
 from mediagen.storage.local import LocalStorage
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, setup_waits: 
         ledger=ledger,
         endpoints=pool,
         collector=collector,
+        conversations=Conversations(folder=settings.folder_for_state() / "conversations"),
         poll_seconds=settings.poll_seconds,
         clock=now,
         setup_waits=setup_waits,
@@ -131,6 +133,7 @@ def _planner(policy: Policy, steps: CallSteps, pool: EndpointPool, roots: tuple[
         prices=steps.collector.prices,
         ledger=steps.ledger,
         loader=InputLoader(roots=roots, resolve_artifact=partial(stored_file, steps.ledger)),
+        conversations=steps.conversations,
         buckets=pool,
         encoders={"gemini": GeminiBodies(), "vertex": VertexBodies(), "cliproxy": GeminiBodies()},
         clock=now,

@@ -153,8 +153,10 @@ class BodyEncoder(Protocol):
         prompt: str,
         images: Sequence[WireMedia] = (),
         documents: Sequence[str] = (),
+        *,
+        history: Sequence[dict[str, Any]] = (),
     ) -> dict[str, Any]:
-        """Make the body of one picture request.
+        """Make the body of one picture request; `history` holds the earlier turns of its conversation.
 
         Raises:
             InvalidRequestError: A parameter that this surface does not have.

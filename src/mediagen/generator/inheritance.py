@@ -45,6 +45,7 @@ INHERITED: Mapping[str, Callable[[str], object]] = {
     "model": _is_model,
     "resolution": WORD.fullmatch,
     "aspect_ratio": WORD.fullmatch,
+    "image_size": WORD.fullmatch,
     "storage_uri": _is_prefix,
     "location": LOCATION.fullmatch,
 }
@@ -82,15 +83,16 @@ async def inherited_from(source: str, *, ledger: Ledger, loader: InputLoader) ->
         InvalidRequestError: A path that may not be read.
     """
     if JOB_ID.fullmatch(source):
-        return _of_job(await ledger.get(source))
+        return inherited_from_job(await ledger.get(source))
     if source.startswith(ARTIFACT_URI):
         _, job = await ledger.artifact(source.removeprefix(ARTIFACT_URI))
-        return _of_job(job)
+        return inherited_from_job(job)
     path = await loader.find_local(source, "source")
     return NOTHING_INHERITED if path is None else await anyio.to_thread.run_sync(_beside, path)
 
 
-def _of_job(job: Job) -> Inherited:
+def inherited_from_job(job: Job) -> Inherited:
+    """Values of a job of our own ledger."""
     values, _ = _usable(job.effective)
     return _made_on(job.backend, values, job.effective.get("project"), job.profile)
 

@@ -18,15 +18,16 @@ from mediagen.defaults import (
 )
 from mediagen.endpoints.base import BodyEncoder, VideoMedia, WireMedia
 from mediagen.errors import InvalidRequestError
+from mediagen.generator.conversation import Conversation, find_conversation
 from mediagen.generator.destinations import Destinations, destinations_of
-from mediagen.generator.inheritance import inherited_from
+from mediagen.generator.inheritance import NOTHING_INHERITED, inherited_from
 from mediagen.generator.inputs import ExtensionSource, Target, find_extension_source
 from mediagen.generator.placement import Place, Placement
 from mediagen.generator.plan import TO_BE_UPLOADED, Plan, as_requested, uploaded_uri, without_nones
 from mediagen.generator.policy import Project
 from mediagen.jobs import Adjustment, Origin, public_address
 from mediagen.ledger.ledger import Ledger
-from mediagen.media.inputs import MAX_IMAGE_BYTES, InputLoader, InputMedia
+from mediagen.media.inputs import MAX_SOURCE_BYTES, InputLoader, InputMedia
 from mediagen.pricing import Prices
 from mediagen.requests import (
     ExtendVideoRequest,
@@ -37,6 +38,7 @@ from mediagen.requests import (
     VideoParameters,
 )
 from mediagen.routing import Route
+from mediagen.storage.conversations import Conversations, Turns
 
 # Larger ones go through a bucket. How much Vertex AI takes inside a request is not documented for clips.
 INLINE_VIDEO_BYTES = 20 * 1024 * 1024
@@ -60,6 +62,7 @@ class Planner:
     prices: Prices
     ledger: Ledger
     loader: InputLoader
+    conversations: Conversations
     buckets: BucketReader
     encoders: Mapping[Surface, BodyEncoder]
     clock: Callable[[], datetime]
@@ -71,25 +74,35 @@ class Planner:
             InvalidRequestError: Anything that can be known to be wrong.
         """
         refuse_what_is_not_built(request)
-        place = self.placement.choose(request, "image")
+        conversation = await self._conversation(request)
+        inherited = conversation.inherited if conversation else NOTHING_INHERITED
+        place = self.placement.choose(request, "image", inherited)
         parameters, chosen = image_parameters(request, place.spec, place.layers)
         warnings = check_image(place.spec, parameters)
         destinations = destinations_of(request, place, parameters)
-        images = [await self._image(source, "input_images", request, place) for source in request.input_images or ()]
+        pictures, history, given_up = _earlier(conversation, place.spec.id)
+        pictures += request.input_images or []
+        images = [await self._image(source, "input_images", request, place) for source in pictures]
         documents = [await self.loader.load_document(source, "documents") for source in request.documents or ()]
         prompt, adjustments = _prompt(request, place, native=False)
         texts = [(document.data or b"").decode() for document in documents]
         body = self._encoder(place).build_image(
-            parameters, prompt, images=[_wire(image) for image in images], documents=texts
+            parameters, prompt, images=[_wire(image) for image in images], documents=texts, history=history
         )
         draft = _Draft(request=request, place=place, parameters=parameters, chosen=chosen, destinations=destinations)
-        return self._finish(
+        plan = self._finish(
             draft,
             bodies=[body] * parameters.count,
-            adjustments=adjustments,
+            adjustments=(*given_up, *adjustments),
             warnings=warnings,
             inputs=[*images, *documents],
         )
+        return dataclasses.replace(plan, parent_job_id=conversation.job.job_id if conversation else None)
+
+    async def _conversation(self, request: GenerateImageRequest) -> Conversation | None:
+        if request.continue_from is None:
+            return None
+        return await find_conversation(request.continue_from, ledger=self.ledger, conversations=self.conversations)
 
     async def plan_video(self, request: GenerateVideoRequest) -> Plan:
         """Plan a clip.
@@ -176,7 +189,7 @@ class Planner:
         # A dry run reads no bucket: it shows the address.
         if place.route.surface == "vertex" or request.dry_run:
             return await self.loader.load_image(source, field)
-        data = await self.buckets.read_object(place.project, place.route.backend, source, max_bytes=MAX_IMAGE_BYTES)
+        data = await self.buckets.read_object(place.project, place.route.backend, source, max_bytes=MAX_SOURCE_BYTES)
         return await self.loader.image_from(data, source, field)
 
     async def _https_or_local(self, source: str, field: str, place: Place) -> InputMedia:
@@ -251,6 +264,15 @@ class _Draft:
     parameters: ImageParameters | VideoParameters
     chosen: Chosen
     destinations: Destinations
+
+
+def _earlier(conversation: Conversation | None, model: str) -> tuple[list[str], Turns, tuple[Adjustment, ...]]:
+    """Pictures and turns of the conversation that is gone on with, and what is told about it."""
+    if conversation is None:
+        return [], [], ()
+    if conversation.is_understood_by(model):
+        return [], conversation.turns, ()
+    return [conversation.picture], [], (conversation.given_up_for(model),)
 
 
 def _effective(draft: _Draft) -> dict[str, Any]:

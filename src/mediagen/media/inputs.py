@@ -1,9 +1,8 @@
 """Pictures, documents and videos that a caller passes in: read and checked before anything is sent."""
 
 import hashlib
-import io
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn, assert_never
 
@@ -12,6 +11,7 @@ import anyio
 from mediagen.errors import InvalidRequestError, MediaError
 from mediagen.media.local_files import read_digest, read_file, resolve_local
 from mediagen.media.mp4 import read_mp4
+from mediagen.media.pictures import prepare_picture
 from mediagen.media.sniff import SNIFF_BYTES, sniff
 from mediagen.media.sources import (
     ArtifactSource,
@@ -20,16 +20,17 @@ from mediagen.media.sources import (
     RemoteSource,
     parse_source,
     shown,
-    too_large,
 )
-from mediagen.media.stills import check_still, still_as_png
+from mediagen.media.stills import STILL_FORMATS
 
+# Of a picture as it is sent. Source: https://ai.google.dev/gemini-api/docs/image-understanding (checked 2026-11-21)
 MAX_IMAGE_BYTES: Final = 20 * 1024**2
+# Of a picture as it is given: it is read whole, and scaled down when it is larger than what is sent.
+MAX_SOURCE_BYTES: Final = 200 * 1024**2
 MAX_DOCUMENT_BYTES: Final = 1024**2
 MAX_VIDEO_BYTES: Final = 2 * 1024**3  # Source: https://ai.google.dev/gemini-api/docs/files (checked 2026-11-21)
 # Source: https://ai.google.dev/gemini-api/docs/image-understanding (checked 2026-11-21)
 SENT_AS_THEY_ARE: Final = frozenset({"image/png", "image/jpeg", "image/webp"})
-CONVERTED_TO_PNG: Final = frozenset({"image/gif", "image/bmp", "image/tiff"})
 DOCUMENT_TYPES: Final = {
     ".md": "text/markdown",
     ".markdown": "text/markdown",
@@ -101,7 +102,7 @@ class InputLoader:
     Args:
         roots: Folders from which local files may be read; None allows every folder.
         resolve_artifact: Gives the path of a file that an earlier job made; its errors are passed on.
-        max_bytes: Largest picture, in bytes.
+        max_bytes: Largest picture that is sent, in bytes; larger ones are scaled down.
     """
 
     def __init__(
@@ -114,9 +115,14 @@ class InputLoader:
         self._roots = None if roots is None else tuple(roots)
         self._resolve_artifact = resolve_artifact
         self._max_bytes = max_bytes
+        # Decoding the largest picture takes hundreds of megabytes, so they are decoded one after the other.
+        self._one_at_a_time = anyio.CapacityLimiter(1)
 
     async def load_image(self, source: str, field: str) -> InputMedia:
-        """Load a picture: PNG, JPEG and WebP as they are; GIF, BMP and TIFF as the PNG of their first frame.
+        """Load a picture as it is sent: upright, without location and other metadata, scaled down when too large.
+
+        The pixels of PNG, JPEG and WebP files stay as they are where nothing else is needed; GIF, BMP, TIFF, HEIC and
+        AVIF become the PNG or JPEG of their first frame. `conversion` tells what was done. The file is never changed.
 
         An https or gs:// address is not fetched: it is handed on with the mime type that its suffix says.
 
@@ -124,10 +130,10 @@ class InputLoader:
             InvalidRequestError: It cannot be found, read or used; names the field and what to do.
             JobNotFoundError: There is no such artifact.
         """
-        content = await self._content(source, field, self._max_bytes)
+        content = await self._content(source, field, MAX_SOURCE_BYTES)
         if isinstance(content, RemoteSource):
             return _remote_image(content, field)
-        return await anyio.to_thread.run_sync(_image, content, field, self._max_bytes)
+        return await self._prepared(content, field)
 
     async def load_document(self, source: str, field: str) -> InputMedia:
         """Load a text file: UTF-8, at most 1 MB.
@@ -171,7 +177,10 @@ class InputLoader:
     async def image_from(self, data: bytes, source: str, field: str) -> InputMedia:
         """Take in a picture that was read from elsewhere; see `load_image`."""
         content = _Content(data=data, source=source, name=shown(source))
-        return await anyio.to_thread.run_sync(_image, content, field, self._max_bytes)
+        return await self._prepared(content, field)
+
+    async def _prepared(self, content: _Content, field: str) -> InputMedia:
+        return await anyio.to_thread.run_sync(_image, content, field, self._max_bytes, limiter=self._one_at_a_time)
 
     async def _content(self, source: str, field: str, max_bytes: int) -> _Content | RemoteSource:
         parsed = parse_source(source, field, max_bytes=max_bytes)
@@ -212,47 +221,33 @@ def _remote_image(remote: RemoteSource, field: str) -> InputMedia:
 
 def _image(content: _Content, field: str, max_bytes: int) -> InputMedia:
     mime_type = sniff(content.data[:SNIFF_BYTES])
+    if mime_type not in STILL_FORMATS:
+        _refuse(
+            field,
+            f"{content.name} is {_called(mime_type)}, not a PNG, JPEG or WebP picture",
+            "Convert it to PNG or JPEG.",
+            code="unsupported_input",
+        )
     try:
-        if mime_type in SENT_AS_THEY_ARE:
-            return _checked_image(content, field, mime_type or "")
-        if mime_type in CONVERTED_TO_PNG:
-            return _converted_image(content, field, mime_type or "", max_bytes)
+        prepared = prepare_picture(content.data, mime_type or "", content.name, max_bytes=max_bytes)
     except MediaError as error:
         raise InvalidRequestError(f"{field}: {error.message}", field=field, hint=error.hint, code=error.code) from error
-    _refuse(
-        field,
-        f"{content.name} is {_called(mime_type)}, not a PNG, JPEG or WebP picture",
-        "Convert it to PNG or JPEG.",
-        code="unsupported_input",
+    return InputMedia(
+        field=field,
+        source=content.source,
+        mime_type=prepared.mime_type,
+        data=prepared.data,
+        path=content.path,
+        sha256=hashlib.sha256(prepared.data).hexdigest(),
+        width=prepared.width,
+        height=prepared.height,
+        size_bytes=len(prepared.data),
+        conversion=prepared.conversion,
     )
 
 
 def _called(mime_type: str | None) -> str:
     return "of no known format" if mime_type is None else f"of type {mime_type}"
-
-
-def _checked_image(content: _Content, field: str, mime_type: str) -> InputMedia:
-    facts = check_still(io.BytesIO(content.data), mime_type, content.name)
-    return InputMedia(
-        field=field,
-        source=content.source,
-        mime_type=mime_type,
-        data=content.data,
-        path=content.path,
-        sha256=hashlib.sha256(content.data).hexdigest(),
-        width=facts.width,
-        height=facts.height,
-        size_bytes=len(content.data),
-    )
-
-
-def _converted_image(content: _Content, field: str, mime_type: str, max_bytes: int) -> InputMedia:
-    png, has_more = still_as_png(io.BytesIO(content.data), mime_type, content.name)
-    if len(png) > max_bytes:
-        raise too_large(field, f"{content.name} as PNG", max_bytes)
-    converted = _checked_image(replace(content, data=png), field, "image/png")
-    first = ", first frame only" if has_more else ""
-    return replace(converted, conversion=f"{mime_type} converted to image/png{first}")
 
 
 def _document(content: _Content, field: str) -> InputMedia:

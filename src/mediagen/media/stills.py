@@ -1,5 +1,6 @@
-"""Pictures through Pillow: checked, measured, converted. Blocking; imports Pillow when first used."""
+"""Pictures through Pillow: checked, measured, made small. Blocking; imports Pillow when first used."""
 
+import importlib
 import io
 import warnings
 from collections.abc import Iterator
@@ -24,10 +25,10 @@ STILL_FORMATS: Final = {
     "image/bmp": "BMP",
     "image/tiff": "TIFF",
     "image/avif": "AVIF",
+    "image/heic": "HEIF",
 }
 _ORIENTATION_TAG = 0x0112
 _QUARTER_TURNS = frozenset({5, 6, 7, 8})
-_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 _JPEG_QUALITIES = (85, 75, 60, 45, 30)
 _SMALLEST_SIDE = 64
 
@@ -53,6 +54,7 @@ def open_still(source: Path | BinaryIO, mime_type: str, name: str) -> Iterator["
     # Pillow only warns up to twice its limit; as an error it refuses before anything is decoded.
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
+        _prepare_decoder(mime_type, name)
         with Image.open(source, formats=[STILL_FORMATS[mime_type]]) as image:
             _check_pixels(image, name)
             yield image
@@ -66,6 +68,30 @@ def open_still(source: Path | BinaryIO, mime_type: str, name: str) -> Iterator["
             hint="Open it in an image editor and save it again as PNG or JPEG.",
             code="unreadable_media",
         ) from error
+
+
+def _prepare_decoder(mime_type: str, name: str) -> None:
+    """Make sure that a decoder that is not in every installation is there."""
+    from PIL import features
+
+    if mime_type == "image/avif" and not features.check("avif"):
+        raise MediaError(
+            f"{name} is an AVIF picture, which this build of Pillow cannot read.",
+            hint="Convert it to PNG or JPEG, or install Pillow from PyPI.",
+            code="unsupported_input",
+        )
+    if mime_type != "image/heic":
+        return
+    try:
+        heif = importlib.import_module("pillow_heif")  # an extra: its wheels carry the x265 encoder, which is GPL
+    except ImportError as error:
+        raise MediaError(
+            f"{name} is a HEIC picture, and the package that reads these is not installed.",
+            hint='Install it with pip install "mediagen-mcp[heic]", or convert the picture to JPEG.',
+            code="unsupported_input",
+        ) from error
+    # Thumbnails, depth and gain maps of hostile files are not even parsed.
+    heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
 def _check_pixels(image: "Image", name: str) -> None:
@@ -111,28 +137,6 @@ def _facts(image: "Image") -> StillFacts:
     if has_exif and image.getexif().get(_ORIENTATION_TAG) in _QUARTER_TURNS:
         width, height = height, width
     return StillFacts(width=width, height=height)
-
-
-def still_as_png(source: BinaryIO, mime_type: str, name: str) -> tuple[bytes, bool]:
-    """Convert the first frame of a picture to PNG, without loss where PNG can hold it.
-
-    Returns:
-        The bytes, and whether the picture has more frames.
-
-    Raises:
-        MediaError: It is damaged, cut off, or has more than 100 million pixels.
-    """
-    from PIL import ImageOps
-
-    with open_still(source, mime_type, name) as image:
-        has_more = bool(getattr(image, "is_animated", False))
-        image.seek(0)
-        frame = ImageOps.exif_transpose(image)
-        if frame.mode not in _PNG_MODES:
-            frame = frame.convert("RGBA" if frame.has_transparency_data else "RGB")
-        out = io.BytesIO()
-        frame.save(out, format="PNG")
-    return out.getvalue(), has_more
 
 
 def still_as_jpeg(source: Path | BinaryIO, mime_type: str, name: str, *, max_pixels: int, max_bytes: int) -> bytes:

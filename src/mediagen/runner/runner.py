@@ -147,6 +147,7 @@ class Runner:
         while True:
             try:
                 await self._steps.collector.forget_leftovers()
+                await self._steps.forget_old_conversations()
                 await self.resume()
             except MediaGenError as error:
                 logger.warning("open jobs could not be resumed: %s", error)
@@ -200,20 +201,20 @@ class Runner:
                 outcome = await self._steps.send(job, request)
                 wait = next(waits, 0.0) if nothing_was_made(outcome) else 0.0
                 if not wait:
-                    return await self._keep(job, call, outcome)
+                    return await self._keep(job, call, outcome, request)
             self._notes[job.job_id, call.ordinal] = f"Not sent yet, tried again in {wait:.0f} s: {outcome}"
             self._wake(job.job_id)
             try:
                 await anyio.sleep(wait)
             except anyio.get_cancelled_exc_class():
                 with anyio.CancelScope(shield=True):
-                    await self._keep(job, call, outcome)
+                    await self._keep(job, call, outcome, request)
                 raise
 
-    async def _keep(self, job: Job, call: PaidCall, outcome: Outcome) -> float | None:
+    async def _keep(self, job: Job, call: PaidCall, outcome: Outcome, request: PaidRequest) -> float | None:
         while True:
             try:
-                delay = await self._steps.keep(job, call, outcome)
+                delay = await self._steps.keep(job, call, outcome, request)
             except MediaGenError as error:
                 logger.error("job %s: its answer cannot be written down yet: %s", job.job_id, error.code)  # noqa: TRY400 - tried again
                 self._notes[job.job_id, call.ordinal] = (

@@ -19,6 +19,7 @@ from mediagen.errors import (
     EndpointError,
     MediaGenError,
     RateLimitError,
+    StorageError,
     SubmissionUnconfirmedError,
     UnavailableError,
 )
@@ -27,6 +28,7 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
 from mediagen.runner.spool import nowhere
+from mediagen.storage.conversations import KEPT_DAYS, Conversations, Turns
 from mediagen.storage.gs_uri import missing_bucket_hint, parse_gs_uri
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class CallSteps:
     ledger: Ledger
     endpoints: EndpointSource
     collector: Collector
+    conversations: Conversations
     poll_seconds: float
     clock: Callable[[], datetime]
     setup_waits: tuple[float, ...] = SETUP_WAITS
@@ -69,7 +72,7 @@ class CallSteps:
         except MediaGenError as error:
             return error
 
-    async def keep(self, job: Job, call: PaidCall, outcome: Outcome) -> float | None:
+    async def keep(self, job: Job, call: PaidCall, outcome: Outcome, request: PaidRequest) -> float | None:
         """Write down what came of a paid request. May be called again with the same outcome when that fails.
 
         Returns:
@@ -87,6 +90,9 @@ class CallSteps:
                 return self._poll_delay(job)
             case Finished(image=image, warnings=warnings):
                 answer = await self.collector.spool.keep(job, call, image.data)
+                if image.model_turn:
+                    turns = [*request.body["contents"], image.model_turn]
+                    warnings += await self._keep_conversation(job, call, turns)
                 await self._late_or_not(
                     job,
                     call,
@@ -96,6 +102,16 @@ class CallSteps:
                     warnings=warnings,
                 )
                 return 0.0
+
+    async def _keep_conversation(self, job: Job, call: PaidCall, turns: Turns) -> tuple[str, ...]:
+        """Keep what `continue_from` needs; a picture is never held up by it."""
+        try:
+            is_kept = await self.conversations.keep(job.job_id, call.ordinal, turns)
+        except StorageError as error:
+            return (str(error),)
+        return (
+            () if is_kept else ("The picture cannot be gone on with by continue_from: its conversation is too long.",)
+        )
 
     async def advance(self, job: Job, call: PaidCall) -> float | None:
         """Take one call one step from what the ledger says about it.
@@ -206,6 +222,10 @@ class CallSteps:
         if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **changes):
             ended = await self.ledger.get(job.job_id)
             await self.collector.write_record(ended, ended.calls[call.ordinal])
+
+    async def forget_old_conversations(self) -> None:
+        """Remove kept conversations that are older than they are promised to be."""
+        await self.conversations.forget_before((self.clock() - timedelta(days=KEPT_DAYS)).timestamp())
 
     def _is_past(self, job: Job, span: timedelta) -> bool:
         past: bool = self.clock() - job.created_at > span

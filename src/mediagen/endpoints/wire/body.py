@@ -32,6 +32,8 @@ class GeminiBodies:
         prompt: str,
         images: Sequence[WireMedia] = (),
         documents: Sequence[str] = (),
+        *,
+        history: Sequence[dict[str, Any]] = (),
     ) -> dict[str, Any]:
         """Make the body of one picture request.
 
@@ -39,7 +41,7 @@ class GeminiBodies:
             InvalidRequestError: A parameter that the Gemini API does not have.
         """
         _refuse("person_generation", parameters.person_generation)
-        return encode_image(parameters, prompt, images, documents)
+        return encode_image(parameters, prompt, images, documents, history=history)
 
     def build_video(
         self,
@@ -75,13 +77,15 @@ class VertexBodies:
         prompt: str,
         images: Sequence[WireMedia] = (),
         documents: Sequence[str] = (),
+        *,
+        history: Sequence[dict[str, Any]] = (),
     ) -> dict[str, Any]:
         """Make the body of one picture request.
 
         Raises:
             InvalidRequestError: A value that Vertex AI does not have.
         """
-        body = encode_image(parameters, prompt, images, documents)
+        body = encode_image(parameters, prompt, images, documents, history=history)
         if parameters.person_generation:
             people = _PEOPLE_IN_PICTURES.get(parameters.person_generation.lower())
             if people is None:

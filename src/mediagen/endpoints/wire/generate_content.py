@@ -117,13 +117,15 @@ def encode_image(
     prompt: str,
     images: Sequence[WireMedia] = (),
     documents: Sequence[str] = (),
+    *,
+    history: Sequence[Json] = (),
 ) -> dict[str, Any]:
-    """Make the request body: pictures in the order given, then documents, then the prompt."""
+    """Make the request body: earlier turns as they were; then pictures in the order given, documents and the prompt."""
     parts: list[Json] = [_media_part(image) for image in images]
     parts += [{"text": document} for document in documents]
     parts.append({"text": prompt})
     body: Json = {
-        "contents": [{"role": "user", "parts": parts}],
+        "contents": [*history, {"role": "user", "parts": parts}],
         "generationConfig": _generation_config(parameters),
     }
     if parameters.search_grounding:

@@ -1,0 +1,101 @@
+"""What was said to get a picture, with the model's own turn: kept so that it can be continued after a restart."""
+
+import gzip
+import json
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from mediagen.errors import StorageError
+from mediagen.storage.placing import sync_directory, write_temporary
+
+LARGEST_BYTES = 200 * 1024 * 1024
+KEPT_DAYS = 60
+
+Turns = list[dict[str, Any]]
+_KEY = re.compile(r"job_[0-9a-z]+-\d+")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conversations:
+    """Keeps the turns of each picture in a file of its own; they hold the pictures that went in and came out."""
+
+    folder: Path
+
+    async def keep(self, job_id: str, ordinal: int, turns: Turns) -> bool:
+        """Make the turns durable; False when they are too large to be kept.
+
+        Raises:
+            StorageError: They could not be written.
+        """
+        return await anyio.to_thread.run_sync(self._keep, _file_name(job_id, ordinal), turns)
+
+    async def read(self, job_id: str, ordinal: int) -> Turns | None:
+        """The turns of a picture, or None when they are not kept (any more).
+
+        Raises:
+            StorageError: The file is damaged.
+        """
+        return await anyio.to_thread.run_sync(self._read, _file_name(job_id, ordinal))
+
+    async def forget_before(self, oldest: float) -> None:
+        """Remove what was last written before a time in seconds since the epoch."""
+        await anyio.to_thread.run_sync(partial(self._forget_before, oldest))
+
+    def _keep(self, name: str, turns: Turns) -> bool:
+        text = json.dumps(turns, separators=(",", ":")).encode()
+        if len(text) > LARGEST_BYTES:
+            return False
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Base64 of pictures shrinks by a quarter even at the fastest level.
+            packed = write_temporary(self.folder, gzip.compress(text, compresslevel=1), key=name.partition(".")[0])
+            packed.replace(self.folder / name)
+            sync_directory(self.folder)
+        except OSError as error:
+            raise StorageError(
+                f"The conversation of a picture could not be kept in {self.folder} ({error.strerror}).",
+                hint="The picture itself is safe; it cannot be continued with continue_from.",
+                code="conversation_not_kept",
+            ) from error
+        return True
+
+    def _read(self, name: str) -> Turns | None:
+        try:
+            with gzip.open(self.folder / name, "rb") as file:
+                turns = json.loads(file.read(LARGEST_BYTES + 1))
+        except FileNotFoundError:
+            return None
+        except (OSError, EOFError, ValueError, RecursionError) as error:
+            raise _damaged(self.folder / name) from error
+        if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+            raise _damaged(self.folder / name)
+        return turns
+
+    def _forget_before(self, oldest: float) -> None:
+        if not self.folder.is_dir():
+            return
+        for file in self.folder.iterdir():
+            if file.stat().st_mtime < oldest:
+                file.unlink(missing_ok=True)
+
+
+def _file_name(job_id: str, ordinal: int) -> str:
+    key = f"{job_id}-{ordinal}"
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"not a key: {key!r}")
+    return f"{key}.json.gz"
+
+
+def _damaged(path: Path) -> StorageError:
+    return StorageError(
+        f"The kept conversation {path.name} cannot be read.",
+        hint="Pass the picture as input_images instead.",
+        code="conversation_damaged",
+        retryable=False,
+        billed="no",
+    )
