@@ -202,7 +202,11 @@ def _first(configured: Configured, serving: Sequence[Surface], what: str) -> Rou
     passed_over: list[str] = []
     for access in configured.offered:
         if access.surface in serving:
-            without = f"; {', '.join(passed_over)} does not have it" if passed_over else ""
+            without = (
+                f"; {', '.join(passed_over)} {'do' if len(passed_over) > 1 else 'does'} not have it"
+                if passed_over
+                else ""
+            )
             # Somebody meant to use it, and would be surprised by another surface.
             unusable = "".join(
                 f"; passed over: {why}" for name, why in configured.incomplete.items() if name in serving

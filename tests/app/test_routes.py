@@ -478,3 +478,13 @@ async def test_express_job_goes_on_with_its_key_after_a_project_was_set_up(emula
     polls = [request for request in emulator.requests()[before:] if ":fetchPredictOperation" in request["path"]]
     assert polls
     assert all("x-goog-api-key" in poll["headers"] and "authorization" not in poll["headers"] for poll in polls)
+
+
+async def test_key_that_looks_like_something_else_is_hinted_at(emulator, make_settings):
+    variables = {"MEDIAGEN_BACKEND": "gemini", "GEMINI_API_KEY": "ya29.pasted-token"}
+    emulator.add_fault(fault="status", status=403, match={"path_contains": ":generateContent"})
+    async with open_app(make_settings(**variables)) as app:
+        report = await ask(app, PICTURE)
+    assert report.error is not None
+    assert "looks like an OAuth access token" in report.error.hint
+    assert "pasted-token" not in report.model_dump_json()

@@ -122,9 +122,8 @@ def test_tables_of_the_whole_file_hold_for_all_profiles_and_the_profiles_own_win
     assert dict(film.image) == {"model": "gemini-3.1-flash-image", "count": 1, "search_grounding": True}
     assert dict(other.image) == {"model": "gemini-3.1-flash-image", "count": 2}
     assert set(film.presets) == {"draft", "final"}
-    assert film.presets["final"].values_for("video") == {"resolution": "4k", "count": 4}
-    assert film.presets["final"].values_for("image") == {}
-    assert other.presets["draft"].values_for("image") == {"aspect_ratio": "16:9", "count": 1}
+    assert film.presets["final"].values == {"resolution": "4k", "count": 4}
+    assert (film.presets["final"].kind, other.presets["draft"].kind) == ("video", None)
     assert film.shared == {"image.model", "presets.draft"}
 
 

@@ -19,7 +19,7 @@ def test_empty_and_unexpanded_values_count_as_unset():
     settings = read_settings({"GOOGLE_API_KEY": "${GOOGLE_API_KEY}", "GEMINI_API_KEY": "real", "MEDIAGEN_BACKEND": " "})
     assert settings.gemini_api_key is not None
     assert settings.gemini_api_key.get_secret_value() == "real"
-    assert settings.gemini_key_source == "GEMINI_API_KEY"
+    assert settings.source_of("gemini_api_key") == "GEMINI_API_KEY"
     assert settings.backend == "auto"
 
 
@@ -27,7 +27,7 @@ def test_google_api_key_wins_over_gemini_api_key():
     settings = read_settings({"GEMINI_API_KEY": "second", "GOOGLE_API_KEY": "first"})
     assert settings.gemini_api_key is not None
     assert settings.gemini_api_key.get_secret_value() == "first"
-    assert settings.gemini_key_source == "GOOGLE_API_KEY"
+    assert settings.source_of("gemini_api_key") == "GOOGLE_API_KEY"
 
 
 def test_key_is_never_shown():
@@ -128,12 +128,6 @@ def test_surfaces_are_read_with_the_first_variable_winning():
     assert settings.source_of("project") == "GOOGLE_CLOUD_PROJECT"
     assert settings.source_of("location") == "GCP_LOCATION"
     assert settings.source_of("gemini_api_key") == ""
-    assert settings.found_variables == {
-        "VERTEX_AI_API_KEY",
-        "GOOGLE_ACCESS_TOKEN",
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "GOOGLE_CLOUD_PROJECT",
-    }
 
 
 def test_proxy_has_defaults_that_do_not_count_as_configured():
@@ -141,8 +135,7 @@ def test_proxy_has_defaults_that_do_not_count_as_configured():
     assert settings.cliproxy_base_url == "http://127.0.0.1:8317"
     assert settings.cliproxy_api_key.get_secret_value() == "ccs-internal-managed"
     assert settings.source_of("cliproxy_base_url") == settings.source_of("cliproxy_api_key") == ""
-    assert settings.found_variables == frozenset()
-    assert read_settings({"CLIPROXY_API_KEY": "mine"}).found_variables == {"CLIPROXY_API_KEY"}
+    assert read_settings({"CLIPROXY_API_KEY": "mine"}).source_of("cliproxy_api_key") == "CLIPROXY_API_KEY"
 
 
 @pytest.mark.parametrize("name", ["GEMINI_API_KEY", "VERTEX_AI_API_KEY", "GOOGLE_ACCESS_TOKEN"])

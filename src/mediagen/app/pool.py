@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
+
 from mediagen.app.local_emulator import emulator_url
 from mediagen.app.projects import EMULATOR_CREDENTIALS, ConfiguredProjects
 from mediagen.catalog import Surface
-from mediagen.credentials import Credential, Identity
+from mediagen.credentials import Credential, Identity, key_hint
 from mediagen.endpoints.base import Endpoint
 from mediagen.errors import AuthenticationError, MediaGenError
 from mediagen.generator.policy import Project
@@ -98,7 +100,7 @@ class EndpointPool:
         """
         if backend == "emulator":
             return await self._emulated_bucket(project)
-        return self._real_bucket(project)
+        return await self._real_bucket(project)
 
     async def bucket_for_job(self, job: Job) -> "CloudStorage":
         """Cloud Storage for the files of a job.
@@ -107,8 +109,10 @@ class EndpointPool:
             AuthenticationError: There are no credentials that Cloud Storage takes.
         """
         if job.backend == "emulator":
-            return self._bucket_at(None, EMULATOR_CREDENTIALS["vertex"], None, job.base_url.partition("/v1beta1")[0])
-        return self._real_bucket(job.profile)
+            return await self._bucket_at(
+                None, EMULATOR_CREDENTIALS["vertex"], None, job.base_url.partition("/v1beta1")[0]
+            )
+        return await self._real_bucket(job.profile)
 
     async def read_object(self, project: Project, backend: str, uri: str, *, max_bytes: int) -> bytes:
         """Bytes of an object that a caller names.
@@ -124,10 +128,10 @@ class EndpointPool:
         if job.backend == "emulator":
             return ""
         others = self._projects.others(job.profile, job.endpoint)
+        credential = self._projects.credential(job.profile, job.endpoint, _google_project(job.base_url))
         if isinstance(error, AuthenticationError):
-            return others
-        source = _described(self._projects.credential(job.profile, job.endpoint, _google_project(job.base_url)))
-        return f"It was sent with {source}. {others}"
+            return f"{_looks_wrong(credential)}{others}"
+        return f"It was sent with {_described(credential)}. {others}"
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -174,9 +178,9 @@ class EndpointPool:
         host = self._projects.storage(project).project.configured.emulator_host
         if host is None:
             host = await emulator_url(self._state_dir, self._ffmpeg)
-        return self._bucket_at(None, EMULATOR_CREDENTIALS["vertex"], None, host)
+        return await self._bucket_at(None, EMULATOR_CREDENTIALS["vertex"], None, host)
 
-    def _real_bucket(self, profile: str | None) -> "CloudStorage":
+    async def _real_bucket(self, profile: str | None) -> "CloudStorage":
         holdings = self._projects.storage(profile)
         if holdings.storage is None and self._storage_host is None:
             raise AuthenticationError(
@@ -184,9 +188,9 @@ class EndpointPool:
                 hint="Set GOOGLE_APPLICATION_CREDENTIALS or run `gcloud auth application-default login`.",
                 code="no_credentials",
             )
-        return self._bucket_at(profile, holdings.storage, holdings.google_project, None)
+        return await self._bucket_at(profile, holdings.storage, holdings.google_project, None)
 
-    def _bucket_at(
+    async def _bucket_at(
         self, profile: str | None, credential: Credential | None, google_project: str | None, host: str | None
     ) -> "CloudStorage":
         key = (profile, host)
@@ -194,13 +198,14 @@ class EndpointPool:
             from mediagen.credentials import google_credentials
             from mediagen.storage.gcs import CloudStorage
 
-            signed = google_credentials(credential) if credential else None
+            signed = await anyio.to_thread.run_sync(google_credentials, credential) if credential else None
             source = credential.source if credential else "anonymous"
             self._buckets[key] = CloudStorage(
                 credentials=signed,
                 project=google_project,
                 # Roles are granted to accounts: only service accounts tell theirs.
                 identity=getattr(signed, "service_account_email", None) or source,
+                location=self._projects.storage(profile).project.configured.location,
                 endpoint=host,
             )
         return self._buckets[key]
@@ -209,6 +214,13 @@ class EndpointPool:
 def _google_project(base_url: str) -> str | None:
     found = PROJECT_OF_ADDRESS.search(base_url)
     return found[1] if found else None
+
+
+def _looks_wrong(credential: Credential) -> str:
+    """What the secret looks like, when that is not what it was given as; a hint, nothing is decided by it."""
+    looks = key_hint(credential.secret) if credential.secret else ""
+    expected = "access token" if credential.kind == "access_token" else "API key"
+    return f"The value {looks}. " if looks and expected not in looks and credential.kind != "proxy_key" else ""
 
 
 def _described(credential: Credential) -> str:

@@ -1,7 +1,6 @@
 """`mediagen config setup`: guided, every step skippable; nothing is written before the last question."""
 
 import dataclasses
-import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,6 +12,7 @@ import anyio
 
 from mediagen.cli.conversation import TAKE_OUT, Terminal, at_a_terminal, checked_answer
 from mediagen.cli.gitignore import add_to_gitignore, is_exposed_to_git
+from mediagen.credentials import find_adc
 from mediagen.errors import ConfigurationError, MediaGenError
 from mediagen.requests import Backend
 from mediagen.settings import ProfileSettings, candidate_files, usable_variables
@@ -308,13 +308,9 @@ def _choose_file(terminal: Terminal, environment: Mapping[str, str]) -> Path:
 
 def _gcloud_in_words(environment: Mapping[str, str]) -> str:
     """What is there for application default credentials."""
-    named = environment.get("GOOGLE_APPLICATION_CREDENTIALS")
-    folder = Path(environment.get("CLOUDSDK_CONFIG") or Path.home() / ".config" / "gcloud")
-    if os.name == "nt":
-        folder = Path(environment.get("APPDATA", "")) / "gcloud"
-    found = Path(named) if named else folder / "application_default_credentials.json"
-    if found.is_file():
-        return f"  Application default credentials: {found}"
+    found = find_adc(environment)
+    if found and found.file and found.file.is_file():
+        return f"  Application default credentials: {found.file}"
     command = "gcloud auth application-default login"
     if shutil.which("gcloud"):
         return f"  No application default credentials yet; run: {command}"

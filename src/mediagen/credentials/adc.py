@@ -59,7 +59,7 @@ def gcloud_folder(environment: Mapping[str, str], *, windows: bool) -> Path:
 
 def _value(environment: Mapping[str, str], name: str) -> str | None:
     value = environment.get(name, "").strip()
-    return None if not value or _UNEXPANDED.search(value) else value
+    return None if not value or _UNEXPANDED.fullmatch(value) else value
 
 
 def _expanded(path: str) -> Path:

@@ -28,7 +28,7 @@ from mediagen.endpoints.base import (
 )
 from mediagen.endpoints.http import Answer, HttpChannel, HttpSettings
 from mediagen.endpoints.paid import send_paid
-from mediagen.endpoints.surface import Surface
+from mediagen.endpoints.surface import HttpSurface
 from mediagen.endpoints.wire.chat_completions import chat_body, decode_chat
 from mediagen.endpoints.wire.generate_content import DecodedFailure, DecodedImage, decode_image
 from mediagen.endpoints.wire.google_errors import UNCONFIRMED_HINT
@@ -60,7 +60,7 @@ _EXAMPLE_KEY = re.compile(r"unsafe_example_api_key")
 _NO_ACCOUNT = re.compile(r"auth_(?:not_found|unavailable)|no auth available", re.IGNORECASE)
 
 
-class CliProxy(Surface):
+class CliProxy(HttpSurface):
     """One CLIProxyAPI with one of its keys. Close it with `aclose`, or use it as an async context manager."""
 
     def __init__(

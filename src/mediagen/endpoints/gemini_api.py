@@ -31,7 +31,7 @@ from mediagen.endpoints.operations import (
     submit_image,
     submit_interaction,
 )
-from mediagen.endpoints.surface import Surface
+from mediagen.endpoints.surface import HttpSurface
 from mediagen.errors import InvalidRequestError
 
 BASE_URL = "https://generativelanguage.googleapis.com"
@@ -40,7 +40,7 @@ API_VERSION = "v1beta"
 _OLD_OPERATION = re.compile(r"models/[\w.-]+/operations/[\w.-]+")
 
 
-class GeminiApi(Surface):
+class GeminiApi(HttpSurface):
     """One Gemini API with one key. Close it with `aclose`, or use it as an async context manager."""
 
     def __init__(

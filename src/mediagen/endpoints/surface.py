@@ -6,7 +6,7 @@ from typing import Self
 from mediagen.endpoints.http import HttpChannel
 
 
-class Surface:
+class HttpSurface:
     """Base of the surfaces. Close one with `aclose`, or use it as an async context manager."""
 
     def __init__(self, channel: HttpChannel) -> None:

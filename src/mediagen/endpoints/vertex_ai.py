@@ -34,14 +34,14 @@ from mediagen.endpoints.operations import (
     submit_operation,
     unknown_operation,
 )
-from mediagen.endpoints.surface import Surface
+from mediagen.endpoints.surface import HttpSurface
 from mediagen.errors import InvalidRequestError
 
 _PUBLISHER = "publishers/google/models"
 _OPERATION = re.compile(r"(?P<model>(?:[\w.:@-]+/)*models/[\w.@-]+)/operations/[\w.-]+")
 
 
-class VertexAi(Surface):
+class VertexAi(HttpSurface):
     """One project and location of Vertex AI, or its express form. Close it with `aclose` or `async with`."""
 
     def __init__(self, *, auth: httpx.Auth, key_source: str, base_url: str, http: HttpSettings | None = None) -> None:

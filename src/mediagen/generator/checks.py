@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 
+from mediagen.catalog import DEFAULT_LOCATION
 from mediagen.credentials import Identity
 from mediagen.defaults import image_parameters
 from mediagen.endpoints.base import BodyEncoder, Endpoint, EndpointCheck
@@ -112,7 +113,9 @@ class Checks:
             serving = self._availability.serving(request.model)
             routes.sort(key=lambda route: route.surface not in serving)
         return [
-            dataclasses.replace(route.at(configured.location or "global"), reason=_reason(number, request, project))
+            dataclasses.replace(
+                route.at(configured.location or DEFAULT_LOCATION), reason=_reason(number, request, project)
+            )
             for number, route in enumerate(routes)
         ]
 

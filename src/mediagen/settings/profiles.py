@@ -35,7 +35,6 @@ VIDEO_ARGUMENTS = (
     "resize_mode",
     "compression_quality",
 )
-ARGUMENTS: Mapping[Kind, tuple[str, ...]] = {"image": IMAGE_ARGUMENTS, "video": VIDEO_ARGUMENTS}
 
 
 def _nothing() -> Mapping[str, Any]:
@@ -53,12 +52,6 @@ class Preset:
 
     kind: Kind | None = None
     values: Mapping[str, Any] = field(default_factory=_nothing)
-
-    def values_for(self, kind: Kind) -> dict[str, Any]:
-        """What it says about one kind; nothing when it is for the other."""
-        if self.kind not in (None, kind):
-            return {}
-        return {name: value for name, value in self.values.items() if name in ARGUMENTS[kind]}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,10 +105,6 @@ class ProfileSettings:
             raise ConfigurationError(
                 self.problem, hint="Set the variable, or change the profile.", code="profile_incomplete"
             )
-
-    def defaults_for(self, kind: Kind) -> Mapping[str, Any]:
-        """Arguments that hold when the caller gives none."""
-        return self.image if kind == "image" else self.video
 
 
 def names_in_words(names: Iterable[str]) -> str:

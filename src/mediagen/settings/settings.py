@@ -34,14 +34,6 @@ GEMINI_KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 CLIPROXY_BASE_URL = "http://127.0.0.1:8317"
 # What CLIProxyAPI is installed with: it says who calls, and is no secret.
 CLIPROXY_API_KEY = SecretStr("ccs-internal-managed")
-OTHER_CREDENTIALS = (
-    "vertex_api_key",
-    "access_token",
-    "credentials_file",
-    "project",
-    "cliproxy_base_url",
-    "cliproxy_api_key",
-)
 TOOLSETS = ("core", "jobs")
 SYSTEM_FOLDERS = ("/bin", "/dev", "/etc", "/proc", "/sbin", "/sys", "/usr", "/System", "/Applications", "/Library")
 SYSTEM_FOLDER_WORDS = ("windows", "program files", "program files (x86)")
@@ -170,21 +162,11 @@ class Settings(BaseModel):
     warnings: tuple[str, ...] = Field((), description="What whoever runs this should know.", exclude=True)
 
     @property
-    def gemini_key_source(self) -> str:
-        """Variable that the Gemini key came from; empty without a key."""
-        return self.source_of("gemini_api_key")
-
-    @property
     def is_own_config(self) -> bool:
         """Whether the operator chose the configuration file; one in a folder may have come with somebody's project."""
         if self.config_path is None or self.config_file:
             return True
         return self.config_path.parent == user_config_dir()
-
-    @property
-    def found_variables(self) -> frozenset[str]:
-        """Variables of other credentials than the Gemini key that are set."""
-        return frozenset(self.source_of(name) for name in OTHER_CREDENTIALS) - {""}
 
     def source_of(self, field: str) -> str:
         """The variable that a value came from; empty when it is the default."""
