@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from tests.app.conftest import PROJECT
 from tests.conftest import paid
@@ -14,7 +15,7 @@ from mediagen.app.app import App, open_app
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.errors import AuthenticationError, ConfigurationError
 from mediagen.report.job import JobReport
-from mediagen.requests import ExtendVideoRequest, GenerateVideoRequest, GetJobRequest
+from mediagen.requests import ExtendVideoRequest, GenerateVideoRequest
 from mediagen.routing import Access, Configured, choose_route, vertex_host
 from mediagen.settings import Settings
 
@@ -432,8 +433,7 @@ async def test_job_whose_profile_is_gone_waits_with_a_note_and_goes_on_when_it_i
     before = len(emulator.requests())
     async with open_app(read()) as app:
         await app.runner.resume()
-        waiting = await wait_for(app, report.job_id, 0.3)
-    assert waiting.status == "running"
+        waiting = await until(app, report, "running", "'film'")
     assert any("'film'" in warning for warning in waiting.warnings), waiting.warnings
     assert len(emulator.requests()) == before
     (work / "mediagen.toml").write_text(PROFILES.format(default="advert"))
@@ -449,8 +449,7 @@ async def test_job_whose_login_is_gone_waits_with_a_note(read: Read, emulator: E
     (work / "account.json").unlink()
     async with open_app(read()) as app:
         await app.runner.resume()
-        waiting = await wait_for(app, report.job_id, 0.3)
-    assert waiting.status == "running"
+        waiting = await until(app, report, "running", "does not exist")
     assert any("account.json" in warning and "does not exist" in warning for warning in waiting.warnings)
 
 
@@ -462,21 +461,24 @@ async def test_record_beside_the_file_holds_no_credential(read: Read, work: Path
     assert "ya29" not in record
 
 
+def _polls(emulator: EmulatorHandle, after: int) -> list[dict[str, Any]]:
+    return [request for request in emulator.requests()[after:] if ":fetchPredictOperation" in request["path"]]
+
+
 async def test_express_job_goes_on_with_its_key_after_a_project_was_set_up(emulator, make_settings, tmp_path):
     variables = {"MEDIAGEN_BACKEND": "vertex", "GOOGLE_VERTEX_BASE_URL": emulator.url, "VERTEX_AI_API_KEY": "AQ.one"}
     emulator.add_fault(fault="stuck")
-    request = GenerateVideoRequest(prompt="a fox", model="veo-3.1-fast", duration_seconds=4, wait_seconds=0.5)
+    request = GenerateVideoRequest(prompt="a fox", model="veo-3.1-fast", duration_seconds=4, wait_seconds=0)
     async with open_app(make_settings(**variables)) as app:
-        report = await app.generator.generate_video(request)
-    assert report.status == "running", report.error
+        await until(app, await app.generator.generate_video(request), "running")
     account = str(emulator.service_account_file(tmp_path / "account.json"))
     later = {**variables, "GOOGLE_CLOUD_PROJECT": "film-project", "GOOGLE_APPLICATION_CREDENTIALS": account}
     before = len(emulator.requests())
     async with open_app(make_settings(**later)) as app:
         await app.runner.resume()
-        await app.generator.get_job(GetJobRequest(job_id=report.job_id, wait_seconds=0.5))
-    polls = [request for request in emulator.requests()[before:] if ":fetchPredictOperation" in request["path"]]
-    assert polls
+        with anyio.fail_after(20):
+            while not (polls := _polls(emulator, before)):
+                await anyio.sleep(0.02)
     assert all("x-goog-api-key" in poll["headers"] and "authorization" not in poll["headers"] for poll in polls)
 
 

@@ -9,7 +9,7 @@ import anyio
 import httpx
 import pytest
 from tests.conftest import paid
-from tests.runner.asking import clip, image, wait_for
+from tests.runner.asking import clip, image, until, wait_for
 
 from mediagen.app.app import open_app
 from mediagen.errors import InvalidRequestError
@@ -75,8 +75,7 @@ async def test_clip_of_last_week_is_asked_for_before_it_is_given_up(make_setting
     """As after a laptop slept: the clip has long been made, nobody has asked."""
     emulator.add_fault(fault="delay", seconds=0.1, match={"method": "POST", "path_contains": "interactions"})
     async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="20")) as first:
-        report = await clip(first, wait_seconds=0.5)
-        assert report.status == "running"
+        report = await until(first, await clip(first, wait_seconds=0), "running")
     long_ago = (datetime.now(UTC) - timedelta(days=7)).isoformat()
     change(ledger_file, "UPDATE jobs SET created_at = ? WHERE job_id = ?", long_ago, report.job_id)
     operation = report.remote.operation

@@ -113,8 +113,7 @@ async def test_project_that_is_never_set_up_is_given_up_unbilled(vertex_settings
 async def test_stop_while_the_project_is_being_set_up_ends_the_job_unbilled(vertex_settings: VertexSettings, emulator):
     emulator.add_fault(fault="service_agents", times=50)
     async with open_app(vertex_settings(), setup_waits=(600.0,)) as app:
-        report = await veo(app, wait_seconds=0.5)
-        assert report.status == "submitting"
+        report = await until(app, await veo(app, wait_seconds=0), "submitting", "Not sent yet")
         assert any("setting" in warning for warning in report.warnings)
     async with open_app(vertex_settings()) as app:
         done = await wait_for(app, report.job_id)
