@@ -13,6 +13,7 @@ import anyio
 from mediagen.cli.conversation import TAKE_OUT, Terminal, at_a_terminal, checked_answer
 from mediagen.cli.gitignore import add_to_gitignore, is_exposed_to_git
 from mediagen.credentials import find_adc
+from mediagen.credentials.adc import GCLOUD_SOURCE
 from mediagen.errors import ConfigurationError, MediaGenError
 from mediagen.requests import Backend
 from mediagen.settings import ProfileSettings, candidate_files, usable_variables
@@ -311,7 +312,7 @@ def _gcloud_in_words(environment: Mapping[str, str]) -> str:
     found = find_adc(environment)
     if found and found.file and found.file.is_file():
         return f"  Application default credentials: {found.file}"
-    command = "gcloud auth application-default login"
+    command = GCLOUD_SOURCE
     if shutil.which("gcloud"):
         return f"  No application default credentials yet; run: {command}"
     return (

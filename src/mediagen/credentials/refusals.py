@@ -3,10 +3,10 @@
 import json
 from typing import Protocol
 
+from mediagen.credentials.adc import GCLOUD_SOURCE
 from mediagen.credentials.credential import Credential
 from mediagen.errors import AuthenticationError, MediaGenError, UnavailableError
 
-LOGIN = "gcloud auth application-default login"
 _TRANSIENT = frozenset({408, 429})
 _SERVER_ERROR = 500
 _CLIENT_ERROR = 400
@@ -80,9 +80,9 @@ def _refusal(credential: Credential, what: str, hint: str) -> AuthenticationErro
 
 def _hint(word: str, description: str, file_type: str, status: int) -> str:
     if word == "invalid_scope":
-        return f"It does not cover Google Cloud; run `{LOGIN}` without --scopes."
+        return f"It does not cover Google Cloud; run `{GCLOUD_SOURCE}` without --scopes."
     if file_type == "authorized_user":
-        return f"The login has expired or was revoked; run `{LOGIN}` again."
+        return f"The login has expired or was revoked; run `{GCLOUD_SOURCE}` again."
     if file_type == "service_account":
         for sign, hint in _KEY_TROUBLES:
             if sign in description:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from mediagen.errors import InvalidRequestError
-from mediagen.generator.inheritance import ARTIFACT_URI, Inherited, inherited_from_job
+from mediagen.generator.inheritance import Inherited, inherited_from_job
 from mediagen.jobs import Adjustment, Artifact, Job, JobStatus
 from mediagen.ledger.ledger import Ledger
+from mediagen.media.sources import ARTIFACT_PREFIX
 from mediagen.storage.conversations import KEPT_DAYS, Conversations, Turns
 
 FIELD = "continue_from"
@@ -48,8 +49,8 @@ async def find_conversation(source: str, *, ledger: Ledger, conversations: Conve
         InvalidRequestError: It made no picture, or several, or its turns are not kept.
     """
     artifact: Artifact | None = None
-    if source.startswith(ARTIFACT_URI):
-        artifact, job = await ledger.artifact(source.removeprefix(ARTIFACT_URI))
+    if source.startswith(ARTIFACT_PREFIX):
+        artifact, job = await ledger.artifact(source.removeprefix(ARTIFACT_PREFIX))
     else:
         job = await ledger.get(source)
     _check_picture(job, artifact)

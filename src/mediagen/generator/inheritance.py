@@ -14,10 +14,10 @@ from mediagen.errors import InvalidRequestError
 from mediagen.jobs import Job
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
+from mediagen.media.sources import ARTIFACT_PREFIX
 from mediagen.routing import LOCATION, PROJECT
 from mediagen.storage.gs_uri import parse_gs_uri
 
-ARTIFACT_URI = "mediagen://artifacts/"
 JOB_ID = re.compile(r"job_[0-9a-z]+")
 RECORD_BYTES = 1_000_000
 OWN_RECORD = "mediagen.sidecar."
@@ -84,8 +84,8 @@ async def inherited_from(source: str, *, ledger: Ledger, loader: InputLoader) ->
     """
     if JOB_ID.fullmatch(source):
         return inherited_from_job(await ledger.get(source))
-    if source.startswith(ARTIFACT_URI):
-        _, job = await ledger.artifact(source.removeprefix(ARTIFACT_URI))
+    if source.startswith(ARTIFACT_PREFIX):
+        _, job = await ledger.artifact(source.removeprefix(ARTIFACT_PREFIX))
         return inherited_from_job(job)
     path = await loader.find_local(source, "source")
     return NOTHING_INHERITED if path is None else await anyio.to_thread.run_sync(_beside, path)

@@ -9,10 +9,11 @@ from typing import TypedDict
 import anyio
 
 from mediagen.errors import InvalidRequestError, JobNotFoundError
-from mediagen.generator.inheritance import ARTIFACT_URI, JOB_ID
+from mediagen.generator.inheritance import JOB_ID
 from mediagen.jobs import Artifact, Job, JobStatus
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader, InputMedia
+from mediagen.media.sources import ARTIFACT_PREFIX
 from mediagen.storage.gs_uri import parse_gs_uri
 
 # Interactions are kept one day on the free tier and longer on paid ones, and we cannot see the tier.
@@ -85,8 +86,8 @@ async def find_extension_source(
     """
     if JOB_ID.fullmatch(source):
         return await _from_job(await ledger.get(source), None, target, loader=loader, now=now)
-    if source.startswith(ARTIFACT_URI):
-        artifact, job = await ledger.artifact(source.removeprefix(ARTIFACT_URI))
+    if source.startswith(ARTIFACT_PREFIX):
+        artifact, job = await ledger.artifact(source.removeprefix(ARTIFACT_PREFIX))
         return await _from_job(job, artifact, target, loader=loader, now=now)
     if re.match(r"(gs|https?)://", source):
         return _from_address(source, target)
