@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +21,16 @@ if TYPE_CHECKING:
 MAX_OUTPUT_BYTES: Final = 256 * 1024 * 1024
 STDERR_TAIL_BYTES: Final = 4096
 KILL_SECONDS: Final = 5.0
+MAX_FILE_BYTES: Final = 2 * 1024**3
+MAX_MEMORY_BYTES: Final = 8 * 1024**3
+MAX_THREADS: Final = min(os.cpu_count() or 1, 8)
 
 _FOLDERS = re.compile(r"(?:[A-Za-z]:)?(?:[/\\][^/\\\s:'\"]+)*[/\\](?=[^/\\\s:'\"])")
+_ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
+_MISSING = re.compile(r"Unknown (?:encoder|decoder) '([\w-]{1,40})'|No such filter: '([\w-]{1,40})'")
+_NOISE = re.compile(
+    r"Conversion failed!|Last message repeated|frame=|size=|video:|Exiting normally|.*Terminating thread"
+)
 _INSTALL = (
     "Install ffmpeg (apt install ffmpeg, brew install ffmpeg, winget install ffmpeg) or the Python package "
     "imageio-ffmpeg, or set MEDIAGEN_FFMPEG to the executable."
@@ -51,57 +61,150 @@ def find_ffmpeg(configured: str | None) -> str:
         raise MediaError("ffmpeg was not found.", hint=_INSTALL, code="ffmpeg_missing") from error
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FfmpegRun:
+    """What a run wrote to standard output and, the end of it, to standard error."""
+
+    output: bytes
+    complaint: str
+
+
+OnOutput = Callable[[bytes], Awaitable[None]]
+
+
 async def run_ffmpeg(executable: str, arguments: Sequence[str], timeout_seconds: float) -> bytes:
     """Run ffmpeg and return what it writes to standard output (at most 256 MB).
 
+    Raises:
+        MediaError: As `execute_ffmpeg`.
+    """
+    return (await execute_ffmpeg(executable, arguments, timeout_seconds)).output
+
+
+async def execute_ffmpeg(
+    executable: str,
+    arguments: Sequence[str],
+    timeout_seconds: float,
+    *,
+    on_output: OnOutput | None = None,
+    complaint_bytes: int = STDERR_TAIL_BYTES,
+) -> FfmpegRun:
+    """Run ffmpeg to its end, with limits on time, processor time, memory and the size of what it writes.
+
     The process and whatever it started are killed when the time is up or the caller is cancelled.
 
-    Raises:
-        MediaError: It cannot be started, fails, writes too much or takes too long.
-    """
-    from subprocess import DEVNULL, PIPE
+    Args:
+        executable: Found by `find_ffmpeg`.
+        arguments: Without a shell, each as it is.
+        timeout_seconds: Longest run.
+        on_output: Receives standard output piece by piece, which is then not collected.
+        complaint_bytes: How much of the end of standard error is kept.
 
-    command = [executable, "-nostdin", "-hide_banner", *arguments]
-    try:
-        process = await anyio.open_process(command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True)
-    except (OSError, ValueError) as error:
-        raise MediaError(
-            f"{Path(executable).name} could not be started.", hint=_INSTALL, code="ffmpeg_missing"
-        ) from error
+    Raises:
+        MediaError: It cannot be started, fails, writes too much or takes too long. Codes: ``ffmpeg_missing``,
+            ``ffmpeg_failed``, ``ffmpeg_timeout``, ``disk_full``.
+    """
+    process = await _start(executable, arguments)
     async with process:
         try:
+            _limit(process.pid, timeout_seconds)
             with anyio.fail_after(timeout_seconds):
-                output, complaint = await _read_both(process)
+                output, complaint = await _read_both(process, on_output, complaint_bytes)
                 await process.wait()
         except TimeoutError as error:
             raise MediaError(f"ffmpeg took longer than {timeout_seconds:g} s.", code="ffmpeg_timeout") from error
         finally:
             await _end(process)
+    told = complaint.decode("utf-8", "replace")
     if process.returncode:
-        told = _without_folders(complaint.decode("utf-8", "replace"), arguments)
-        raise MediaError(f"ffmpeg failed with status {process.returncode}: {told}", code="ffmpeg_failed")
-    return output
+        raise _failure(process.returncode, told, arguments)
+    return FfmpegRun(output=output, complaint=told)
 
 
-async def _read_both(process: "Process") -> tuple[bytes, bytes]:
+async def _start(executable: str, arguments: Sequence[str]) -> "Process":
+    from subprocess import DEVNULL, PIPE
+
+    command = [executable, "-nostdin", "-hide_banner", *arguments]
+    try:
+        # A start that is cancelled half-way would leave a child that nobody ends.
+        with anyio.CancelScope(shield=True):
+            process = await anyio.open_process(command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True)
+    except (OSError, ValueError) as error:
+        raise MediaError(
+            f"{Path(executable).name} could not be started.", hint=_INSTALL, code="ffmpeg_missing"
+        ) from error
+    return process
+
+
+def _limit(pid: int, timeout_seconds: float) -> None:
+    """Set limits on a child that runs already: unlike a preexec_fn this is safe among threads. Linux only."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    cpu_seconds = int(timeout_seconds * MAX_THREADS) + 1
+    limits = (
+        (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
+        (resource.RLIMIT_CPU, cpu_seconds),
+        (resource.RLIMIT_FSIZE, MAX_FILE_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    )
+    for kind, most in limits:
+        with contextlib.suppress(OSError, ValueError):  # it may have ended, or be under tighter limits already
+            resource.prlimit(pid, kind, (most, most))
+
+
+def _failure(status: int, told: str, arguments: Sequence[str]) -> MediaError:
+    if "No space left on device" in told or "Disk quota exceeded" in told:
+        return MediaError(
+            "The disk is full: ffmpeg could not write its result.", hint="Free some space.", code="disk_full"
+        )
+    if status == -getattr(signal, "SIGXFSZ", 0) or "File too large" in told:
+        return MediaError(f"The result is larger than {MAX_FILE_BYTES // 1024**3} GB.", code="ffmpeg_failed")
+    if "Cannot allocate memory" in told:
+        return MediaError(f"ffmpeg needs more than {MAX_MEMORY_BYTES // 1024**3} GB of memory.", code="ffmpeg_failed")
+    missing = _MISSING.search(told)
+    hint = f"This ffmpeg lacks {missing[1] or missing[2]}; {_INSTALL[0].lower()}{_INSTALL[1:]}" if missing else ""
+    useful = _without_folders("\n".join(_useful_lines(told)), arguments)
+    return MediaError(f"ffmpeg failed with status {status}: {useful}", hint=hint, code="ffmpeg_failed")
+
+
+def _useful_lines(told: str) -> list[str]:
+    lines = [_ADDRESS.sub("", line).strip() for line in told.splitlines()]
+    return [line for line in lines if line and not _NOISE.match(line)][-3:]
+
+
+async def _read_both(process: "Process", on_output: OnOutput | None, complaint_bytes: int) -> tuple[bytes, bytes]:
     output, complaint = bytearray(), bytearray()
     assert process.stdout is not None
     assert process.stderr is not None
+    too_much = False
 
     async def drain(stream: "ByteReceiveStream") -> None:
         async for chunk in stream:
             complaint.extend(chunk)
-            del complaint[:-STDERR_TAIL_BYTES]
+            del complaint[:-complaint_bytes]
 
-    too_much = False
+    refused: MediaError | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(drain, process.stderr)
         async for chunk in process.stdout:
+            try:
+                if on_output:
+                    await on_output(chunk)
+                    continue
+            except MediaError as error:
+                # Raised in here it would come out wrapped in a group.
+                refused = error
+                group.cancel_scope.cancel()
+                break
             output.extend(chunk)
             if len(output) > MAX_OUTPUT_BYTES:
                 too_much = True
                 group.cancel_scope.cancel()
                 break
+    if refused:
+        raise refused
     if too_much:
         raise MediaError(f"ffmpeg wrote more than {MAX_OUTPUT_BYTES // 1024**2} MB.", code="ffmpeg_failed")
     return bytes(output), bytes(complaint)
