@@ -5,17 +5,23 @@ import inspect
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from mediagen import errors
-from mediagen.catalog import Catalog, ModelSpec
+from mediagen.catalog import Catalog, ModelSpec, Surface
+from mediagen.catalog.allowed import in_words
+from mediagen.catalog.matrix import Cell, cells
 from mediagen.catalog.spec import SURFACE_NAMES
 from mediagen.cli.parser import build_parser
+from mediagen.defaults import VideoSource, image_parameters, video_parameters
 from mediagen.generator.estimates import usual_quote
+from mediagen.modes import MODES, NEEDS
+from mediagen.presets import built_in_presets
 from mediagen.pricing import Prices
+from mediagen.requests import EstimateCostRequest, ImageParameters, VideoMode, VideoParameters
 from mediagen.server.errors import flat_schema
 from mediagen.server.toolsets import TOOLS
 from mediagen.settings import Settings, variables_of
@@ -157,10 +163,74 @@ def cli_page() -> str:
     return buffer.getvalue()
 
 
+def modes_page() -> str:
+    """Which model does which mode on which surface, and the presets that come along."""
+    catalog, prices = Catalog.load(), Prices.load()
+    rows: dict[tuple[str, Surface], list[str]] = {}
+    for cell in cells(catalog, MODES, catalog.as_of):
+        rows.setdefault((cell.spec.id, cell.surface), []).append(_cell(cell))
+    matrix = [(f"`{model}`", SURFACE_NAMES[surface], *found) for (model, surface), found in rows.items()]
+    inputs = [(f"`{mode}`", NEEDS[mode], _mode_limits(catalog, mode)) for mode in MODES]
+    presets = [
+        (f"`{preset.name}`", kind, SURFACE_NAMES[surface],
+         ", ".join(f"{name}={value}" for name, value in values.items()),
+         _preset_price(kind, surface, values, catalog, prices), preset.about)
+        for preset in built_in_presets().values()
+        for kind, by_surface in preset.values.items()
+        for surface, values in by_surface.items()
+    ]  # fmt: skip
+    as_of = next(iter(built_in_presets().values())).as_of
+    return (
+        "# Modes of a clip\n\nThe mode is found from the inputs; `mode` decides where they allow several.\n\n"
+        f"{table(('mode', 'inputs', 'limits'), inputs)}\n## Who does what\n\n"
+        "`yes`: the API has fields for it. `by …`: it is done by that mode, which the result says. `-`: refused before "
+        f"anything is sent. As of {catalog.as_of}.\n\n"
+        f"{table(('model', 'on', *(f'`{mode}`' for mode in MODES)), matrix)}\n## Presets\n\n"
+        f"They come along with the package (as of {as_of}). Arguments win over them, presets of the same name in the "
+        "configuration file replace them, and a value that does not fit the mode gives way to the usual one.\n\n"
+        f"{table(('preset', 'for', 'on', 'values', 'price today', 'what for'), presets)}"
+    )
+
+
+def _cell(cell: Cell) -> str:
+    if cell.way is None:
+        return "-"
+    return "yes" if cell.way == cell.mode else f"by `{cell.way}`"
+
+
+def _mode_limits(catalog: Catalog, mode: str) -> str:
+    """Lengths by model, and pictures to go by where the mode needs them."""
+    found = []
+    for spec in catalog.models("video"):
+        way = spec.way_of(mode) if spec.modes else None
+        if way is None:
+            continue
+        seconds = "as its source" if way == "video_edit" else f"{in_words(spec.durations_for(way))} s"
+        pictures = f", at most {spec.max_reference_images} pictures" if mode == "reference_asset" else ""
+        source = spec.edit_source_seconds if way == "video_edit" else None
+        edited = f", source {source[0]} to {source[1]} s" if source else ""
+        found.append(f"{spec.id}: {seconds}{pictures}{edited}")
+    return "; ".join(found)
+
+
+def _preset_price(kind: str, surface: Surface, values: Mapping[str, object], catalog: Catalog, prices: Prices) -> str:
+    given = {name: value for name, value in values.items() if name != "thinking_level"}
+    request = EstimateCostRequest.model_validate({"kind": kind, **given})
+    spec = next(spec for spec in catalog.models(surface=surface) if spec.id == values["model"])
+    if request.kind == "image":
+        parameters: ImageParameters | VideoParameters = image_parameters(request, spec)[0]
+    else:
+        mode: VideoMode = "text_to_video"
+        parameters = video_parameters(request, spec, mode=mode, source=VideoSource())[0]
+    quote = prices.quote(parameters, surface=surface)
+    return "unknown" if quote.usd is None else f"${quote.usd} ({quote.certainty}, {quote.as_of})"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "tools.md": tools_page,
     "settings.md": settings_page,
     "models.md": models_page,
+    "modes.md": modes_page,
     "errors.md": errors_page,
     "cli.md": cli_page,
 }

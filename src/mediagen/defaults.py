@@ -3,17 +3,15 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from mediagen.catalog import ModelSpec
-from mediagen.catalog.allowed import in_words
+from mediagen.catalog.allowed import in_words, refuse
 from mediagen.errors import InvalidRequestError
 from mediagen.jobs import Adjustment, Origin
 from mediagen.requests import (
     EstimateCostRequest,
-    ExtendVideoRequest,
     GenerateImageRequest,
-    GenerateVideoRequest,
     ImageParameters,
     VideoMode,
     VideoParameters,
@@ -22,15 +20,7 @@ from mediagen.requests import (
 
 DEFAULT_VIDEO_SECONDS = 8
 ROUNDING_SECONDS = 0.25  # a clip that was asked for as 10 s may hold a few frames more
-NOT_YET: Mapping[str, str] = {
-    "video": "this version cannot edit existing videos; extend_video continues one",
-    "mask": "no living model takes masks; describe the change in the prompt",
-    "mask_mode": "no living model takes masks; describe the change in the prompt",
-    "remix_from": "pass a frame of that video as image instead",
-    "remix_start": "pass a frame of that video as image instead",
-    "remix_end": "pass a frame of that video as last_frame instead",
-    "remix_last_frame": "pass a frame of that video as last_frame instead",
-}
+NOT_YET: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,19 +29,26 @@ class Layers:
 
     Attributes:
         preset: Of the preset that the caller named; it is part of the profile.
+        built_in: Of one that came along with the package; what does not fit the mode gives way.
         source: Of the job or file that is continued.
         profile: Defaults of the configured project.
     """
 
     preset: Mapping[str, Any] = field(default_factory=dict)
+    built_in: Mapping[str, Any] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
     profile: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_built_in(self, values: Mapping[str, Any]) -> "Layers":
+        """The same with the values of a preset that came along with the package."""
+        return dataclasses.replace(self, built_in=values)
 
     def candidates(self, name: str, explicit: object) -> tuple[tuple[Origin, Any], ...]:
         """What each layer says about an argument, the one that wins first."""
         return (
             ("explicit", explicit),
             ("profile", self.preset.get(name)),
+            ("default", self.built_in.get(name)),
             ("source", self.source.get(name)),
             ("profile", self.profile.get(name)),
         )
@@ -81,7 +78,7 @@ class Chosen:
         What the caller says is kept even if it cannot work: it is refused later, not replaced.
         """
         allowed = self.allowed.get(name)
-        dropped: list[tuple[Origin, Any]] = []
+        dropped: list[tuple[str, Any]] = []
         fitting: list[tuple[Origin, Any]] = []
         for number, (origin, value) in enumerate(self.layers.candidates(name, getattr(request, name, None))):
             if value is None:
@@ -89,10 +86,10 @@ class Chosen:
             if number < ASKED_FOR or allowed is None or value in allowed:
                 fitting.append((origin, value))
                 break  # what comes behind it would not have been used, fitting or not
-            dropped.append((origin, value))
+            dropped.append(("preset" if number == ASKED_FOR else origin, value))
         chosen = self.take(name, *fitting, *fallbacks)
-        for origin, value in dropped:
-            reason = f"the {origin}'s value does not fit; allowed: {in_words(allowed or ())}"
+        for layer, value in dropped:
+            reason = f"the {layer}'s value does not fit; allowed: {in_words(allowed or ())}"
             self.unfit.append(Adjustment(field=name, from_value=value, to_value=chosen, reason=reason))
 
     def take(self, name: str, *candidates: tuple[Origin, Any]) -> Any:
@@ -163,11 +160,15 @@ class VideoSource:
     Attributes:
         width: Of the first frame or the source video, in pixels.
         seconds: Length of the source video.
+        frames: Pictures that the clip starts and ends on.
+        references: Pictures to go by, a mask included.
     """
 
     width: int | None = None
     height: int | None = None
     seconds: float | None = None
+    frames: int = 0
+    references: int = 0
 
     @property
     def aspect_ratio(self) -> str | None:
@@ -175,50 +176,6 @@ class VideoSource:
         if not self.width or not self.height:
             return None
         return "16:9" if self.width >= self.height else "9:16"
-
-
-def video_mode(request: VideoRequest) -> VideoMode:
-    """Find the mode from the inputs; an explicit `mode` must agree with them.
-
-    Raises:
-        InvalidRequestError: Inputs that cannot go together.
-    """
-    found = _detected_mode(request)
-    wanted = request.mode if isinstance(request, GenerateVideoRequest) else None
-    if wanted is not None and wanted != found:
-        raise InvalidRequestError(
-            f"mode={wanted!r} does not fit the inputs, which make it {found!r}.",
-            field="mode",
-            hint="Leave mode out, or give the inputs of that mode: image for image_to_video, image and last_frame for "
-            "first_last_frames, reference_images for reference_asset; extend_video for video_extension.",
-        )
-    return found
-
-
-def _detected_mode(request: VideoRequest) -> VideoMode:
-    if isinstance(request, ExtendVideoRequest):
-        if request.last_frame or request.reference_images:
-            name = "last_frame" if request.last_frame else "reference_images"
-            raise InvalidRequestError(
-                f"{name} cannot be used when extending in this version.", field=name, code="not_available"
-            )
-        return "video_extension"
-    assert isinstance(request, GenerateVideoRequest)
-    if request.reference_images and (request.image or request.last_frame):
-        raise InvalidRequestError(
-            "reference_images cannot be combined with image or last_frame.",
-            field="reference_images",
-            hint="Give either the frames of the clip or references to keep consistent.",
-        )
-    if request.last_frame and not request.image:
-        raise InvalidRequestError(
-            "last_frame needs image, the picture the clip starts on.", field="last_frame", hint="Give image as well."
-        )
-    if request.reference_images:
-        return "reference_asset"
-    if request.last_frame:
-        return "first_last_frames"
-    return "image_to_video" if request.image else "text_to_video"
 
 
 def video_parameters(
@@ -229,17 +186,23 @@ def video_parameters(
     source: VideoSource,
     layers: Layers = NO_LAYERS,
 ) -> tuple[VideoParameters, Chosen]:
-    """Effective values of a clip request, and where each comes from."""
+    """Effective values of a clip request, and where each comes from.
+
+    Raises:
+        InvalidRequestError: A length or ratio for an edited video, which keeps its own.
+    """
     durations = _durations(spec, mode, source)
-    images = [image for name in ("image", "last_frame") if (image := getattr(request, name, None)) is not None]
+    if mode == "video_edit":
+        _refuse_another_shape(request, source, durations)
     # What the pictures or the video are like says more than a default of the profile.
     ratio = {"aspect_ratio": source.aspect_ratio} if source.aspect_ratio else {}
     layers = dataclasses.replace(layers, source={**layers.source, **ratio})
-    chosen = Chosen(layers, _allowed_in_clips(spec, durations, has_images=bool(images)))
+    chosen = Chosen(layers, _allowed_in_clips(spec, durations, has_images=source.frames > 0))
     usual = DEFAULT_VIDEO_SECONDS if DEFAULT_VIDEO_SECONDS in durations or not durations else max(durations)
     chosen.choose(request, "duration_seconds", ("default", usual))
     chosen.choose(request, "resolution", ("default", spec.default_resolution), ("default", "720p"))
-    chosen.choose(request, "aspect_ratio", ("default", "16:9"))
+    if mode != "video_edit":  # it keeps the shape of its source
+        chosen.choose(request, "aspect_ratio", ("default", "16:9"))
     chosen.choose(request, "generate_audio", ("default", True))
     chosen.choose(request, "count", ("default", 1))
     for name in ("seed", "person_generation", "resize_mode", "compression_quality"):
@@ -249,8 +212,8 @@ def video_parameters(
     parameters = VideoParameters(
         model=spec.id,
         mode=mode,
-        reference_images=len(getattr(request, "reference_images", None) or []),
-        input_images=len(images),
+        reference_images=source.references,
+        input_images=source.frames,
         source_seconds=source.seconds,
         **chosen.values,
     )
@@ -258,12 +221,24 @@ def video_parameters(
 
 
 def _durations(spec: ModelSpec, mode: VideoMode, source: VideoSource) -> tuple[int, ...]:
-    """Lengths that the model makes; of an extension those for which there is room, unless there is none at all."""
+    """Lengths that the model makes: of an edit that of its source, of an extension those for which there is room."""
+    if mode == "video_edit" and source.seconds is not None:
+        return (max(1, round(source.seconds)),)
     durations = spec.durations_for(mode)
     if mode != "video_extension" or source.seconds is None or spec.max_total_seconds is None:
         return durations
     room = spec.max_total_seconds + ROUNDING_SECONDS - source.seconds
     return tuple(seconds for seconds in durations if seconds <= room) or durations
+
+
+def _refuse_another_shape(
+    request: VideoRequest | EstimateCostRequest, source: VideoSource, durations: tuple[int, ...]
+) -> None:
+    ratio, seconds = getattr(request, "aspect_ratio", None), request.duration_seconds
+    if ratio is not None and ratio != source.aspect_ratio:
+        raise refuse("aspect_ratio", ratio, allowed=(), where="an edited video, which keeps its shape")
+    if seconds is not None and source.seconds is not None and seconds not in durations:
+        raise refuse("duration_seconds", seconds, allowed=durations, where="an edited video, which keeps its length")
 
 
 def _allowed_in_clips(
@@ -279,13 +254,3 @@ def _allowed_in_clips(
         "resize_mode": spec.resize_modes if has_images or spec.resize_modes is None else (),
         "compression_quality": spec.compression_qualities,
     }
-
-
-def reference_source(reference: str) -> tuple[str, Literal["asset", "style"]]:
-    """Split ``PATH[:asset|style]``; any other text after a colon belongs to the path."""
-    path, colon, kind = reference.rpartition(":")
-    if colon and path and kind == "style":
-        return path, "style"
-    if colon and path and kind == "asset":
-        return path, "asset"
-    return reference, "asset"

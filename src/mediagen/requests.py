@@ -134,10 +134,14 @@ class VideoRequest(GenerationRequest):
 
     last_frame: Source | None = Field(None, description=f"Picture the clip ends on. {SOURCES}")
     reference_images: Annotated[list[Source], Field(max_length=10), Sources] | None = Field(
-        None, description=f"Pictures of people, things or places to keep consistent: PATH[:asset|style]. {SOURCES}"
+        None,
+        description="Pictures of people, things or places to keep consistent: PATH or PATH:asset; "
+        f"or one whose style to follow: PATH:style (Omni). {SOURCES}",
     )
     duration_seconds: Annotated[int, Field(ge=1, le=60)] | None = Field(
-        None, description="Length of the (new) clip in whole seconds; what is allowed depends on the model. Default 8."
+        None,
+        description="Length of the (new) clip in whole seconds; what is allowed depends on model and mode. Default 8. "
+        "An edited video keeps its length.",
     )
     aspect_ratio: Word | None = Field(None, description="16:9 (default) or 9:16.")
     resolution: Word | None = Field(None, description="360p, 720p (default), 1080p or 4k, as the model allows.")
@@ -162,16 +166,24 @@ class GenerateVideoRequest(VideoRequest):
         None, description="Subject, action, setting, camera, light and sound. Needed unless remixing."
     )
     image: Source | None = Field(None, description=f"Picture the clip starts on. {SOURCES}")
-    video: Source | None = Field(None, description=f"Existing video to edit by instruction. {SOURCES}")
-    mask: Source | None = Field(None, description="Mask picture for insert and remove.")
-    mask_mode: Literal["insert", "remove", "remove_static", "outpaint"] | None = Field(
-        None, description="What to do inside the mask."
+    video: Source | None = Field(
+        None,
+        description="Existing video (MP4) to change as the prompt says (Omni): local path, mediagen://artifacts/<id>, "
+        "job id, Gemini file URI or gs://.",
     )
-    remix_from: Source | None = Field(None, description="Video whose first frame starts the new clip.")
-    remix_start: Word | None = Field(None, description="Where to take the first frame: seconds or M:SS.")
+    mask: Source | None = Field(
+        None, description="Picture that is white where video may change; goes in as a reference picture."
+    )
+    mask_mode: Literal["insert", "remove", "remove_static", "outpaint"] | None = Field(
+        None, description="What to do with video, inside the mask if there is one; is said in the prompt."
+    )
+    remix_from: Source | None = Field(
+        None, description="Video (local path, mediagen://artifacts/<id> or job id) whose frame starts the new clip."
+    )
+    remix_start: Word | None = Field(None, description="Where to take the first frame: seconds or M:SS. Default 0.")
     remix_end: Word | None = Field(None, description="Where to take the last frame: seconds or M:SS.")
-    remix_last_frame: bool | None = Field(None, description="Use the last frame of remix_from as well.")
-    mode: VideoMode | None = Field(None, description="Found from the inputs when absent.")
+    remix_last_frame: bool | None = Field(None, description="End the new clip on the last frame of remix_from.")
+    mode: VideoMode | None = Field(None, description="Found from the inputs when absent; must agree with them.")
 
 
 class ExtendVideoRequest(VideoRequest):

@@ -388,3 +388,32 @@ def test_model_outside_the_catalogue_is_not_checked() -> None:
     clip = catalog.find("veo-9", "video", "gemini", TODAY).spec
     wild = video(clip.id, "insert_objects", duration_seconds=60, resolution="8k", generate_audio=False, seed=1)
     assert check_video(clip, wild) == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "surface", "mode", "way"),
+    [
+        ("gemini-omni-1.2-flash", "gemini", "reference_style", "reference_asset"),
+        ("gemini-omni-1.2-flash", "gemini", "insert_objects", "video_edit"),
+        ("gemini-omni-1.1-flash", "vertex", "remove_objects", "video_edit"),
+        ("gemini-omni-1.1-flash", "vertex", "video_edit", "video_edit"),
+        ("veo-3.1-generate-001", "vertex", "reference_style", None),
+        ("veo-3.1-generate-001", "vertex", "insert_objects", None),
+        ("veo-3.1-lite-generate-001", "vertex", "reference_asset", None),
+        ("gemini-omni-9", "gemini", "insert_objects", "video_edit"),
+        ("veo-9", "vertex", "reference_style", "reference_style"),
+    ],
+)
+def test_mode_without_fields_goes_another_way_or_none(model: Any, surface: Any, mode: Any, way: Any) -> None:
+    assert found(model, surface).way_of(mode) == way
+
+
+def test_remix_goes_by_the_number_of_its_frames() -> None:
+    spec = found("gemini-omni-1.2-flash")
+    assert (spec.way_of("remix"), spec.way_of("remix", frames=2)) == ("image_to_video", "first_last_frames")
+
+
+def test_models_for_a_mode_are_those_that_do_it_there() -> None:
+    catalog = Catalog.load()
+    assert catalog.models_for("video_edit", "vertex", TODAY) == ("gemini-omni-1.2-flash", "gemini-omni-1.1-flash")
+    assert catalog.models_for("video_edit", "cliproxy", TODAY) == ()

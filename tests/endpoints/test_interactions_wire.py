@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mediagen.endpoints.wire.body import GeminiBodies
+from mediagen.endpoints.wire.body import GeminiBodies, prompt_in
 from mediagen.endpoints.wire.interactions import decode_interaction, encode_video, interaction_id
 from mediagen.endpoints.wire.media import VideoMedia, WireMedia
 from mediagen.endpoints.wire.operation import Operation, Output
@@ -200,3 +200,24 @@ def test_unreadable_interaction_can_be_asked_for_again(body: bytes) -> None:
         decode_interaction(body)
     assert caught.value.code == "unreadable_answer"
     assert caught.value.retryable
+
+
+def test_earlier_clip_is_named_where_pictures_go_with_it() -> None:
+    media = VideoMedia(previous_interaction_id="v1_abc", references=(frame(),))
+    body = encode_video(parameters(mode="video_edit"), "wear <IMAGE_REF_0>", media)
+    assert body["input"][0]["content"][-1]["text"] == "<PREVIOUS_VIDEO> wear <IMAGE_REF_0>"
+    assert (
+        encode_video(parameters(mode="video_edit"), "x", VideoMedia(previous_interaction_id="v1_abc"))["input"] == "x"
+    )
+
+
+def test_placeholder_stands_where_bytes_are_to_come() -> None:
+    media = VideoMedia(first_frame=WireMedia(mime_type="image/png", data=b"", placeholder="(later)"))
+    body = encode_video(parameters(mode="image_to_video"), "", media)
+    assert [item.get("data", item.get("text")) for item in body["input"][0]["content"]] == ["(later)", "<FIRST_FRAME>"]
+
+
+def test_prompt_is_found_in_the_body_of_either_api() -> None:
+    assert prompt_in(encode_video(parameters(), "a fox", VideoMedia())) == "a fox"
+    assert prompt_in(encode_video(parameters(), "a fox", VideoMedia(first_frame=frame()))) == "<FIRST_FRAME> a fox"
+    assert prompt_in({"instances": [{"prompt": "a fox"}], "parameters": {}}) == "a fox"

@@ -311,8 +311,11 @@ async def test_preset_stands_between_what_is_said_and_the_source(make_settings: 
 @pytest.mark.parametrize(
     ("preset", "words"),
     [
-        ("nonsense", "preset='nonsense' is not known for videos; allowed: draft, either."),
-        ("poster", "preset='poster' is not known for videos; allowed: draft, either."),
+        (
+            "nonsense",
+            "preset='nonsense' is not known for videos; allowed: budget, draft, either, extend, quality, quick.",
+        ),
+        ("poster", "preset='poster' is not known for videos; allowed: budget, draft, either, extend, quality, quick."),
     ],
 )
 async def test_unknown_preset_and_one_of_the_other_kind_are_refused(
@@ -326,17 +329,19 @@ async def test_unknown_preset_and_one_of_the_other_kind_are_refused(
     async with open_app(make_settings()) as app:
         with pytest.raises(InvalidRequestError) as refused:
             await plan_clip(app, preset=preset)
-        with pytest.raises(InvalidRequestError, match="allowed: either, poster"):
+        with pytest.raises(InvalidRequestError, match="allowed: budget, either, poster, quality, quick"):
             await plan_image(app, preset="draft")
         clip, image = await plan_clip(app, preset="either"), await plan_image(app, preset="either")
     assert (refused.value.message, refused.value.code, refused.value.field) == (words, "unknown_preset", "preset")
     assert clip.effective["aspect_ratio"] == image.effective["aspect_ratio"] == "9:16"
 
 
-async def test_preset_is_refused_where_the_file_has_none_of_the_kind(make_settings: MakeSettings, emulator, work: Path):
+async def test_preset_of_the_other_kind_is_refused_naming_the_usual_ones(
+    make_settings: MakeSettings, emulator, work: Path
+):
     write_config(work, "[presets.poster]\nkind = 'image'\nimage_size = '4K'\n")
     async with open_app(make_settings()) as app:
-        with pytest.raises(InvalidRequestError, match="the configuration file has none for videos"):
+        with pytest.raises(InvalidRequestError, match="allowed: budget, extend, quality, quick"):
             await plan_clip(app, preset="poster")
 
 

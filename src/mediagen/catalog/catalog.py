@@ -45,6 +45,7 @@ class Catalog:
         defaults: Model id by kind and surface.
         guesses: What ids outside the catalogue are taken for.
         retired_names: Row by which a name of a model that is gone is judged, by pattern.
+        ways: By API, modes that its models reach by another one.
     """
 
     as_of: date
@@ -53,6 +54,7 @@ class Catalog:
     defaults: Mapping[Kind, Mapping[Surface, str]]
     guesses: tuple[Guess, ...]
     retired_names: Mapping[str, str]
+    ways: Mapping[str, Mapping[str, str]]
 
     @classmethod
     def load(cls) -> "Catalog":
@@ -150,6 +152,14 @@ class Catalog:
         spec = self._row(self._known_id(model_id))
         return self._instead(spec, surface) if spec else None
 
+    def models_for(self, mode: str, surface: Surface, today: date) -> tuple[str, ...]:
+        """Living models of a surface that do a mode, in the order of the catalogue."""
+        return tuple(
+            spec.id
+            for spec in self.models("video", surface)
+            if spec.modes and not spec.is_retired(surface, today) and spec.way_of(mode)
+        )
+
     def _get(self, model_id: str) -> ModelSpec | None:
         return next((spec for spec in self.specs if spec.id == model_id), None)
 
@@ -174,7 +184,7 @@ class Catalog:
         guess = guess_for(self.guesses, model_id, kind)
         if surface not in guess.surfaces:
             warning += f" By its name it is on {_listing(list(guess.surfaces))} only."
-        spec = ModelSpec(id=model_id, kind=kind, status="uncertain", api=guess.api)
+        spec = ModelSpec(id=model_id, kind=kind, status="uncertain", api=guess.api, ways=self.ways.get(guess.api, {}))
         return FoundModel(spec=spec, warnings=(warning,))
 
     def _refuse_wrong_kind(self, spec: ModelSpec, kind: Kind, surface: Surface) -> None:
@@ -263,9 +273,10 @@ def _packaged() -> Catalog:
     guesses = read_guesses(document)
     return Catalog(
         as_of=document["as_of"],
-        specs=tuple(model_spec(row, document["pixels"], guesses) for row in document["models"]),
+        specs=tuple(model_spec(row, document, guesses) for row in document["models"]),
         aliases=MappingProxyType(document["aliases"]),
         defaults=MappingProxyType({kind: MappingProxyType(table) for kind, table in document["defaults"].items()}),
         guesses=guesses,
         retired_names=MappingProxyType(document["retired_names"]),
+        ways=MappingProxyType(document["ways"]),
     )

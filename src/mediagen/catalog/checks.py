@@ -167,6 +167,8 @@ def _check_input_images(spec: ModelSpec, parameters: ImageParameters) -> None:
 
 
 def _check_duration(spec: ModelSpec, parameters: VideoParameters) -> None:
+    if parameters.mode == "video_edit" and parameters.source_seconds is not None:
+        return  # the length is that of the source, which is checked by itself
     allowed = spec.durations_for(parameters.mode)
     if allowed and parameters.duration_seconds not in allowed:
         where = f"{spec.id} in mode {parameters.mode!r}"

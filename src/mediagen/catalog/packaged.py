@@ -56,9 +56,10 @@ def guess_for(guesses: Sequence[Guess], model_id: str, kind: Kind) -> Guess:
     return next(guess for guess in guesses if name.startswith(guess.prefix) and guess.kind in {None, kind})
 
 
-def model_spec(row: Mapping[str, Any], pixels: Mapping[str, list[int]], guesses: Sequence[Guess]) -> ModelSpec:
+def model_spec(row: Mapping[str, Any], document: Mapping[str, Any], guesses: Sequence[Guess]) -> ModelSpec:
     """Turn one row into a value; an unknown column is a TypeError."""
     values = {"api": guess_for(guesses, row["id"], row["kind"]).api, **row}
+    values["ways"] = MappingProxyType(document["ways"].get(values["api"], {}))
     for name in _LISTS:
         if name in values:
             values[name] = tuple(values[name])
@@ -67,7 +68,11 @@ def model_spec(row: Mapping[str, Any], pixels: Mapping[str, list[int]], guesses:
     durations = {mode: _seconds(given) for mode, given in values.pop("durations", {}).items()}
     if "edit_source_seconds" in values:
         values["edit_source_seconds"] = (values["edit_source_seconds"]["min"], values["edit_source_seconds"]["max"])
-    sizes = {ratio: (size[0], size[1]) for ratio, size in pixels.items() if ratio in values.get("aspect_ratios", ())}
+    sizes = {
+        ratio: (size[0], size[1])
+        for ratio, size in document["pixels"].items()
+        if ratio in values.get("aspect_ratios", ())
+    }
     return ModelSpec(
         **{
             **values,

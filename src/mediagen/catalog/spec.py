@@ -79,6 +79,8 @@ class ModelSpec:
     Attributes:
         status: Of the model as a whole; each surface has its own.
         api: Which of Google's APIs makes it work, on every surface that has it.
+        modes: Those that its API has fields for.
+        ways: Modes that it reaches by another one, and which.
         durations: Whole seconds by mode, "default" for the others.
         edit_source_seconds: Shortest and longest video that can be edited.
         max_total_seconds: Longest clip that extending can reach.
@@ -97,6 +99,7 @@ class ModelSpec:
     api: Api
     surfaces: Mapping[Surface, SurfaceSpec] = field(default_factory=_nothing)
     modes: tuple[str, ...] | None = None
+    ways: Mapping[str, str] = field(default_factory=_nothing)
     aspect_ratios: tuple[str, ...] | None = None
     image_sizes: tuple[str, ...] | None = None
     default_image_size: str | None = None
@@ -177,6 +180,20 @@ class ModelSpec:
         """Split a number of results over as few paid calls as the model allows: how many each of them makes."""
         full, rest = divmod(count, self.samples_per_call)
         return (self.samples_per_call,) * full + ((rest,) if rest else ())
+
+    def way_of(self, mode: str, *, frames: int = 1) -> str | None:
+        """Mode by which the model does what is asked: the same one, or another one; None when it cannot.
+
+        Args:
+            mode: What is asked.
+            frames: How many frames a remix takes from its video.
+        """
+        if mode == "remix":
+            mode = "first_last_frames" if frames > 1 else "image_to_video"
+        if self.modes is None:
+            return self.ways.get(mode, mode)
+        way = mode if mode in self.modes else self.ways.get(mode)
+        return way if way in self.modes else None
 
     def durations_for(self, mode: str) -> tuple[int, ...]:
         """Lengths of the new clip in whole seconds, ascending; empty when unknown or the mode is not supported."""

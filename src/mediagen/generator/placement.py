@@ -8,11 +8,12 @@ from typing import Any
 
 from mediagen.catalog import Catalog, FoundModel, ModelSpec, check_express_key
 from mediagen.catalog.spec import SURFACE_NAMES
-from mediagen.defaults import Layers, video_mode
+from mediagen.defaults import Layers
 from mediagen.errors import ConfigurationError, InvalidRequestError
 from mediagen.generator.inheritance import NOTHING_INHERITED, Inherited
 from mediagen.generator.policy import Policy, Project
 from mediagen.jobs import Adjustment, Kind, Origin, Surface
+from mediagen.modes import video_mode
 from mediagen.requests import Backend, EstimateCostRequest, GenerationRequest, VideoMode, VideoRequest
 from mediagen.routing import Access, Route, choose_route
 
@@ -48,12 +49,12 @@ class _Model:
     """A model id, or None for the default of the surface.
 
     Attributes:
-        unusable: Models of the source and of the profile, with their origin, in whose place it stands.
+        unusable: Models of a preset, the source and the profile, with their layer, in whose place it stands.
     """
 
     id: str | None
     origin: Origin
-    unusable: tuple[tuple[Origin, str], ...] = ()
+    unusable: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +116,9 @@ class Placement:
         layers = Layers(preset=preset, source=inherited.values, profile=project.defaults(kind))
         wish = _wish(request, kind, preset)
         backend, backend_origin = self._backend(request, wish, inherited, project)
+        if ours := project.built_in_preset(request.preset, kind):
+            # The surface does not hang on its model: it has one for each.
+            layers = layers.with_built_in(ours.on(kind, self._route(wish.model, kind, backend, project).surface))
         model = self._model(wish, layers, backend, project)
         route = self._route(model.id, kind, backend, project)
         if backend_origin == "source":
@@ -173,17 +177,18 @@ class Placement:
         """The model that is asked for; one that only a source or a profile names must be there to be used."""
         if wish.model is not None:
             return _Model(id=wish.model, origin=wish.model_origin)
-        unusable: list[tuple[Origin, str]] = []
-        candidates: tuple[tuple[Origin, str | None], ...] = (
-            ("source", layers.source.get("model")),
-            ("profile", layers.profile.get("model")),
+        unusable: list[tuple[str, str]] = []
+        candidates: tuple[tuple[str, Origin, str | None], ...] = (
+            ("preset", "default", layers.built_in.get("model")),
+            ("source", "source", layers.source.get("model")),
+            ("profile", "profile", layers.profile.get("model")),
         )
-        for origin, model in candidates:
+        for layer, origin, model in candidates:
             if model is None:
                 continue
             if self._surfaces_of(model, wish, backend, project):
                 return _Model(id=model, origin=origin, unusable=tuple(unusable))
-            unusable.append((origin, model))
+            unusable.append((layer, model))
             for surface in _surfaces(backend, project):
                 successor = self.catalog.successor(model, surface)
                 if successor and self._surfaces_of(successor, wish, backend, project):
@@ -202,10 +207,10 @@ class Placement:
 
     def _does(self, model: str, wish: _Wish, surface: Surface, today: date) -> bool:
         try:
-            modes = self.catalog.find(model, wish.kind, surface, today).spec.modes
+            spec = self.catalog.find(model, wish.kind, surface, today).spec
         except InvalidRequestError:
             return False
-        return wish.mode is None or modes is None or wish.mode in modes
+        return wish.mode is None or spec.way_of(wish.mode) is not None
 
 
 def _surfaces(backend: Backend, project: Project) -> tuple[Surface, ...]:
@@ -233,12 +238,12 @@ def _wish(request: GenerationRequest | EstimateCostRequest, kind: Kind, preset: 
 def _replaced(model: _Model, spec: ModelSpec) -> tuple[tuple[Adjustment, ...], tuple[str, ...]]:
     """How it is told that another model is used than that of the source or the profile."""
     adjustments = tuple(
-        Adjustment(field="model", from_value=name, to_value=spec.id, reason=f"the {origin}'s model cannot be used here")
-        for origin, name in model.unusable
+        Adjustment(field="model", from_value=name, to_value=spec.id, reason=f"the {layer}'s model cannot be used here")
+        for layer, name in model.unusable
     )
     warnings = tuple(
-        f"The {origin}'s model {name} cannot be used here; {spec.id} is used instead, at its own price."
-        for origin, name in model.unusable
+        f"The {layer}'s model {name} cannot be used here; {spec.id} is used instead, at its own price."
+        for layer, name in model.unusable
     )
     return adjustments, warnings
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 from mediagen.catalog import Surface, check_image, check_video
@@ -11,23 +12,34 @@ from mediagen.defaults import (
     Chosen,
     VideoSource,
     image_parameters,
-    reference_source,
     refuse_what_is_not_built,
-    video_mode,
     video_parameters,
 )
-from mediagen.endpoints.base import BodyEncoder, VideoMedia, WireMedia
+from mediagen.endpoints.base import BodyEncoder, VideoMedia
 from mediagen.errors import InvalidRequestError
 from mediagen.generator.conversation import Conversation, find_conversation
 from mediagen.generator.destinations import Destinations, destinations_of
 from mediagen.generator.inheritance import NOTHING_INHERITED, inherited_from
 from mediagen.generator.inputs import ExtensionSource, Target, find_extension_source
 from mediagen.generator.placement import Place, Placement
-from mediagen.generator.plan import TO_BE_UPLOADED, Plan, as_requested, uploaded_uri, without_nones
+from mediagen.generator.plan import Plan, as_requested, without_nones
 from mediagen.generator.policy import Project
+from mediagen.generator.video_inputs import (
+    Frames,
+    FrameTaker,
+    VideoFinder,
+    known_of,
+    remix_frames,
+    source_media,
+    take_frame,
+    unknown_length,
+    wire,
+)
+from mediagen.generator.ways import asked_mode, pictures_of, prompt_for, prompt_sent, way_in
 from mediagen.jobs import Adjustment, Origin, public_address
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import MAX_SOURCE_BYTES, InputLoader, InputMedia
+from mediagen.modes import video_mode, ways_told
 from mediagen.pricing import Prices
 from mediagen.requests import (
     ExtendVideoRequest,
@@ -35,6 +47,7 @@ from mediagen.requests import (
     GenerateVideoRequest,
     GenerationRequest,
     ImageParameters,
+    VideoMode,
     VideoParameters,
 )
 from mediagen.routing import Route
@@ -44,6 +57,7 @@ from mediagen.storage.conversations import Conversations, Turns
 INLINE_VIDEO_BYTES = 20 * 1024 * 1024
 
 AddressOf = Callable[[Route], Awaitable[str | None]]
+LoadImage = Callable[[str, str], Awaitable[InputMedia]]
 
 
 class BucketReader(Protocol):
@@ -66,6 +80,7 @@ class Planner:
     buckets: BucketReader
     encoders: Mapping[Surface, BodyEncoder]
     clock: Callable[[], datetime]
+    take_frame: FrameTaker = take_frame
 
     async def plan_image(self, request: GenerateImageRequest) -> Plan:
         """Plan pictures.
@@ -87,7 +102,7 @@ class Planner:
         prompt, adjustments = _prompt(request, place, native=False)
         texts = [(document.data or b"").decode() for document in documents]
         body = self._encoder(place).build_image(
-            parameters, prompt, images=[_wire(image) for image in images], documents=texts, history=history
+            parameters, prompt, images=[wire(image) for image in images], documents=texts, history=history
         )
         draft = _Draft(request=request, place=place, parameters=parameters, chosen=chosen, destinations=destinations)
         plan = self._finish(
@@ -104,33 +119,66 @@ class Planner:
             return None
         return await find_conversation(request.continue_from, ledger=self.ledger, conversations=self.conversations)
 
-    async def plan_video(self, request: GenerateVideoRequest) -> Plan:
+    async def plan_video(self, request: GenerateVideoRequest, address_of: AddressOf | None = None) -> Plan:
         """Plan a clip.
+
+        Args:
+            request: What the caller asks for.
+            address_of: Address that a job would be sent to; a clip made there is edited without being uploaded again.
 
         Raises:
             InvalidRequestError: Anything that can be known to be wrong.
+            JobNotFoundError: The video is of an unknown job or artifact.
         """
         refuse_what_is_not_built(request)
-        mode = video_mode(request)
-        if request.prompt is None:
-            raise InvalidRequestError("prompt is missing.", field="prompt", hint="Say what happens in the clip.")
-        references = _asset_references(request.reference_images or ())
+        mode = asked_mode(request)
         place = self.placement.choose(request, "video")
-        first = await self._image(request.image, "image", request, place) if request.image else None
-        last = await self._image(request.last_frame, "last_frame", request, place) if request.last_frame else None
-        loaded = [await self._image(source, "reference_images", request, place) for source in references]
-        source = VideoSource(width=first.width, height=first.height) if first else VideoSource()
-        parameters, chosen = video_parameters(request, place.spec, mode=mode, source=source, layers=place.layers)
+        way = way_in(self.placement.catalog, place, mode, request, self.clock().date())
+        load = partial(self._image, request=request, place=place)
+        frames = await self._frames(request, load)
+        pictures = [await load(source, field) for source, field in pictures_of(request)]
+        video = await self._video_to_edit(request, place, address_of)
+        known = known_of(frames, video, references=len(pictures))
+        parameters, chosen = video_parameters(request, place.spec, mode=way, source=known, layers=place.layers)
         warnings = check_video(place.spec, parameters)
-        media = VideoMedia(
-            first_frame=_wire(first) if first else None,
-            last_frame=_wire(last) if last else None,
-            references=tuple(_wire(image) for image in loaded),
-        )
         destinations = destinations_of(request, place, parameters)
+        upload = self._upload(video, place, destinations) if video else None
+        media = await source_media(video, upload, destinations.inputs_uri) if video else frames.media()
         draft = _Draft(request=request, place=place, parameters=parameters, chosen=chosen, destinations=destinations)
-        inputs = [item for item in (first, last, *loaded) if item]
-        return self._finish_video(draft, media, warnings=warnings, inputs=inputs)
+        draft = draft.asked(mode, prompt_for(request, mode, place.spec.api), ways_told(mode, way, request))
+        plan = self._finish_video(
+            draft,
+            dataclasses.replace(media, references=tuple(wire(picture) for picture in pictures)),
+            warnings=(*warnings, *unknown_length(video)),
+            inputs=[*frames.inputs, *pictures, *([video.video] if video and video.video else [])],
+        )
+        job = video.job if video else frames.job
+        return dataclasses.replace(plan, upload=upload, parent_job_id=job.job_id if job else None)
+
+    async def _frames(self, request: GenerateVideoRequest, load: LoadImage) -> Frames:
+        if request.remix_from is not None:
+            return await self._remix_frames(request, request.remix_from)
+        first = await load(request.image, "image") if request.image else None
+        last = await load(request.last_frame, "last_frame") if request.last_frame else None
+        return Frames.given(first, last)
+
+    async def _remix_frames(self, request: GenerateVideoRequest, source: str) -> Frames:
+        found = await VideoFinder(self.ledger, self.loader).to_remix(source)
+        return await remix_frames(
+            request, found, self.loader, take=self.take_frame, ffmpeg=self.placement.policy.ffmpeg
+        )
+
+    async def _video_to_edit(
+        self, request: GenerateVideoRequest, place: Place, address_of: AddressOf | None
+    ) -> ExtensionSource | None:
+        if request.video is None:
+            return None
+        target = Target(
+            address=await address_of(place.route) if address_of else None,
+            reads_buckets=place.route.surface == "vertex",
+            continues_interactions=place.spec.api == "interactions",
+        )
+        return await VideoFinder(self.ledger, self.loader).to_edit(request.video, target, self.clock())
 
     async def plan_extension(self, request: ExtendVideoRequest, address_of: AddressOf) -> Plan:
         """Plan the continuation of a clip.
@@ -163,7 +211,7 @@ class Planner:
         upload = self._upload(source, place, destinations)
         plan = self._finish_video(
             draft,
-            await _extension_media(source, upload, destinations.inputs_uri),
+            await source_media(source, upload, destinations.inputs_uri),
             warnings=warnings,
             inputs=[source.video] if source.video else [],
         )
@@ -210,7 +258,9 @@ class Planner:
     ) -> Plan:
         parameters, place = draft.parameters, draft.place
         assert isinstance(parameters, VideoParameters)
-        prompt, adjustments = _prompt(draft.request, place, native=parameters.negative_prompt is not None)
+        prompt, adjustments = _prompt(
+            draft.request, place, native=parameters.negative_prompt is not None, instead=draft.prompt
+        )
         bodies = [
             self._encoder(place).build_video(
                 dataclasses.replace(parameters, count=samples),
@@ -238,20 +288,26 @@ class Planner:
         mode_origin: Origin = "explicit" if getattr(draft.request, "mode", None) else "default"
         return Plan(
             kind="image" if is_image else "video",
-            mode=parameters.mode,
+            mode=draft.mode or parameters.mode,
             model=place.spec.id,
             api=place.spec.api,
             project=place.project,
             route=place.route,
             samples=place.spec.samples_of_calls(parameters.count),
             requested=as_requested(draft.request),
-            effective=_effective(draft),
+            effective={**_effective(draft), **({} if is_image else prompt_sent(draft.request, bodies[0]))},
             origins={**place.origins, **draft.chosen.origins, **draft.destinations.origins, "mode": mode_origin},
             quote=self.prices.quote(parameters, surface=place.route.surface, location=place.route.location),
             bodies=tuple(bodies),
             inputs_uri=draft.destinations.inputs_uri,
             estimated_seconds=place.spec.typical_seconds_for(scale),
-            adjustments=(*place.adjustments, *draft.chosen.unfit, *adjustments, *_conversions(inputs)),
+            adjustments=(
+                *place.adjustments,
+                *draft.chosen.unfit,
+                *draft.adjustments,
+                *adjustments,
+                *_conversions(inputs),
+            ),
             warnings=(*place.warnings, *draft.destinations.warnings, *warnings),
             input_files=_input_files(inputs),
         )
@@ -259,11 +315,24 @@ class Planner:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Draft:
+    """What is decided before bodies are made.
+
+    Attributes:
+        mode: Mode that was asked for, where the parameters name the one by which it is done.
+        prompt: What is sent in place of the caller's words.
+    """
+
     request: GenerationRequest
     place: Place
     parameters: ImageParameters | VideoParameters
     chosen: Chosen
     destinations: Destinations
+    mode: VideoMode | None = None
+    prompt: str | None = None
+    adjustments: tuple[Adjustment, ...] = ()
+
+    def asked(self, mode: VideoMode, prompt: str, told: tuple[Adjustment, ...]) -> "_Draft":
+        return dataclasses.replace(self, mode=mode, prompt=prompt, adjustments=told)
 
 
 def _earlier(conversation: Conversation | None, model: str) -> tuple[list[str], Turns, tuple[Adjustment, ...]]:
@@ -279,6 +348,7 @@ def _effective(draft: _Draft) -> dict[str, Any]:
     parameters, place = draft.parameters, draft.place
     values = {
         **dataclasses.asdict(parameters),
+        **({"mode": draft.mode, "way": parameters.mode} if draft.mode not in {None, parameters.mode} else {}),
         "backend": place.route.backend,
         "why_backend": place.route.reason,
         "profile": place.project.name,
@@ -294,9 +364,11 @@ def _effective(draft: _Draft) -> dict[str, Any]:
     return without_nones(values)
 
 
-def _prompt(request: GenerationRequest, place: Place, *, native: bool) -> tuple[str, tuple[Adjustment, ...]]:
+def _prompt(
+    request: GenerationRequest, place: Place, *, native: bool, instead: str | None = None
+) -> tuple[str, tuple[Adjustment, ...]]:
     """The prompt, with what is to be avoided put into words where the model has no field for it."""
-    prompt: str = getattr(request, "prompt", None) or ""
+    prompt: str = instead or getattr(request, "prompt", None) or ""
     candidates = place.layers.candidates("negative_prompt", getattr(request, "negative_prompt", None))
     negative = next((value for _, value in candidates if value), None)
     if negative is None or native:
@@ -309,17 +381,6 @@ def _prompt(request: GenerationRequest, place: Place, *, native: bool) -> tuple[
             reason="the model has no field for it",
         ),
     )
-
-
-def _asset_references(references: Sequence[str]) -> list[str]:
-    split = [reference_source(reference) for reference in references]
-    if any(kind == "style" for _, kind in split):
-        raise InvalidRequestError(
-            "reference_images has a ':style' reference, which no living model takes; allowed: ':asset'.",
-            field="reference_images",
-            hint="Describe the style in the prompt, or draw the first frame in that style and pass it as image.",
-        )
-    return [path for path, _ in split]
 
 
 def _conversions(inputs: Sequence[InputMedia]) -> tuple[Adjustment, ...]:
@@ -336,18 +397,3 @@ def _input_files(inputs: Sequence[InputMedia]) -> dict[str, Any]:
         record = {"source": public_address(item.source), "sha256": item.sha256, "mime_type": item.mime_type}
         files.setdefault(item.field, []).append(record)
     return files
-
-
-def _wire(media: InputMedia) -> WireMedia:
-    return WireMedia(mime_type=media.mime_type, data=media.data, uri=media.uri)
-
-
-async def _extension_media(source: ExtensionSource, upload: InputMedia | None, inputs_uri: str | None) -> VideoMedia:
-    if source.interaction:
-        return VideoMedia(previous_interaction_id=source.interaction)
-    if source.video and upload is None:
-        return VideoMedia(source_video=WireMedia(mime_type="video/mp4", data=await source.video.read()))
-    uri = source.uri or TO_BE_UPLOADED
-    if upload and inputs_uri:
-        uri = uploaded_uri(inputs_uri, upload)
-    return VideoMedia(source_video=WireMedia(mime_type="video/mp4", uri=uri))

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from mediagen.errors import InvalidRequestError
 from mediagen.jobs import Kind, Origin
+from mediagen.presets import BuiltInPreset, built_in_presets
 from mediagen.requests import Backend
 from mediagen.routing import Configured
 
@@ -88,24 +89,30 @@ class Project:
         return self.image if kind == "image" else self.video
 
     def preset(self, name: str | None, kind: Kind) -> Mapping[str, Any]:
-        """Values of a preset.
+        """Values of a preset of the configuration file; none for one that comes along with the package.
 
         Raises:
             InvalidRequestError: There is none of that name for this kind.
         """
-        if name is None:
+        if name is None or self.built_in_preset(name, kind):
             return {}
-        fitting = [known for known, preset in self.presets.items() if preset.kind in {None, kind}]
-        if name not in fitting:
-            none = f"the configuration file has none for {kind}s"
-            allowed = f"allowed: {', '.join(sorted(fitting))}" if fitting else none
+        own = self._own_presets(kind)
+        if name not in own:
+            known = ", ".join(sorted({*own, *built_in_presets(kind)}))
             raise InvalidRequestError(
-                f"preset={name!r} is not known for {kind}s; {allowed}.",
+                f"preset={name!r} is not known for {kind}s; allowed: {known}.",
                 field="preset",
                 hint="Define it as [presets.NAME] in mediagen.toml, or give the values themselves.",
                 code="unknown_preset",
             )
         return self.presets[name].values
+
+    def built_in_preset(self, name: str | None, kind: Kind) -> BuiltInPreset | None:
+        """A preset that comes along with the package, unless the configuration file has one of the same name."""
+        return None if name is None or name in self._own_presets(kind) else built_in_presets(kind).get(name)
+
+    def _own_presets(self, kind: Kind) -> tuple[str, ...]:
+        return tuple(name for name, preset in self.presets.items() if preset.kind in {None, kind})
 
 
 class Projects(Protocol):

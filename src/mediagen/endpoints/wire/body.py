@@ -124,6 +124,16 @@ class VertexBodies:
         return encode_video(parameters, prompt, media, stays_at_google=False, gcs_uri=storage_uri)
 
 
+def prompt_in(body: Mapping[str, Any]) -> str:
+    """The prompt as it stands in the body of a clip request, of either API."""
+    if "instances" in body:
+        return str(body["instances"][0].get("prompt", ""))
+    given = body.get("input", "")
+    if isinstance(given, str):
+        return given
+    return "".join(part["text"] for step in given for part in step["content"] if part["type"] == "text")
+
+
 def _refuse_for_omni(parameters: VideoParameters) -> None:
     for name in _VEO_ONLY:
         if value := getattr(parameters, name):

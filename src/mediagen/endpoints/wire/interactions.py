@@ -91,6 +91,15 @@ def _media_content(kind: str, media: WireMedia) -> Json:
 
 
 def _tagged(prompt: str, media: VideoMedia) -> str:
+    """The prompt with the tags that it does not have yet, before it."""
+    text = _with_pictures(prompt, media)
+    # The one input needs no name; among pictures the earlier clip does.
+    if media.previous_interaction_id and media.references and "<PREVIOUS_VIDEO>" not in text:
+        return f"<PREVIOUS_VIDEO> {text}"
+    return text
+
+
+def _with_pictures(prompt: str, media: VideoMedia) -> str:
     sources = [
         tag for tag, given in (("<FIRST_FRAME>", media.first_frame), ("<LAST_FRAME>", media.last_frame)) if given
     ]
@@ -99,7 +108,7 @@ def _tagged(prompt: str, media: VideoMedia) -> str:
     if all(tag in prompt for tag in tags) or _HEADER.search(prompt):
         return prompt
     if tags == ["<FIRST_FRAME>"]:
-        return f"<FIRST_FRAME> {prompt}"
+        return f"<FIRST_FRAME> {prompt}".rstrip()
     return f"{_header('Sources', sources, 1)}{_header('References', references, 1 + len(sources))}{prompt}"
 
 

@@ -12,11 +12,13 @@ class WireMedia:
         mime_type: For example ``image/png``.
         data: The bytes themselves, or None when `uri` is given.
         uri: Files API address, gs:// or https, or None when `data` is given.
+        placeholder: Shown in place of bytes that do not exist yet, as those of a frame in a dry run.
     """
 
     mime_type: str
     data: bytes | None = None
     uri: str | None = None
+    placeholder: str | None = None
 
     def __post_init__(self) -> None:
         if (self.data is None) == (self.uri is None):
@@ -25,6 +27,8 @@ class WireMedia:
     @property
     def base64(self) -> str:
         """The bytes as base64."""
+        if self.placeholder is not None:
+            return self.placeholder
         return base64.b64encode(self.data or b"").decode("ascii")
 
 
