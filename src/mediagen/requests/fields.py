@@ -1,0 +1,59 @@
+"""Types of single arguments, and what all requests share."""
+
+import json
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+Backend = Literal["auto", "gemini", "vertex", "cliproxy", "emulator"]
+ImageMode = Literal["text_to_image", "image_edit"]
+VideoMode = Literal[
+    "text_to_video",
+    "image_to_video",
+    "first_last_frames",
+    "reference_asset",
+    "reference_style",
+    "video_extension",
+    "insert_objects",
+    "remove_objects",
+    "remix",
+    "video_edit",
+]
+
+MAX_PROMPT_CHARACTERS = 32_000
+Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
+Source = Annotated[str, StringConstraints(min_length=1, max_length=40_000_000)]
+
+
+def _as_list(value: object) -> object:
+    """Some clients send a list as JSON text, or a single value instead of a list."""
+    if not isinstance(value, str):
+        return value
+    if value.startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return [value]
+    return [value]
+
+
+Sources = BeforeValidator(_as_list)
+Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Path = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Usd = Annotated[Decimal, Field(ge=0, le=100_000)]
+Seconds = Annotated[float, Field(ge=0, le=3600)]
+
+SOURCES = "Local path, https URL, gs:// URI, data: URI or mediagen://artifacts/<id>."
+
+
+class Request(BaseModel):
+    """Arguments of a caller: frozen, and unknown ones are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nulls_are_absent(cls, data: Any) -> Any:
+        """Some clients send null for every argument that they leave out."""
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
