@@ -184,7 +184,7 @@ def test_extension_takes_inline_videos_and_may_return_the_new_part_alone(
     ("film", "wanted", "words"),
     [
         ({"fps": "25"}, {}, "Video fps mismatch. Expected: 24 got: 25"),
-        ({"fps": "24000/1001"}, {}, "Video fps mismatch. Expected: 24 got: 23.98"),
+        ({"fps": "24000/1001"}, {}, "Video fps mismatch. Expected: 24 got: 23"),
         ({"codec": "mpeg4"}, {}, "only MP4 with H.264"),
         ({"suffix": "mkv"}, {}, "only MP4 with H.264"),
         ({"seconds": 25}, {"duration": "6s"}, "too long to extend"),

@@ -187,7 +187,7 @@ def test_extension_wants_24_fps_and_720p_or_1080p(
         return message(veo.post({"prompt": "on", "video": video}, model=VEO))
 
     assert refused(make_film(fps="30")) == "Video fps mismatch. Expected: 24 got: 30"
-    assert refused(make_film(fps="24000/1001")) == "Video fps mismatch. Expected: 24 got: 23.98"
+    assert refused(make_film(fps="24000/1001")) == "Video fps mismatch. Expected: 24 got: 23"
     assert refused(make_film()) == "Unsupported input video resolution 128x72, supported are 720p and 1080p."
     assert refused(b"no film") == "Unable to process input video."
 

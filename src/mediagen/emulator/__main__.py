@@ -29,6 +29,8 @@ def main(argv: Sequence[str]) -> int:
         image_seconds=arguments.image_seconds,
         ffmpeg=arguments.ffmpeg,
         extend_returns=arguments.extend_returns,
+        region_refuses_uploaded_video=arguments.region_refuses_uploaded_video,
+        signed=arguments.signed,
         idle_exit_seconds=arguments.idle_exit,
         token_seconds=arguments.token_seconds,
         state_dir=arguments.state_dir,
@@ -83,6 +85,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--extend-returns", choices=["whole", "new_part"], default="whole", help="what an extension answers with"
     )
+    parser.add_argument(
+        "--region-refuses-uploaded-video",
+        action="store_true",
+        help="edit and extend no uploaded films, as in Europe",
+    )
+    parser.add_argument("--signed", action="store_true", help="put a C2PA manifest into pictures and films")
     parser.add_argument("--idle-exit", type=float, metavar="SECONDS", help="end this long after the last request")
     parser.add_argument(
         "--token-seconds", type=float, default=3600.0, help="how long an OAuth token is good for (default: %(default)s)"

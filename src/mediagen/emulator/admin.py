@@ -6,12 +6,14 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from mediagen.emulator.answers import google_error
 from mediagen.emulator.files_api import serve_elsewhere
 from mediagen.emulator.identities import new_service_account, new_user
 from mediagen.emulator.reading import read_json
 from mediagen.emulator.world import World
 
 DEFAULT_PROJECT = "test-project"
+MAX_AGE_SECONDS = 10**9
 
 
 def _token_uri(request: Request) -> str:
@@ -59,6 +61,14 @@ class Admin:
     async def reset(self, _request: Request) -> Response:
         """POST /emulator/reset: forget everything."""
         self._world.reset()
+        return JSONResponse({})
+
+    async def age(self, request: Request) -> Response:
+        """POST /emulator/age: let {"seconds": …} pass for files and interactions."""
+        seconds = (await read_json(request)).get("seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_AGE_SECONDS:
+            raise google_error(400, f"seconds is a number from 0 to {MAX_AGE_SECONDS}.")
+        self._world.age(seconds)
         return JSONResponse({})
 
     async def add_service_account(self, request: Request) -> Response:

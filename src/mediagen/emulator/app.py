@@ -126,6 +126,7 @@ def _admin_routes(world: World) -> list[BaseRoute]:
         Route("/emulator/faults", admin.clear_faults, methods=["DELETE"]),
         Route("/emulator/service_accounts", admin.add_service_account, methods=["POST"]),
         Route("/emulator/users", admin.add_user, methods=["POST"]),
+        Route("/emulator/age", admin.age, methods=["POST"]),
         Route("/emulator/reset", admin.reset, methods=["POST"]),
         Route("/emulator/elsewhere/{version}/files/{file_id}:download", admin.elsewhere, methods=["GET"]),
     ]

@@ -10,7 +10,12 @@ from mediagen.emulator.catalogue import Kind
 
 def now_text() -> str:
     """Give the present moment the way Google writes it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return time_text(datetime.now(UTC))
+
+
+def time_text(moment: datetime) -> str:
+    """Give a moment the way Google writes it."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -44,6 +44,7 @@ VEO_MAX_SAMPLES = 4
 VEO_MAX_REFERENCES = 3
 VEO_EXTENSION_SECONDS = 7
 VEO_MAX_TOTAL_SECONDS = 148
+VEO_MIN_SOURCE_SECONDS = 1
 # in the order in which Google names them
 VEO_SECONDS: dict[str, tuple[int, ...]] = {
     "text_to_video": (8, 4, 6),
@@ -85,6 +86,7 @@ class VideoModel:
     input_price: Decimal = Decimal("1.50")
     text_price: Decimal = Decimal("9")
     min_seconds: int = 3
+    min_edit_seconds: int = 0
     max_extension_seconds: int = 10
 
 
@@ -157,6 +159,7 @@ MODELS: tuple[EmulatedModel, ...] = (
         max_seconds=15,
         max_references=6,
         max_total_seconds=30,
+        min_edit_seconds=3,
         max_edit_seconds=15,
         video_price=Decimal(12),
     ),

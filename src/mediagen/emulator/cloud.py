@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import anyio
 
-from mediagen.emulator.answers import ApiError, google_error
+from mediagen.emulator.answers import SERVICE, ApiError, google_error
 from mediagen.emulator.buckets import BucketShelf
 from mediagen.emulator.files import FileShelf, StoredFile
 
@@ -49,6 +50,9 @@ class Found:
 class Sources(Protocol):
     """Finds the files that a request names by address."""
 
+    def is_elsewhere(self, uri: str) -> bool:
+        """Whether an address is one of the web that this surface keeps no files at."""
+
     def find(self, uri: str) -> Found | None:
         """Find a file; None when it lies elsewhere on the web.
 
@@ -64,6 +68,10 @@ class UploadedSources:
     files: FileShelf
     host: str
 
+    def is_elsewhere(self, uri: str) -> bool:
+        """Whether an address is one of the web, but none of the Files API."""
+        return is_web(uri) and urlsplit(uri).netloc not in {self.host, SERVICE}
+
     def find(self, uri: str) -> Found | None:
         """Find an uploaded or produced file."""
         stored = self.files.resolve(uri, self.host)
@@ -75,6 +83,10 @@ class BucketSources:
     """Vertex AI reads from Cloud Storage."""
 
     buckets: BucketShelf
+
+    def is_elsewhere(self, uri: str) -> bool:
+        """Whether an address is one of the web; that of a file of the Gemini API is, too."""
+        return is_web(uri)
 
     def find(self, uri: str) -> Found | None:
         """Find an object."""
@@ -92,6 +104,11 @@ class BucketSources:
         if stored is None:
             raise google_error(404, f"No such object: {bucket}/{name}")
         return Found(path=stored.path, mime_type=stored.content_type)
+
+
+def is_web(uri: str) -> bool:
+    """Whether an address is one of the web."""
+    return uri.lower().startswith(("http://", "https://"))
 
 
 def split_gs_uri(uri: str) -> tuple[str, str]:

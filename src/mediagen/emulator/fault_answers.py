@@ -17,6 +17,10 @@ _QUOTA = (
     "For more information on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits."
 )
 
+_USE_CASE = (
+    "Your use case is currently not supported. Please refer to Gemini API documentation for current model offering."
+)
+
 
 def _json(status_code: int, message: str, details: list[dict[str, Any]] | None = None) -> Response:
     return JSONResponse(google_error(status_code, message, details=details).body, status_code=status_code)
@@ -72,6 +76,7 @@ _PRESET_ANSWERS: dict[str, Callable[[Fault], Response]] = {
     "prepay_depleted": _prepay_depleted,
     "quota_zero": _quota_zero,
     "location_unsupported": _location,
+    "use_case_unsupported": lambda _: _json(400, _USE_CASE),
     "html_502": lambda _: HTMLResponse("<html>502 Bad Gateway</html>", status_code=502),
     "array_error": lambda _: JSONResponse(
         [{"error": {"code": 403, "message": "Permission denied", "status": "PERMISSION_DENIED"}}], status_code=403

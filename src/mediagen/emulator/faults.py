@@ -33,8 +33,9 @@ VEO = ACCEPTED | {
 }
 DOWNLOAD = frozenset({"expired", "cut_download", "slow_download", "wrong_length", "redirect"})
 STORAGE = frozenset({"forbidden_bucket", "bad_checksum", "cut_upload", "drop_after_stored"})
+REGION = frozenset({"region"})
 PROXY = frozenset({"no_passthrough", "proxy_ignores_size", "proxy_models"})
-KINDS = ARRIVAL | SUBMIT | TOKEN | PICTURE | FILM | VEO | DOWNLOAD | STORAGE | PROXY
+KINDS = ARRIVAL | SUBMIT | TOKEN | PICTURE | FILM | VEO | DOWNLOAD | STORAGE | REGION | PROXY
 
 PRESETS = frozenset(
     {
@@ -44,6 +45,7 @@ PRESETS = frozenset(
         "prepay_depleted",
         "quota_zero",
         "location_unsupported",
+        "use_case_unsupported",
         "html_502",
         "array_error",
         "empty_200",

@@ -14,11 +14,21 @@ from mediagen.errors import MediaError
 _DURATION = re.compile(r"Duration: (\d+):(\d+):(\d+(?:\.\d+)?)")
 _VIDEO = re.compile(r"Stream #[^\n]*Video: (\w+)[^\n]*? (\d{2,5})x(\d{2,5})[^\n]*")
 _FPS = re.compile(r"([\d.]+k?) fps")
+_BASE_FPS = re.compile(r"([\d.]+k?) tbr")
+_PLAIN_420 = re.compile(r"\byuvj?420p\b")
+_AUDIO = re.compile(r"Stream #[^\n]*Audio: (\w+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Probe:
-    """What ffmpeg says about a film."""
+    """What ffmpeg says about a film.
+
+    Attributes:
+        fps: Frames per second, on average.
+        base_fps: The rate that all frames lie on; another one than the average when the rate varies. 0 = not told.
+        audio_codec: Of the first sound track; empty without one.
+        is_plain_420: Whether the pixels have 8 bits and 4:2:0 colours.
+    """
 
     container: str
     codec: str
@@ -27,6 +37,9 @@ class Probe:
     fps: float
     duration_seconds: float
     has_audio: bool
+    base_fps: float = 0.0
+    audio_codec: str = ""
+    is_plain_420: bool = True
 
 
 def find_ffmpeg(wanted: str | None) -> str:
@@ -97,14 +110,22 @@ def read_probe(text: str) -> Probe:
     container = re.search(r"Input #0, ([\w,]+), from", text)
     if video is None or duration is None or container is None:
         raise MediaError("The file is not a video.")
-    fps = _FPS.search(video.group(0))
+    audio = _AUDIO.search(text)
     hours, minutes, seconds = duration.groups()
     return Probe(
         container=container.group(1),
         codec=video.group(1),
         width=int(video.group(2)),
         height=int(video.group(3)),
-        fps=float(fps.group(1).replace("k", "e3")) if fps else 0.0,
+        fps=_rate(_FPS, video.group(0)),
         duration_seconds=int(hours) * 3600 + int(minutes) * 60 + float(seconds),
-        has_audio="Audio: " in text,
+        has_audio=audio is not None,
+        base_fps=_rate(_BASE_FPS, video.group(0)),
+        audio_codec=audio.group(1) if audio else "",
+        is_plain_420=_PLAIN_420.search(video.group(0)) is not None,
     )
+
+
+def _rate(pattern: re.Pattern[str], text: str) -> float:
+    found = pattern.search(text)
+    return float(found.group(1).replace("k", "e3")) if found else 0.0

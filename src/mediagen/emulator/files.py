@@ -41,6 +41,11 @@ class StoredFile:
     expired: bool = False
 
     @property
+    def is_expired(self) -> bool:
+        """Whether its time is over; uploaded and produced files live equally long."""
+        return self.expired or datetime.now(UTC) - self.created_at >= RETENTION
+
+    @property
     def is_active(self) -> bool:
         """Whether the file may be used."""
         return time.monotonic() >= self.active_from
@@ -135,7 +140,7 @@ class FileShelf:
             ApiError: There is none of that id, or it expired.
         """
         stored = self._files.get(file_id)
-        if stored is None or stored.expired:
+        if stored is None or stored.is_expired:
             raise no_such_file(file_id)
         return stored
 
@@ -164,7 +169,7 @@ class FileShelf:
 
     def listing(self) -> list[StoredFile]:
         """List the files, newest first."""
-        return [stored for stored in reversed(self._files.values()) if not stored.expired]
+        return [stored for stored in reversed(self._files.values()) if not stored.is_expired]
 
     def delete(self, file_id: str) -> None:
         """Remove a file.
@@ -174,6 +179,11 @@ class FileShelf:
         """
         self.get(file_id).path.unlink(missing_ok=True)
         del self._files[file_id]
+
+    def age(self, seconds: float) -> None:
+        """Make all files older."""
+        for stored in self._files.values():
+            stored.created_at -= timedelta(seconds=seconds)
 
     def clear(self) -> None:
         """Remove all files."""

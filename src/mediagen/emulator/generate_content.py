@@ -17,6 +17,7 @@ from mediagen.emulator.callers import check_caller
 from mediagen.emulator.catalogue import EmulatedModel, ImageModel, VeoModel, VideoModel
 from mediagen.emulator.faults import PICTURE, Fault
 from mediagen.emulator.image_request import ImageRequest, read_image_request
+from mediagen.emulator.manifest import sign_picture
 from mediagen.emulator.models_api import token_count
 from mediagen.emulator.pictures import PictureOrder, draw_picture
 from mediagen.emulator.publisher import find_served_model, generation_checker, refuse_unready_agents, sources_of
@@ -100,6 +101,8 @@ class GenerateContentApi:
 
     async def _picture(self, order: PictureOrder) -> Part:
         content = await anyio.to_thread.run_sync(draw_picture, order)
+        if self._world.settings.signed:
+            content = sign_picture(content)
         self._world.files.note_served(
             f"picture-{secrets.token_hex(4)}",
             sha256=hashlib.sha256(content).hexdigest(),

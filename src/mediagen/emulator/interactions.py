@@ -3,13 +3,14 @@
 import base64
 import secrets
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import anyio
 
 from mediagen.emulator.answers import interaction_error
-from mediagen.emulator.bill import Bill, now_text
+from mediagen.emulator.bill import Bill, now_text, time_text
 from mediagen.emulator.buckets import BucketShelf
 from mediagen.emulator.catalogue import VideoModel
 from mediagen.emulator.cloud import NOT_FOUND, DeliveryError, deliver
@@ -62,7 +63,7 @@ class Interaction:
 
     id: str
     order: Order
-    created: str
+    created_at: datetime
     updated: str
     status: str = "in_progress"
     polls: int = 0
@@ -93,8 +94,9 @@ class InteractionBook:
     def start(self, order: Order) -> Interaction:
         """Accept an order, charge it and start rendering."""
         assert self._studio.tasks is not None
-        now = now_text()
-        interaction = Interaction(id=f"v1_{secrets.token_urlsafe(24)}", order=order, created=now, updated=now)
+        now = datetime.now(UTC)
+        name = f"v1_{secrets.token_urlsafe(24)}"
+        interaction = Interaction(id=name, order=order, created_at=now, updated=time_text(now))
         self._interactions[interaction.id] = interaction
         if order.fault is None or order.fault.kind not in UNBILLED_FAULTS:
             self._bill.add(
@@ -111,10 +113,11 @@ class InteractionBook:
         """Find an interaction.
 
         Raises:
-            ApiError: There is none of that id in that project and location.
+            ApiError: There is none of that id in that project and location, or it was forgotten by now.
         """
         interaction = self._interactions.get(interaction_id)
-        if interaction is None or interaction.order.parent != parent:
+        oldest = datetime.now(UTC) - timedelta(days=self._studio.settings.interaction_days)
+        if interaction is None or interaction.order.parent != parent or interaction.created_at <= oldest:
             raise interaction_error("Invalid interaction name")
         return interaction
 
@@ -137,6 +140,11 @@ class InteractionBook:
         """Forget an interaction that was not to be stored."""
         if not interaction.order.store:
             self._interactions.pop(interaction.id, None)
+
+    def age(self, seconds: float) -> None:
+        """Make all interactions older."""
+        for interaction in self._interactions.values():
+            interaction.created_at -= timedelta(seconds=seconds)
 
     def clear(self) -> None:
         """Stop and forget all interactions."""
@@ -234,7 +242,7 @@ async def interaction_json(interaction: Interaction, *, include_input: bool) -> 
         "object": "interaction",
         "status": interaction.status,
         "model": order.model.name,
-        "created": interaction.created,
+        "created": time_text(interaction.created_at),
         "updated": interaction.updated,
     }
     if order.previous_id:

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from mediagen.emulator.answers import ApiError, DropResponse, interaction_error
 from mediagen.emulator.callers import Surface, check_caller, surface_of
 from mediagen.emulator.catalogue import BY_NAME, RETIRED, EmulatedModel, VideoModel
-from mediagen.emulator.faults import DOWNLOAD, FILM, Fault
+from mediagen.emulator.faults import DOWNLOAD, FILM, REGION, Fault
 from mediagen.emulator.interactions import TERMINAL, interaction_json
 from mediagen.emulator.omni import Caller, OrderDesk
 from mediagen.emulator.publisher import find_publisher_model, refuse_unready_agents, sources_of
@@ -44,12 +44,13 @@ class InteractionsApi:
 
     def _caller(self, request: Request) -> Caller:
         magic: list[Fault] = request.scope.get("mediagen.magic", [])
-        faults = [fault for fault in magic if fault.kind in FILM | DOWNLOAD]
+        faults = [fault for fault in magic if fault.kind in FILM | DOWNLOAD | REGION]
         scripted = self._world.faults.take(FILM, method=request.method, path=request.url.path)
         if scripted is not None:
             faults.insert(0, scripted)
         return Caller(
             base_url=str(request.base_url),
+            path=request.url.path,
             sources=sources_of(self._world, request),
             surface=surface_of(request),
             faults=tuple(faults),

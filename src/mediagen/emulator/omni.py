@@ -15,7 +15,6 @@ import anyio
 from mediagen.emulator.answers import ApiError, interaction_error
 from mediagen.emulator.callers import Surface
 from mediagen.emulator.catalogue import (
-    VIDEO_FPS,
     VIDEO_INPUT_IMAGE_TOKENS,
     VIDEO_INPUT_TOKENS_PER_SECOND,
     VIDEO_SHORT_SIDES,
@@ -24,8 +23,8 @@ from mediagen.emulator.catalogue import (
     film_size,
 )
 from mediagen.emulator.cloud import Found, Sources, split_gs_uri
-from mediagen.emulator.faults import Fault
-from mediagen.emulator.film_inputs import Film, read_film
+from mediagen.emulator.faults import REGION, Fault
+from mediagen.emulator.film_inputs import NOT_A_FILM, SLACK_SECONDS, Film, read_film, source_refusal
 from mediagen.emulator.films import FilmPlan, FilmTask
 from mediagen.emulator.interactions import Order
 from mediagen.emulator.pictures import open_picture, placeholder
@@ -35,8 +34,14 @@ from mediagen.emulator.world import World
 DEFAULT_SECONDS = 8.0
 MAX_REFERENCE_VIDEOS = 3
 MAX_REFERENCE_VIDEO_SECONDS = 3.0
-# encoders round the container's length by up to a frame or an audio packet
-_SLACK_SECONDS = 0.1
+# Google's library knows these
+VIDEO_TYPES = frozenset(
+    f"video/{name}" for name in ("mp4", "mpeg", "mpg", "mov", "avi", "x-flv", "webm", "wmv", "3gpp")
+)
+# That it is refused in the EEA, Switzerland and the United Kingdom is documented, the words are not: they follow those
+# of other refusals by place. No page says that a produced film is exempt when it is given back by its address.
+# Source: https://ai.google.dev/gemini-api/docs/omni (checked 2026-11-21)
+REGION_REFUSAL = "User location is not supported for editing or extending uploaded videos."
 _BINDING = re.compile(r"<(FIRST_FRAME|LAST_FRAME|IMAGE_REF_\d+)>@Image(\d+)")
 
 
@@ -59,6 +64,7 @@ class Caller:
     """Where a request came in and what it asked to go wrong."""
 
     base_url: str
+    path: str
     sources: Sources
     surface: Surface = field(default_factory=Surface)
     faults: tuple[Fault, ...] = ()
@@ -80,22 +86,32 @@ class OrderDesk:
         wanted = _wanted_format(body, caller.surface)
         inputs = await self._inputs(body.get("input"), caller)
         previous = self._previous(body.get("previous_interaction_id"), caller.surface.parent)
+        task = _task(body, inputs, has_previous=previous is not None)
+        if inputs.films and task in {"edit", "extend"}:
+            self._refuse_region(caller)
         if previous is not None:
             inputs.films.insert(0, await self._film(previous))
-        task = _task(body, inputs)
         digest = hashlib.sha256(json.dumps(_essence(body), sort_keys=True).encode()).digest()
         plan = _plan(task, model, inputs, wanted, digest)
         if plan.task == "extend":
             plan = _extension_plan(plan, model, new_part=self._world.settings.extend_returns == "new_part")
         return _order(body, model, plan, wanted, inputs, caller)
 
+    def _refuse_region(self, caller: Caller) -> None:
+        scripted = self._world.faults.take(REGION, method="POST", path=caller.path)
+        is_asked = scripted is not None or any(fault.kind in REGION for fault in caller.faults)
+        if is_asked or self._world.settings.region_refuses_uploaded_video:
+            raise interaction_error(REGION_REFUSAL, code="failed_precondition")
+
     def _previous(self, interaction_id: str | None, parent: str) -> Path | None:
         if not interaction_id:
             return None
         previous = self._world.interactions.get(interaction_id, parent)
-        if previous.status != "completed" or previous.film is None or previous.film.expired:
+        if previous.status != "completed" or previous.film is None:
             raise interaction_error("The previous interaction has no video to continue from.")
-        if not previous.film.path.exists():
+        # what was delivered inline or into a bucket is no file that expires
+        is_gone = previous.film.is_expired and previous.order.delivery == "uri" and not previous.order.gcs_uri
+        if is_gone or not previous.film.path.exists():
             raise interaction_error("The video of the previous interaction was deleted or has expired.")
         return previous.film.path
 
@@ -146,14 +162,21 @@ class OrderDesk:
             ) from refusal
 
     async def _film_path(self, part: dict[str, Any], caller: Caller) -> Path:
-        if part.get("uri"):
-            stored = self._stored(part["uri"], caller)
-            if stored is None:
-                raise interaction_error("The emulator does not fetch videos from elsewhere; upload the file first.")
+        uri = part.get("uri") or ""
+        stored = None if caller.sources.is_elsewhere(uri) else self._stored(uri, caller) if uri else None
+        if uri and stored is None:
+            # films of the web are never fetched
+            raise interaction_error("video is empty")
+        mime_type = part.get("mime_type") or (stored.mime_type if stored and not caller.surface.is_vertex else "")
+        if not mime_type:
+            raise interaction_error("video mime type is empty")
+        if mime_type not in VIDEO_TYPES:
+            raise interaction_error(f"Unsupported video mime type: {mime_type}")
+        if stored is not None:
             return stored.path
         content = read_base64(part["data"])
         if not content:
-            raise interaction_error("Unable to process input video.")
+            raise interaction_error(NOT_A_FILM)
         _, path = self._world.files.new_path()
         await anyio.Path(path).write_bytes(content)
         return path
@@ -162,7 +185,7 @@ class OrderDesk:
         try:
             return await read_film(path, self._world.settings.ffmpeg)
         except ValueError as error:
-            raise interaction_error("Unable to process input video.") from error
+            raise interaction_error(NOT_A_FILM) from error
 
 
 def _check_switches(body: dict[str, Any], surface: Surface) -> None:
@@ -222,13 +245,13 @@ def _essence(body: dict[str, Any]) -> dict[str, Any]:
     return {name: body.get(name) for name in ("model", "input", "generation_config", "response_format")}
 
 
-def _task(body: dict[str, Any], inputs: Inputs) -> str:
+def _task(body: dict[str, Any], inputs: Inputs, *, has_previous: bool) -> str:
     config = (body.get("generation_config") or {}).get("video_config") or {}
     if config.get("task"):
         return str(config["task"])
     if "<IMAGE_REF_" in inputs.prompt or "<VIDEO_REF_" in inputs.prompt:
         return "image_to_video" if "<FIRST_FRAME>" in inputs.prompt else "reference_to_video"
-    if inputs.films:
+    if inputs.films or has_previous:
         return "edit"
     if not inputs.pictures:
         return "text_to_video"
@@ -284,7 +307,7 @@ def _references(model: VideoModel, inputs: Inputs) -> tuple[bytes, ...]:
     _check_reference_count(model, len(inputs.pictures))
     if len(inputs.films) > MAX_REFERENCE_VIDEOS:
         raise interaction_error(f"At most {MAX_REFERENCE_VIDEOS} reference videos are supported.")
-    if any(film.seconds > MAX_REFERENCE_VIDEO_SECONDS + _SLACK_SECONDS for film in inputs.films):
+    if any(film.seconds > MAX_REFERENCE_VIDEO_SECONDS + SLACK_SECONDS for film in inputs.films):
         raise interaction_error(f"Reference videos are at most {MAX_REFERENCE_VIDEO_SECONDS:g}s long.")
     return tuple(inputs.pictures)
 
@@ -298,8 +321,10 @@ def _source_plan(task: str, model: VideoModel, inputs: Inputs, wanted: dict[str,
     if len(inputs.films) != 1:
         raise interaction_error(f"The task {task} needs exactly one video, got {len(inputs.films)}.")
     film = inputs.films[0]
-    if task == "edit" and film.seconds > model.max_edit_seconds + _SLACK_SECONDS:
-        raise interaction_error(f"Video is too long to edit: at most {model.max_edit_seconds}s.")
+    if task in {"extend", "edit"} and (refusal := source_refusal(film)):
+        raise interaction_error(refusal)
+    if task == "edit":
+        _check_edit_length(film, model)
     is_extension = task == "extend"
     seconds = _seconds(wanted, model.min_seconds, model.max_extension_seconds) if is_extension else film.seconds
     kinds: dict[str, FilmTask] = {"extend": "extend", "edit": "edit", "upscale": "upscale"}
@@ -314,6 +339,13 @@ def _source_plan(task: str, model: VideoModel, inputs: Inputs, wanted: dict[str,
     )
 
 
+def _check_edit_length(film: Film, model: VideoModel) -> None:
+    if film.seconds > model.max_edit_seconds + SLACK_SECONDS:
+        raise interaction_error(f"Video is too long to edit: at most {model.max_edit_seconds}s.")
+    if film.probe is not None and film.seconds < model.min_edit_seconds - SLACK_SECONDS:
+        raise interaction_error(f"Video is too short to edit: at least {model.min_edit_seconds}s.")
+
+
 def _source_size(film: Film, resolution: str | None) -> tuple[int, int]:
     if film.probe is None:
         return film_size("16:9", resolution or "720p")
@@ -324,16 +356,11 @@ def _source_size(film: Film, resolution: str | None) -> tuple[int, int]:
 
 def _extension_plan(plan: FilmPlan, model: VideoModel, *, new_part: bool) -> FilmPlan:
     source = plan.source_probe
-    if source is not None:
-        if "mp4" not in source.container or source.codec != "h264":
-            raise interaction_error("Unsupported video: only MP4 with H.264 can be extended.")
-        if abs(source.fps - VIDEO_FPS) > 0.005:
-            raise interaction_error(f"Video fps mismatch. Expected: {VIDEO_FPS} got: {source.fps:g}")
-        if source.duration_seconds + plan.seconds > model.max_total_seconds + _SLACK_SECONDS:
-            raise interaction_error(
-                f"Video is too long to extend: {source.duration_seconds:g}s + {plan.seconds:g}s exceeds "
-                f"{model.max_total_seconds}s."
-            )
+    if source is not None and source.duration_seconds + plan.seconds > model.max_total_seconds + SLACK_SECONDS:
+        raise interaction_error(
+            f"Video is too long to extend: {source.duration_seconds:g}s + {plan.seconds:g}s exceeds "
+            f"{model.max_total_seconds}s."
+        )
     return replace(plan, new_part_only=new_part)
 
 
@@ -363,7 +390,7 @@ def _order(
         previous_id=body.get("previous_interaction_id"),
         input=body.get("input"),
         labels=body.get("labels") or {},
-        faults=caller.faults,
+        faults=tuple(fault for fault in caller.faults if fault.kind not in REGION),
         parent=caller.surface.parent,
         gcs_uri=wanted.get("gcs_uri"),
     )

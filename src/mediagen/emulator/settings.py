@@ -20,6 +20,10 @@ class EmulatorSettings:
         extend_returns: Whether an extension answers with the whole film or with the new part alone.
         idle_exit_seconds: End the process this long after the last request; None = never.
         processing_seconds: How long an uploaded file stays in state PROCESSING.
+        region_refuses_uploaded_video: Whether uploaded films are neither edited nor extended, as in the EEA,
+            Switzerland and the United Kingdom.
+        signed: Whether pictures and films carry a (dummy) C2PA manifest, as Google's do.
+        interaction_days: How long an interaction is kept: 55 when paid for, 1 without.
         token_seconds: How long an access token of the OAuth endpoint is good for.
         inline_limit_bytes: Films above this size cannot be returned inline.
         state_dir: Where files are kept; None = a temporary folder that is removed at the end.
@@ -31,6 +35,9 @@ class EmulatorSettings:
     image_seconds: float = 0.0
     ffmpeg: str | None = None
     extend_returns: Literal["whole", "new_part"] = "whole"
+    region_refuses_uploaded_video: bool = False
+    signed: bool = False
+    interaction_days: float = 55.0
     idle_exit_seconds: float | None = None
     processing_seconds: float = 0.1
     token_seconds: float = 3600.0

@@ -11,6 +11,7 @@ from mediagen.emulator.faults import DOWNLOAD, Fault
 from mediagen.emulator.ffmpeg import find_ffmpeg
 from mediagen.emulator.files import FileShelf, StoredFile
 from mediagen.emulator.films import FilmPlan, render
+from mediagen.emulator.manifest import sign_film
 from mediagen.emulator.settings import EmulatorSettings
 
 # two encoders at a time keep a small machine usable
@@ -58,6 +59,8 @@ class Studio:
         file_id, path = self._files.new_path()
         async with self._encoders:
             await render(plan, executable, path)
+        if self.settings.signed:
+            await anyio.to_thread.run_sync(sign_film, path)
         film = await anyio.to_thread.run_sync(
             lambda: self._files.put(file_id, mime_type="video/mp4", source="GENERATED")
         )

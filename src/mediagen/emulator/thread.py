@@ -98,6 +98,14 @@ class EmulatorHandle:
         """Forget everything: files, interactions, faults, the bill; not who may call."""
         self._world.call(self._world.reset)
 
+    def age_files(self, seconds: float) -> None:
+        """Make the files of the Files API older, uploaded and produced ones; they expire after 48 hours."""
+        self._world.call(lambda: self._world.files.age(seconds))
+
+    def age(self, seconds: float) -> None:
+        """Let time pass for files and interactions, as POST /emulator/age does."""
+        self._world.call(lambda: self._world.age(seconds))
+
     def add_fault(self, **script: Any) -> None:
         """Script a fault, as POST /emulator/faults does: ``fault=…, times=…, match=…`` and its parameters.
 

@@ -16,13 +16,14 @@ from mediagen.emulator.answers import bad_request, google_error
 from mediagen.emulator.catalogue import (
     VEO_MAX_REFERENCES,
     VEO_MAX_TOTAL_SECONDS,
-    VIDEO_FPS,
+    VEO_MIN_SOURCE_SECONDS,
+    VEO_RATIOS,
     VeoModel,
     film_size,
 )
-from mediagen.emulator.cloud import BucketSources, Found
+from mediagen.emulator.cloud import BucketSources, Found, is_web
 from mediagen.emulator.faults import Fault
-from mediagen.emulator.film_inputs import Film, read_film
+from mediagen.emulator.film_inputs import NOT_A_FILM, SLACK_SECONDS, Film, read_film, source_refusal
 from mediagen.emulator.films import FilmPlan, FilmTask
 from mediagen.emulator.pictures import open_picture
 from mediagen.emulator.reading import read_base64
@@ -32,10 +33,7 @@ from mediagen.emulator.veo_tables import PREDICT_LONG_RUNNING
 from mediagen.emulator.world import World
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/webp"})
-EXTENDABLE_SIDES = frozenset({720, 1080})
-_FPS_SLACK = 0.01
-# encoders round the container's length by up to a frame or an audio packet
-_SLACK_SECONDS = 0.1
+EXTENDABLE_SIZES = frozenset(film_size(ratio, resolution) for ratio in VEO_RATIOS for resolution in ("720p", "1080p"))
 _TASKS: dict[str, FilmTask] = {
     "text_to_video": "text_to_video",
     "image_to_video": "image_to_video",
@@ -87,9 +85,9 @@ class VeoDesk:
         )
 
     async def _plan(self, instance: dict[str, Any], feature: str, wanted: VeoParameters, digest: bytes) -> FilmPlan:
-        pictures = await self._pictures(instance, feature)
+        pictures = await self._pictures(instance)
         plan = FilmPlan(
-            task="first_last" if instance.get("lastFrame") is not None else _TASKS[feature],
+            task="first_last" if "lastFrame" in instance and "image" in instance else _TASKS[feature],
             size=film_size(wanted.aspect_ratio, wanted.resolution),
             seconds=wanted.seconds,
             digest=digest,
@@ -105,10 +103,9 @@ class VeoDesk:
         new_part = self._world.settings.extend_returns == "new_part"
         return replace(plan, size=size, source=film.path, source_probe=film.probe, new_part_only=new_part)
 
-    async def _pictures(self, instance: dict[str, Any], feature: str) -> tuple[bytes, ...]:
-        named = [instance[name] for name in ("image", "lastFrame") if instance.get(name) is not None]
-        if feature == "reference_to_video":
-            named = [reference.get("image") or {} for reference in _as_list(instance["referenceImages"])]
+    async def _pictures(self, instance: dict[str, Any]) -> tuple[bytes, ...]:
+        named = [instance[name] for name in ("image", "lastFrame") if name in instance]
+        named += [reference.get("image") or {} for reference in _as_list(instance.get("referenceImages") or [])]
         return tuple([await self._picture(media) for media in named])
 
     async def _picture(self, media: dict[str, Any]) -> bytes:
@@ -129,12 +126,13 @@ class VeoDesk:
         try:
             return await read_film(found.path, self._world.settings.ffmpeg)
         except ValueError as error:
-            raise google_error(400, "Unable to process input video.") from error
+            raise google_error(400, NOT_A_FILM) from error
 
     async def _media(self, media: dict[str, Any], kind: str) -> Found:
         """Bring the bytes of a medium to a file of its own, which outlives its object."""
         data, uri = media.get("bytesBase64Encoded"), media.get("gcsUri")
-        if not data and not uri:
+        # films of the web are never fetched, and count as none
+        if not (data or uri) or (kind == "video" and is_web(uri or "")):
             raise google_error(400, f"{kind} is empty")
         if data and uri:
             raise google_error(400, f"Only one of bytesBase64Encoded and gcsUri can be set for {kind}.")
@@ -142,6 +140,8 @@ class VeoDesk:
         if not mime_type:
             raise google_error(400, f"{kind} mime type is empty")
         content = await anyio.Path(self._object(uri)).read_bytes() if uri else read_base64(data or "")
+        if uri and not content:
+            raise google_error(400, f"{kind} is empty")
         if not content:
             raise google_error(400, f"Invalid value at '{kind}.bytesBase64Encoded', Base64 decoding failed.")
         _, path = self._world.files.new_path()
@@ -180,7 +180,9 @@ def _feature(instance: dict[str, Any], model: VeoModel) -> str:
     if "mask" in instance:
         raise _unsupported("mask")
     if "video" in instance:
-        feature, field, others = "video_extension", "video", {"image", "lastFrame", "referenceImages"}
+        # reports say that each of lastFrame and referenceImages is accepted beside video, not that it shows
+        feature, field, others = "video_extension", "video", {"image"}
+        _check_guides(instance)
     elif instance.get("referenceImages"):
         feature, field, others = "reference_to_video", "referenceImages", {"image", "lastFrame"}
         _check_references(_as_list(instance["referenceImages"]))
@@ -189,11 +191,19 @@ def _feature(instance: dict[str, Any], model: VeoModel) -> str:
     clashing = sorted(others & set(instance))
     if clashing:
         raise google_error(400, f"{field} and {clashing[0]} cannot be set together.")
-    if "lastFrame" in instance and "image" not in instance:
+    if "lastFrame" in instance and not {"image", "video"} & set(instance):
         raise google_error(400, "lastFrame needs image as the first frame.")
     if feature not in model.features:
         raise _unsupported(field)
     return feature
+
+
+def _check_guides(instance: dict[str, Any]) -> None:
+    references = _as_list(instance.get("referenceImages") or [])
+    if references and "lastFrame" in instance:
+        raise google_error(400, "lastFrame and referenceImages cannot be set together.")
+    if references:
+        _check_references(references)
 
 
 def _unsupported(field: str) -> Exception:
@@ -219,15 +229,17 @@ def _check_extendable(film: Film, seconds: int) -> None:
     probed = film.probe
     if probed is None:
         return
-    if "mp4" not in probed.container:
-        raise google_error(400, "Unable to process input video.")
-    if abs(probed.fps - VIDEO_FPS) > _FPS_SLACK:
-        raise google_error(400, f"Video fps mismatch. Expected: {VIDEO_FPS} got: {probed.fps:g}")
-    if min(probed.width, probed.height) not in EXTENDABLE_SIDES:
+    if refusal := source_refusal(film):
+        raise google_error(400, refusal)
+    if (probed.width, probed.height) not in EXTENDABLE_SIZES:
         raise google_error(
             400, f"Unsupported input video resolution {probed.width}x{probed.height}, supported are 720p and 1080p."
         )
-    if probed.duration_seconds + seconds > VEO_MAX_TOTAL_SECONDS + _SLACK_SECONDS:
+    if probed.duration_seconds < VEO_MIN_SOURCE_SECONDS - SLACK_SECONDS:
+        raise google_error(
+            400, f"Video is too short to extend: {probed.duration_seconds:g}s, at least {VEO_MIN_SOURCE_SECONDS}s."
+        )
+    if probed.duration_seconds + seconds > VEO_MAX_TOTAL_SECONDS + SLACK_SECONDS:
         raise google_error(
             400, f"Video is too long to extend: {probed.duration_seconds:g}s + {seconds}s > {VEO_MAX_TOTAL_SECONDS}s."
         )

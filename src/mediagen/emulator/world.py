@@ -76,6 +76,11 @@ class World:
         self._loop.call_soon_threadsafe(act)
         done.result(CALL_SECONDS)
 
+    def age(self, seconds: float) -> None:
+        """Let time pass for files and interactions, whose lives end some time."""
+        self.files.age(seconds)
+        self.interactions.age(seconds)
+
     def reset(self) -> None:
         """Forget everything, as if just started."""
         self.interactions.clear()
