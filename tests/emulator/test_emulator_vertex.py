@@ -70,7 +70,7 @@ class Veo:
 @pytest.fixture(scope="session")
 def wide_film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("wide") / "film.mp4"
-    source = "color=c=blue:size=1280x720:rate=24:duration=1"
+    source = "color=c=blue:size=1280x720:rate=24:duration=3"
     command = [find_ffmpeg(None), "-loglevel", "error", "-f", "lavfi", "-i", source, "-c:v", "libx264", str(path)]
     subprocess.run(command, check=True)
     return path.read_bytes()

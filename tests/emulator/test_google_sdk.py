@@ -177,3 +177,42 @@ def test_unknown_model_and_bad_ratio_raise_the_sdks_errors(sdk: Any) -> None:
     assert (wrong.value.code, wrong.value.status) == (400, "INVALID_ARGUMENT")
     with pytest.raises(Exception, match="between 3s and 15s"):
         create(sdk, "a cat", response_format=FORMAT | {"duration": "16s"})
+
+
+def sent_in(sdk: genai.Client, content: bytes) -> Any:
+    """Upload a film and give the block that names it."""
+    file: Any = sdk.files.upload(file=io.BytesIO(content), config={"mime_type": "video/mp4"})
+    deadline = time.monotonic() + 30
+    while file.state != types.FileState.ACTIVE:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+        file = sdk.files.get(name=file.name)
+    return {"type": "video", "mime_type": "video/mp4", "uri": file.uri}
+
+
+def test_uploaded_clip_is_edited(
+    sdk: Any, make_film: Callable[..., bytes], probe_bytes: Callable[[bytes], Probe]
+) -> None:
+    content = [sent_in(sdk, make_film()), {"type": "text", "text": "make it snow"}]
+    edited = create(sdk, [{"type": "user_input", "content": content}], "edit", response_format={"type": "video"})
+    assert probe_bytes(base64.b64decode(finish(sdk, edited).output_video.data)).duration_seconds == 3.0
+
+
+@pytest.mark.parametrize("task", ["extend", "edit"])
+def test_refusals_of_a_source_arrive_as_the_sdks_errors(
+    sdk: Any, emulator: EmulatorHandle, make_film: Callable[..., bytes], task: str
+) -> None:
+    def refused(block: Any, words: str, status_code: int = 400) -> None:
+        with pytest.raises(Exception, match=words) as raised:
+            create(sdk, [{"type": "user_input", "content": [block, {"type": "text", "text": "on"}]}], task)
+        assert getattr(raised.value, "status_code", 0) == status_code
+
+    good = sent_in(sdk, make_film())
+    refused(sent_in(sdk, make_film(fps="25")), "Video fps mismatch. Expected: 24 got: 25")
+    refused(sent_in(sdk, make_film(codec="mpeg4")), "only MP4 with H.264")
+    refused(good | {"uri": "https://example.org/film.mp4"}, "video is empty")
+    emulator.add_fault(fault="region")
+    refused(good, "User location is not supported")
+    emulator.age_files(48 * 3600)
+    refused(good, "may not exist", 403)
+    assert emulator.bill()["paid_submissions"] == 0

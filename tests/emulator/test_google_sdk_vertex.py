@@ -2,6 +2,7 @@
 
 import base64
 import io
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from google.genai import errors, types
 from google.oauth2 import service_account
 from PIL import Image
 
-from mediagen.emulator.ffmpeg import Probe
+from mediagen.emulator.ffmpeg import Probe, find_ffmpeg
 from mediagen.emulator.thread import EmulatorHandle
 
 IMAGE_MODEL = "gemini-nano-banana-2.1"
@@ -176,6 +177,99 @@ def test_interaction_delivers_into_the_bucket_and_takes_it_from_there(
     edited = interact(sdk, input=content_parts, generation_config={"video_config": {"task": "edit"}})
     assert probe_bytes(base64.b64decode(edited.output_video.data)).height == 360
     sdk.interactions.delete(done.id)
+
+
+def block(content: bytes, emulator: EmulatorHandle, name: str = "in.mp4") -> dict[str, str]:
+    """Put a film into the bucket and give the part of an interaction that names it."""
+    emulator.put_object("films", name, content, "video/mp4")
+    return {"type": "video", "mime_type": "video/mp4", "uri": f"gs://films/{name}"}
+
+
+def on(video: dict[str, str]) -> list[Any]:
+    return [{"type": "user_input", "content": [video, {"type": "text", "text": "on"}]}]
+
+
+EXTEND: dict[str, Any] = {"video_config": {"task": "extend"}}
+
+
+def test_omni_extends_from_the_bucket_and_its_own_clip(
+    sdk: Any, emulator: EmulatorHandle, make_film: Callable[..., bytes], probe_bytes: Callable[[bytes], Probe]
+) -> None:
+    longer = interact(sdk, input=on(block(make_film(), emulator)), generation_config=EXTEND)
+    assert probe_bytes(base64.b64decode(longer.output_video.data)).duration_seconds == 6.0
+    longest = interact(sdk, input="on", generation_config=EXTEND, previous_interaction_id=longer.id)
+    assert probe_bytes(base64.b64decode(longest.output_video.data)).duration_seconds == 9.0
+
+
+@pytest.mark.parametrize("task", ["extend", "edit"])
+def test_omnis_refusals_of_a_source_arrive_as_the_sdks_errors(
+    sdk: Any, emulator: EmulatorHandle, make_film: Callable[..., bytes], task: str
+) -> None:
+    config = {"video_config": {"task": task}}
+
+    def refused(video: dict[str, str], words: str) -> None:
+        with pytest.raises(Exception, match=words) as raised:
+            interact(sdk, input=on(video), generation_config=config)
+        assert (type(raised.value).__name__, getattr(raised.value, "status_code", 0)) == ("BadRequestError", 400)
+
+    refused(block(make_film(fps="24000/1001"), emulator), "Video fps mismatch. Expected: 24 got: 23")
+    refused(block(make_film(codec="mpeg4"), emulator), "only MP4 with H.264")
+    good = block(make_film(), emulator)
+    refused(good | {"uri": "https://generativelanguage.googleapis.com/v1beta/files/abc"}, "video is empty")
+    emulator.add_fault(fault="region")
+    refused(good, "User location is not supported")
+    emulator.age(55 * 86_400)
+    with pytest.raises(Exception, match="Invalid interaction name"):
+        interact(sdk, generation_config=config, previous_interaction_id="v1_old")
+    assert emulator.bill()["paid_submissions"] == 0
+
+
+@pytest.fixture(scope="session")
+def wide_film(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
+    folder = tmp_path_factory.mktemp("wide")
+
+    def make(fps: str = "24") -> bytes:
+        source = f"color=c=blue:size=1280x720:rate={fps}:duration=1"
+        path = folder / "film.mp4"
+        encoding = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-y", str(path)]
+        subprocess.run([find_ffmpeg(None), "-loglevel", "error", "-f", "lavfi", "-i", source, *encoding], check=True)
+        return path.read_bytes()
+
+    return make
+
+
+def test_veo_extends_bytes_with_a_last_frame_or_a_reference(
+    sdk: Any,
+    wide_film: Callable[..., bytes],
+    frame: Callable[..., types.Image],
+    probe_bytes: Callable[[bytes], Probe],
+) -> None:
+    video = types.Video(video_bytes=wide_film(), mime_type="video/mp4")
+    source = types.GenerateVideosSource(prompt="on", video=video)
+    reference = types.VideoGenerationReferenceImage(image=frame(), reference_type="asset")
+    for guide in ({}, {"last_frame": frame()}, {"reference_images": [reference]}):
+        (made,) = film(sdk, model=FAST, source=source, duration_seconds=7, **guide).generated_videos
+        assert probe_bytes(made.video.video_bytes).duration_seconds == pytest.approx(8.0, abs=0.1)
+    with pytest.raises(errors.ClientError, match="cannot be set together"):
+        film(sdk, model=FAST, source=source, duration_seconds=7, last_frame=frame(), reference_images=[reference])
+
+
+def test_veos_refusals_of_a_source_arrive_as_the_sdks_errors(
+    sdk: Any, emulator: EmulatorHandle, wide_film: Callable[..., bytes], make_film: Callable[..., bytes]
+) -> None:
+    def refused(words: str, **video: Any) -> None:
+        source = types.GenerateVideosSource(prompt="on", video=types.Video(**video))
+        with pytest.raises(errors.ClientError, match=words) as raised:
+            film(sdk, model=FAST, source=source, duration_seconds=7)
+        assert (raised.value.code, raised.value.status) == (400, "INVALID_ARGUMENT")
+
+    refused("Expected: 24 got: 25", video_bytes=wide_film("25"), mime_type="video/mp4")
+    refused("resolution 128x72", video_bytes=make_film(), mime_type="video/mp4")
+    refused("video mime type is empty", video_bytes=wide_film())
+    refused("video is empty", uri="https://example.org/film.mp4", mime_type="video/mp4")
+    emulator.add_fault(fault="use_case_unsupported")
+    refused("use case is currently not supported", video_bytes=wide_film(), mime_type="video/mp4")
+    assert emulator.bill()["paid_submissions"] == 0
 
 
 def test_models_are_listed_shown_and_counted_for(sdk: Any) -> None:
