@@ -13,6 +13,7 @@ from http import HTTPStatus
 
 from mediagen.endpoints.wire.json_values import Json, child, children, parse_object, word
 from mediagen.endpoints.wire.scrub import excerpt, scrub
+from mediagen.endpoints.wire.source_refusals import find_source_refusal
 from mediagen.errors import (
     AuthenticationError,
     EndpointError,
@@ -141,34 +142,19 @@ def to_exception(failure: GoogleFailure, *, paid: bool, key_source: str, model: 
         model: Model that was asked for, or empty when the request was not about one.
     """
     code = failure.status_code
+    # A file that is gone is a 403, too.
+    if paid and not failure.is_key_refused and code in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN}:
+        source = find_source_refusal(failure.message)
+        if source is not None:
+            return _refused(failure, source.words, code=source.code, hint=source.hint)
     if failure.is_key_refused or code == HTTPStatus.FORBIDDEN:
         return _authentication(failure, key_source)
     if code in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.PAYMENT_REQUIRED}:
         return _rate_limit(failure, key_source)
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR or code in _AMBIGUOUS:
         return _server_failure(failure, paid=paid)
-    if code == HTTPStatus.NOT_FOUND and _NO_OBJECT.search(failure.message):
-        return _refused(
-            failure,
-            "Google does not find a file or bucket in Cloud Storage that the request names",
-            code="not_found",
-            hint="Check the gs:// addresses of the inputs, the source and storage_uri.",
-        )
-    if code == HTTPStatus.NOT_FOUND and model and _PUBLISHER_MODEL.search(failure.message):
-        return _refused(
-            failure,
-            f"Vertex AI does not serve {model!r} to this project and location",
-            code="model_not_found",
-            hint="Use a location that has it (GOOGLE_CLOUD_LOCATION, for example global or us-central1), see whether "
-            "the project has access to it in Model Garden, or choose another model (check_api lists them).",
-        )
-    if code == HTTPStatus.NOT_FOUND and model:
-        return _refused(
-            failure,
-            f"Google has no model {model!r} for this key and API version",
-            code="model_not_found",
-            hint="check_api lists the models that exist; choose one of them, or leave model out.",
-        )
+    if code == HTTPStatus.NOT_FOUND and (missing := _missing(failure, model)):
+        return missing
     return _rejected(failure, paid=paid)
 
 
@@ -177,6 +163,32 @@ def credential_in_words(key_source: str) -> str:
     if " " in key_source:
         return key_source
     return f"the API key from {key_source}" if key_source else "the API key"
+
+
+def _missing(failure: GoogleFailure, model: str) -> EndpointError | None:
+    if _NO_OBJECT.search(failure.message):
+        return _refused(
+            failure,
+            "Google does not find a file or bucket in Cloud Storage that the request names",
+            code="not_found",
+            hint="Check the gs:// addresses of the inputs, the source and storage_uri.",
+        )
+    if model and _PUBLISHER_MODEL.search(failure.message):
+        return _refused(
+            failure,
+            f"Vertex AI does not serve {model!r} to this project and location",
+            code="model_not_found",
+            hint="Use a location that has it (GOOGLE_CLOUD_LOCATION, for example global or us-central1), see whether "
+            "the project has access to it in Model Garden, or choose another model (check_api lists them).",
+        )
+    if model:
+        return _refused(
+            failure,
+            f"Google has no model {model!r} for this key and API version",
+            code="model_not_found",
+            hint="check_api lists the models that exist; choose one of them, or leave model out.",
+        )
+    return None
 
 
 def _authentication(failure: GoogleFailure, key_source: str) -> AuthenticationError:

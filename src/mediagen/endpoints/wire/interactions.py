@@ -13,6 +13,7 @@ from mediagen.endpoints.wire.json_values import Json, child, children, count, pa
 from mediagen.endpoints.wire.media import VideoMedia, WireMedia
 from mediagen.endpoints.wire.operation import ASK_AGAIN, REPHRASE, TEXT_LIMIT, Operation, Output, State
 from mediagen.endpoints.wire.scrub import excerpt
+from mediagen.endpoints.wire.source_refusals import find_source_refusal
 from mediagen.errors import Billed, UnavailableError
 from mediagen.jobs import JobError, Usage
 from mediagen.requests import VideoParameters
@@ -250,6 +251,9 @@ def _failed(parts: _InteractionParts) -> tuple[State, JobError]:
             billed="yes" if parts.billed == "yes" else "no",
             hint="Check the bucket of storage_uri and the roles of Google's service agent on it.",
         )
+    if parts.billed != "yes" and (source := find_source_refusal(said)):
+        message = f"{source.words}: {said}"
+        return "failed", JobError(code=source.code, message=message, retryable=False, billed="no", hint=source.hint)
     named = ", ".join(excerpt(code, 60) for code in codes if code) or "no reason given"
     return "failed", JobError(
         code="generation_failed",

@@ -14,6 +14,7 @@ from mediagen.endpoints.wire.json_values import Json, child, children, count, pa
 from mediagen.endpoints.wire.media import VideoMedia, WireMedia
 from mediagen.endpoints.wire.operation import ASK_AGAIN, REPHRASE, TEXT_LIMIT, Operation, Output, State
 from mediagen.endpoints.wire.scrub import excerpt
+from mediagen.endpoints.wire.source_refusals import find_source_refusal
 from mediagen.endpoints.wire.support_codes import has_support_codes, in_words
 from mediagen.errors import Billed, InvalidRequestError, UnavailableError
 from mediagen.jobs import JobError
@@ -300,4 +301,7 @@ def _meaning(code: int, message: str) -> _Failure:
     is_about_place = code != _RPC_FAILED_PRECONDITION or _PLACE.search(message)
     if code in _BUCKET_FAILURES and _BUCKET.search(message) and is_about_place:
         return _BUCKET_FAILURES[code]
+    source = find_source_refusal(message) if code in {_RPC_INVALID_ARGUMENT, _RPC_FAILED_PRECONDITION} else None
+    if source is not None:
+        return _Failure(code=source.code, words=source.words, hint=source.hint)
     return _FAILURES.get(code, _UNKNOWN)
