@@ -1,5 +1,6 @@
 """The emulator as a process of its own."""
 
+import base64
 import json
 import os
 import signal
@@ -70,6 +71,23 @@ def test_program_ends_by_itself_when_idle() -> None:
     with program("--idle-exit", "0.3") as (process, url):
         assert url.startswith("http://127.0.0.1:")
         assert process.wait(timeout=10) == 0
+
+
+def test_program_signs_films_and_refuses_uploaded_ones_when_told_to() -> None:
+    video = {"type": "video", "mime_type": "video/mp4"}
+    body = {
+        "model": "gemini-omni-1.2-flash",
+        "input": "x",
+        "response_format": {"type": "video", "resolution": "360p", "duration": "3s"},
+    }
+    with program("--video-seconds", "0", "--signed", "--region-refuses-uploaded-video") as (_, url):
+        made = httpx.post(f"{url}/v1/interactions", json=body, headers=KEY, timeout=30).json()
+        data = made["steps"][-1]["content"][0]["data"]
+        assert b"urn:c2pa:" in base64.b64decode(data)
+        again = httpx.post(
+            f"{url}/v1/interactions", json=body | {"input": [video | {"data": data}]}, headers=KEY, timeout=30
+        )
+    assert (again.status_code, "uploaded videos" in again.text) == (400, True)
 
 
 def test_host_that_others_can_reach_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

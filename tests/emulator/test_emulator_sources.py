@@ -462,3 +462,17 @@ def test_new_part_alone_comes_back_on_both_surfaces(
                 time.sleep(0.02)
             film = probe_bytes(handle.object_bytes("out", made[0]["name"]))
             assert film.duration_seconds == pytest.approx(7.0, abs=0.1)
+
+
+def test_film_of_endless_tiny_boxes_is_refused_in_time(orders: Orders) -> None:
+    content = bytes.fromhex("0000000c66747970") + b"isom" + (8).to_bytes(4) * 2_000_000
+    started = time.monotonic()
+    assert refusal(orders.omni({"uri": orders.store(content)}, at=PROJECT)) == NOT_A_FILM
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("name", ["Füchse 🦊/a b.mp4", "x?y#z%20.mp4"])
+def test_sources_of_odd_names_are_found(orders: Orders, film_of: Callable[..., bytes], name: str) -> None:
+    stored = orders.store(film_of(), name)
+    assert orders.omni({"uri": stored}, at=PROJECT).status_code == 200
+    assert orders.veo({"gcsUri": stored, "mimeType": "video/mp4"}).status_code == 200

@@ -14,6 +14,7 @@ _FPS_SLACK = 0.01 + 1e-6
 # encoders round the container's length by up to a frame or an audio packet
 SLACK_SECONDS = 0.1
 _HEADER_BYTES = 8
+_MOST_BOXES = 10_000
 _QUICKTIME = b"qt  "
 _WITH_MEDIA = frozenset({b"mdat", b"moov", b"moof"})
 NOT_A_FILM = "Unable to process input video."
@@ -40,7 +41,10 @@ async def read_film(path: Path, ffmpeg: str | None) -> Film:
     Raises:
         ValueError: The file is not a film, or breaks off.
     """
-    is_quicktime = await anyio.to_thread.run_sync(_survey, path)
+    try:
+        is_quicktime = await anyio.to_thread.run_sync(_survey, path)
+    except OSError as error:
+        raise ValueError("the file was deleted meanwhile") from error
     try:
         executable = find_ffmpeg(ffmpeg)
     except MediaError:
@@ -96,7 +100,9 @@ def _survey(path: Path) -> bool:
     """
     size, position, is_quicktime = path.stat().st_size, 0, False
     with path.open("rb") as file:
-        while position + _HEADER_BYTES <= size:
+        for _ in range(_MOST_BOXES):
+            if position + _HEADER_BYTES > size:
+                break
             file.seek(position)
             header = file.read(2 * _HEADER_BYTES)
             length, kind = int.from_bytes(header[:4]), header[4:8]
