@@ -111,6 +111,7 @@ def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, setup_waits: 
         prices=Prices.load(),
         spool=Spool(folder=settings.folder_for_state() / SPOOL, storage=storage),
         clock=now,
+        ffmpeg=settings.ffmpeg,
     )
     return CallSteps(
         ledger=ledger,

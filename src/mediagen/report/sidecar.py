@@ -1,9 +1,10 @@
 """The record written beside each file, or in its place when there is none. Pure."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mediagen.jobs import Artifact, Job, PaidCall, progress_of, public_address
+from mediagen.jobs import Artifact, Job, JobStatus, PaidCall, progress_of, public_address
 from mediagen.report.job import ArtifactReport, ChargeReport, QuoteReport
 
 
@@ -19,32 +20,103 @@ def sidecar(job: Job, call: PaidCall, *, position: int, artifact: Artifact | Non
     Its names are those that earlier tools of this kind wrote, so that their readers understand it; see the docs.
     """
     return {
-        "version": "mediagen.sidecar.v1",
-        "type": job.kind,
+        **_head(job, position),
         "status": "SUCCESS" if artifact else "ERROR",
         "state": str(call.status),
-        "timestamp": job.updated_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "job_id": job.job_id,
-        "ordinal": position,
-        "parent_job_id": job.parent_job_id,
-        "backend": job.backend,
-        "prompt": job.requested.get("prompt"),
-        "command_args": {**_sent(job), **job.requested},
+        "timestamp": _utc(job.updated_at),
+        **_asked(job),
         "generation": {
             **job.effective,
             "has_audio": artifact.has_audio if artifact else None,
             "frame_rate": artifact.fps if artifact else None,
         },
-        "origins": job.origins,
-        "adjustments": [{"field": a.field, "from": a.from_value, "to": a.to_value} for a in job.adjustments],
-        "input_files": job.input_files,
+        **_inputs(job, position),
         "output": _output(artifact),
-        "api_response": _answer(job, call, artifact),
+        "api_response": {
+            **_answer(job, call, call.artifacts.index(artifact) if artifact in call.artifacts else 0),
+            "processing_time_seconds": progress_of(job, job.updated_at).elapsed_seconds,
+        },
         "cost_estimate": _cost(job),
         "charge": ChargeReport.model_validate(call.charge).model_dump(mode="json") if call.charge else None,
         "download_status": "completed" if artifact else "none",
         "error": _error(call),
+        # Under this name earlier tools kept an answer as it was; ours goes no further than its error.
+        "google_api_response": None,
     }
+
+
+def embedded_record(job: Job, call: PaidCall, position: int) -> dict[str, Any]:
+    """Record that goes into a file itself before it has its name.
+
+    What it says is the same each time that it is made, so that a file is the same whoever finishes it; what is only
+    known afterwards (name, digest, charge) is in the sidecar and the ledger.
+
+    Args:
+        job: The job.
+        call: Its paid call, whose files are here.
+        position: Place of the file among all that the job asks for, from 0.
+    """
+    return {
+        **_head(job, position),
+        "status": "SUCCESS",
+        "state": str(JobStatus.SUCCEEDED),
+        "timestamp": _utc(job.created_at),
+        **_asked(job),
+        "generation": job.effective,
+        **_inputs(job, position),
+        "api_response": _answer(job, call, position - sum(each.samples for each in job.calls[: call.ordinal])),
+        "cost_estimate": _cost(job),
+    }
+
+
+def _head(job: Job, position: int) -> dict[str, Any]:
+    return {
+        "version": "mediagen.sidecar.v1",
+        "type": job.kind,
+        "job_id": job.job_id,
+        "ordinal": position,
+        "parent_job_id": job.parent_job_id,
+        "backend": job.backend,
+    }
+
+
+def _utc(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _asked(job: Job) -> dict[str, Any]:
+    return {"prompt": job.requested.get("prompt"), "command_args": {**_sent(job), **job.requested}}
+
+
+def _inputs(job: Job, position: int) -> dict[str, Any]:
+    return {
+        "origins": job.origins,
+        "adjustments": [{"field": a.field, "from": a.from_value, "to": a.to_value} for a in job.adjustments],
+        "input_files": job.input_files,
+        "lineage": _lineage(job, position),
+    }
+
+
+def _lineage(job: Job, position: int) -> dict[str, Any]:
+    """What a file comes from; what does not apply is left out."""
+    known = {
+        "parent_job_id": job.parent_job_id,
+        "source": _source(job),
+        "frame": job.effective.get("source_frame"),
+        "last_frame": job.effective.get("source_last_frame"),
+        "ordinal": position,
+        "chain_id": job.effective.get("chain_id"),
+        "link": job.effective.get("link"),
+        "times": job.effective.get("times"),
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _source(job: Job) -> dict[str, Any] | None:
+    """The video that was extended, edited or remixed."""
+    given = next((job.input_files[name] for name in ("source", "video", "remix_from") if job.input_files.get(name)), ())
+    first = given[0] if isinstance(given, list | tuple) and given else {}
+    return {name: first[name] for name in ("path", "sha256") if first.get(name)} or None
 
 
 _SENT = (
@@ -60,19 +132,17 @@ _SENT = (
 )
 
 
-def _answer(job: Job, call: PaidCall, artifact: Artifact | None) -> dict[str, Any]:
+def _answer(job: Job, call: PaidCall, sample: int) -> dict[str, Any]:
     return {
         "operation_name": call.operation,
-        "video_uri": _video_uri(job, call, artifact),
+        "video_uri": _video_uri(job, call, sample),
         "video_uri_expires": call.expires_at.isoformat() if call.expires_at else None,
-        "processing_time_seconds": progress_of(job, job.updated_at).elapsed_seconds,
     }
 
 
-def _video_uri(job: Job, call: PaidCall, artifact: Artifact | None) -> str | None:
+def _video_uri(job: Job, call: PaidCall, sample: int) -> str | None:
     if job.kind != "video" or not call.remote_uris:
         return None
-    sample = call.artifacts.index(artifact) if artifact in call.artifacts else 0
     uri = call.remote_uris[min(sample, len(call.remote_uris) - 1)]
     # What came inside an answer lies with us for a moment, not at Google.
     return None if uri.startswith("file:") else public_address(uri)
@@ -80,8 +150,9 @@ def _video_uri(job: Job, call: PaidCall, artifact: Artifact | None) -> str | Non
 
 def _sent(job: Job) -> dict[str, Any]:
     sent = {name: job.effective[name] for name in _SENT if name in job.effective}
-    # Earlier tools looked for it under this name.
-    return sent | ({"project_id": job.effective["project"]} if "project" in job.effective else {})
+    # Earlier tools looked for them under these names.
+    named = {"project_id": "project", "duration": "duration_seconds"}
+    return sent | {name: job.effective[ours] for name, ours in named.items() if ours in job.effective}
 
 
 def _output(artifact: Artifact | None) -> dict[str, Any]:

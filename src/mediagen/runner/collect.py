@@ -19,25 +19,17 @@ from mediagen.errors import EndpointError, JobNotFoundError, MediaGenError, Stor
 from mediagen.jobs import Artifact, Charge, Job, JobStatus, PaidCall, Usage
 from mediagen.ledger.ids import new_artifact_id
 from mediagen.ledger.ledger import Ledger
-from mediagen.media.probe import MediaFacts, probe_file
-from mediagen.media.sniff import SNIFF_BYTES, sniff
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
-from mediagen.runner.differences import differences
+from mediagen.runner.joining import Joiner
+from mediagen.runner.placing import Placed, Placer, file_stem, position
 from mediagen.runner.spool import KEPT_MISSING, Spool, copy_kept, recreate
 from mediagen.storage.gs_uri import object_uri
-from mediagen.storage.local import LocalStorage, PartFile, StoredFile
+from mediagen.storage.local import LocalStorage, PartFile
 
 logger = logging.getLogger(__name__)
 
 COPY_SECONDS = 1800.0
-SUFFIXES: Mapping[str, str] = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "video/mp4": ".mp4",
-    "video/webm": ".webm",
-}
 FREE = Charge(usd=Decimal(0), basis="made by the emulator, free", certainty="exact", billed="no")
 
 
@@ -70,18 +62,12 @@ class EndpointSource(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Placed:
-    """A paid file in its place, not yet in the ledger."""
-
-    sample: int
-    stored: StoredFile
-    mime_type: str
-    gcs_uri: str | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Collector:
-    """Collects what was paid for."""
+    """Collects what was paid for.
+
+    Attributes:
+        ffmpeg: Executable that joins the new part of a film with its source; None looks for one.
+    """
 
     ledger: Ledger
     endpoints: EndpointSource
@@ -89,6 +75,12 @@ class Collector:
     prices: Prices
     spool: Spool
     clock: Callable[[], datetime]
+    ffmpeg: str | None = None
+
+    @property
+    def placer(self) -> Placer:
+        """Gives files their record and their place."""
+        return Placer(storage=self.storage, joiner=Joiner(storage=self.storage, spool=self.spool, ffmpeg=self.ffmpeg))
 
     async def forget_leftovers(self) -> None:
         """Remove what is kept of calls that have ended; a process that died right after their end left it."""
@@ -123,7 +115,7 @@ class Collector:
             await self._clear(job, call)
             return lost[0]
         # A process that is told to stop between two files finds the parts again and goes on.
-        placed = [await self._place(job, call, sample, part) for sample, part in parts]
+        placed = [await self.placer.place(job, call, sample, part) for sample, part in parts]
         warnings = [f"{len(lost)} of {call.samples} files can no longer be had: {lost[0]}"] if lost else []
         copies = await self._copy_to_bucket(job, placed)
         warnings += [copy for copy in copies.values() if not copy.startswith("gs://")]
@@ -138,14 +130,13 @@ class Collector:
         # A folder that is gone or closed holds nothing that could be removed.
         with contextlib.suppress(StorageError):
             for sample in range(max(call.samples, len(call.remote_uris))):
-                part = await self.storage.open_part(Path(job.output_dir), _part_key(job, call, sample))
-                await part.discard()
+                await self.placer.discard(job, call, sample)
         await self.spool.forget(job, call)
 
     async def _whole_part(
         self, job: Job, call: PaidCall, sample: int, uri: str
     ) -> tuple[PartFile, MediaGenError | None]:
-        part = await self.storage.open_part(Path(job.output_dir), _part_key(job, call, sample))
+        part = await self.placer.part(job, call, sample)
         if not part.is_whole:
             try:
                 await self._fetch(job, uri, part)
@@ -197,15 +188,7 @@ class Collector:
             case _:
                 return None
 
-    async def _place(self, job: Job, call: PaidCall, sample: int, part: PartFile) -> _Placed:
-        mime_type = sniff(await _head(part.path)) or "application/octet-stream"
-        # The part is kept until the ledger knows the file, so that a crash in between does not make a second one.
-        stored = await part.finish(file_stem(job, call, sample), SUFFIXES.get(mime_type, ".bin"), keep_part=True)
-        uri = call.remote_uris[sample]
-        gcs_uri = uri if uri.startswith("gs://") else None
-        return _Placed(sample=sample, stored=stored, mime_type=mime_type, gcs_uri=gcs_uri)
-
-    async def _copy_to_bucket(self, job: Job, placed: Sequence[_Placed]) -> dict[Path, str]:
+    async def _copy_to_bucket(self, job: Job, placed: Sequence[Placed]) -> dict[Path, str]:
         """Copy files to where the caller wants them as well; for each its address, or in words why it is not there."""
         prefix = job.effective.get("upload_to")
         if not prefix:
@@ -232,18 +215,18 @@ class Collector:
         self,
         job: Job,
         call: PaidCall,
-        placed: Sequence[_Placed],
+        placed: Sequence[Placed],
         copies: Mapping[Path, str],
         warnings: Sequence[str],
     ) -> None:
         artifacts: list[Artifact] = []
         found = list(warnings)
         for file in placed:
-            facts, differing = await self._probe(job, file)
+            facts, differing = await file.facts(job)
             copy = copies.get(file.stored.path, "")
             gcs_uri = copy if copy.startswith("gs://") else file.gcs_uri
-            artifacts.append(_artifact(new_artifact_id(self.clock), file, facts, gcs_uri))
-            found += differing
+            artifacts.append(file.artifact(new_artifact_id(self.clock), facts, gcs_uri))
+            found += [*file.warnings, *differing]
         charge = self.charge(job, call.usage, made=len(call.remote_uris))
         # In the order of the artifacts, and nothing that is only here for a while.
         uris = [call.remote_uris[file.sample] for file in placed]
@@ -262,14 +245,6 @@ class Collector:
             warnings=(*call.warnings, *dict.fromkeys(found)),
             remote_uris=remote_uris,
         )
-
-    async def _probe(self, job: Job, file: _Placed) -> tuple[MediaFacts, tuple[str, ...]]:
-        try:
-            facts = await probe_file(file.stored.path)
-        except MediaGenError as error:
-            unread = MediaFacts(mime_type=file.mime_type, size_bytes=file.stored.size_bytes)
-            return unread, (f"The file is stored, but it could not be read back: {error}",)
-        return facts, differences(job.effective, facts)
 
     def charge(self, job: Job, usage: Usage | None, *, made: int) -> Charge:
         """What a call that made so many files costs."""
@@ -309,25 +284,6 @@ class Collector:
         return ()
 
 
-def file_stem(job: Job, call: PaidCall, sample: int) -> str:
-    """Name of a file without its suffix."""
-    number = position(job, call, sample)
-    if job.output_name:
-        is_only_one = sum(each.samples for each in job.calls) == 1
-        return job.output_name if is_only_one else f"{job.output_name}_{number}"
-    return f"{job.kind}_{job.created_at.astimezone():%Y%m%d_%H%M%S}_{number}"
-
-
-def position(job: Job, call: PaidCall, sample: int) -> int:
-    """Place of a file among all that the job asks for, from 0."""
-    return sum(each.samples for each in job.calls[: call.ordinal]) + sample
-
-
-def _part_key(job: Job, call: PaidCall, sample: int) -> str:
-    key = f"{job.job_id}-{call.ordinal}"
-    return f"{key}-{sample}" if sample else key
-
-
 def _deleted(error: MediaGenError) -> EndpointError:
     return EndpointError(
         error.message,
@@ -336,24 +292,3 @@ def _deleted(error: MediaGenError) -> EndpointError:
         "make it again.",
         billed="yes",
     )
-
-
-def _artifact(artifact_id: str, file: _Placed, facts: MediaFacts, gcs_uri: str | None) -> Artifact:
-    return Artifact(
-        artifact_id=artifact_id,
-        path=str(file.stored.path),
-        mime_type=facts.mime_type,
-        size_bytes=file.stored.size_bytes,
-        sha256=file.stored.sha256,
-        width=facts.width,
-        height=facts.height,
-        duration_seconds=facts.duration_seconds,
-        fps=facts.fps,
-        has_audio=facts.has_audio,
-        gcs_uri=gcs_uri,
-    )
-
-
-async def _head(path: Path) -> bytes:
-    async with await anyio.open_file(path, "rb") as file:
-        return await file.read(SNIFF_BYTES)

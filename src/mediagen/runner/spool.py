@@ -33,13 +33,19 @@ class Spool:
         """
         kept = await self.kept(job, call)
         if kept is None:
-            folder = await self._call_folder(job, call)
+            folder = await self.call_folder(job, call)
             kept = (await self.storage.store_bytes(data, directory=folder, stem="answer", suffix=".bin")).path
         return kept
 
     async def mark(self, job: Job, call: PaidCall) -> None:
         """Let `leftovers` name the call from now on until it is forgotten."""
-        await self._call_folder(job, call)
+        await self.call_folder(job, call)
+
+    async def call_folder(self, job: Job, call: PaidCall) -> Path:
+        """Folder for what belongs to a call until it is forgotten."""
+        folder = self.folder / _key(job, call)
+        await recreate(folder)
+        return folder
 
     async def kept(self, job: Job, call: PaidCall) -> Path | None:
         """The paid file that was made durable for a call of one sample, if any."""
@@ -86,12 +92,7 @@ class Spool:
         return (await part.finish(stem, ".bin")).path.as_uri()
 
     async def _unfinished(self, job: Job, call: PaidCall, number: int) -> PartFile:
-        return await self.storage.open_part(await self._call_folder(job, call), f"inline-{number}")
-
-    async def _call_folder(self, job: Job, call: PaidCall) -> Path:
-        folder = self.folder / _key(job, call)
-        await recreate(folder)
-        return folder
+        return await self.storage.open_part(await self.call_folder(job, call), f"inline-{number}")
 
 
 async def nowhere(_number: int) -> PartSink:

@@ -69,6 +69,16 @@ class PartFile:
         """Whether the download is known to be complete, so that nothing need be fetched any more."""
         return self.path == self._whole
 
+    async def is_placed(self) -> bool:
+        """Whether the file has its final name already, so that it must not be changed any more.
+
+        A process that died between `finish` with ``keep_part`` and `discard` left it so.
+
+        Raises:
+            StorageError: The folder cannot be read.
+        """
+        return await anyio.to_thread.run_sync(self._is_placed)
+
     async def seal(self) -> None:
         """Note on the disk that the download is complete.
 
@@ -127,6 +137,13 @@ class PartFile:
             StorageError: It cannot be removed.
         """
         await anyio.to_thread.run_sync(self._discard)
+
+    def _is_placed(self) -> bool:
+        with _translated(self._directory):
+            try:
+                return self.path.stat().st_nlink > 1
+            except FileNotFoundError:
+                return False
 
     def _seal(self) -> None:
         if self.size() == 0:

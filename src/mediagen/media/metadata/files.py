@@ -70,7 +70,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def embed_record(path: Path, record: Mapping[str, Any]) -> bool:
+def embed_record(path: Path, record: Mapping[str, Any], *, temporary: Path | None = None) -> bool:
     """Put a record into a file, in place of an earlier one; picture, sound and all other metadata stay as they are.
 
     The file is replaced whole, under its permissions: it is the old or the new one at any instant. Its digest changes,
@@ -79,6 +79,8 @@ def embed_record(path: Path, record: Mapping[str, Any]) -> bool:
     Args:
         path: A PNG, JPEG, WebP or MP4 file; a symbolic link is followed.
         record: JSON. A text under the key ``prompt`` becomes the description that picture viewers show, too.
+        temporary: Where the new file is written first, in the folder of `path`. A name that is the same each time lets
+            the next call replace what a process that died left; None takes a name that nobody uses.
 
     Returns:
         Whether the file carries the record now. False, and the file is untouched, when it carries a C2PA manifest, is
@@ -98,8 +100,8 @@ def embed_record(path: Path, record: Mapping[str, Any]) -> bool:
         packet = _packet_with(old, record, found.max_packet_bytes)
         if packet is None or packet == old:
             return packet is not None
-        temporary = _write_beside(target, file, found.place(packet))
-    return _replace(target, temporary, before)
+        written = _write_beside(target, file, found.place(packet), temporary)
+    return _replace(target, written, before)
 
 
 def _survey(file: BinaryIO) -> Findings:
@@ -182,10 +184,12 @@ def _write_error(path: Path, error: OSError) -> MediaError:
     )
 
 
-def _write_beside(target: Path, source: BinaryIO, pieces: Sequence[Piece]) -> Path:
+def _write_beside(target: Path, source: BinaryIO, pieces: Sequence[Piece], named: Path | None) -> Path:
     """Write the pieces into a file beside the target and make it durable; nothing is left when that fails."""
-    temporary = target.parent / f".mediagen-{secrets.token_hex(8)}.part"
+    temporary = named or target.parent / f".mediagen-{secrets.token_hex(8)}.part"
     try:
+        if named:
+            named.unlink(missing_ok=True)
         with os.fdopen(_create(temporary, target), "wb") as file:
             for piece in pieces:
                 _write_piece(file, source, piece)

@@ -1,0 +1,171 @@
+"""Gives whole paid files their record and their place: never lost for want of a record, never changed when signed."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from mediagen.errors import MediaGenError
+from mediagen.jobs import Artifact, Job, PaidCall
+from mediagen.media.metadata import embed_record, has_c2pa
+from mediagen.media.probe import MediaFacts, probe_file
+from mediagen.media.sniff import SNIFF_BYTES, sniff
+from mediagen.report.sidecar import embedded_record
+from mediagen.runner.differences import differences
+from mediagen.runner.joining import Extended, Joiner
+from mediagen.storage.local import LocalStorage, PartFile, StoredFile
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES: Mapping[str, str] = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "video/mp4": ".mp4",
+    "video/webm": ".webm",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placed:
+    """A paid file in its place, not yet in the ledger.
+
+    Attributes:
+        gcs_uri: Where Google keeps the same file in a bucket.
+        extended: What came of an extension.
+    """
+
+    sample: int
+    stored: StoredFile
+    mime_type: str
+    gcs_uri: str | None
+    extended: Extended | None = None
+    warnings: tuple[str, ...] = ()
+
+    async def facts(self, job: Job) -> tuple[MediaFacts, tuple[str, ...]]:
+        """What the file is, and how it differs from what was asked for."""
+        try:
+            facts = await probe_file(self.stored.path)
+        except MediaGenError as error:
+            unread = MediaFacts(mime_type=self.mime_type, size_bytes=self.stored.size_bytes)
+            return unread, (f"The file is stored, but it could not be read back: {error}",)
+        answer = self.extended.answer if self.extended else None
+        new_sound = self.extended.new_sound if self.extended else None
+        return facts, differences(job.effective, facts, answer=answer, new_sound=new_sound)
+
+    def artifact(self, artifact_id: str, facts: MediaFacts, gcs_uri: str | None) -> Artifact:
+        """The file as the ledger keeps it."""
+        return Artifact(
+            artifact_id=artifact_id,
+            path=str(self.stored.path),
+            mime_type=facts.mime_type,
+            size_bytes=self.stored.size_bytes,
+            sha256=self.stored.sha256,
+            width=facts.width,
+            height=facts.height,
+            duration_seconds=facts.duration_seconds,
+            fps=facts.fps,
+            has_audio=facts.has_audio,
+            gcs_uri=gcs_uri,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placer:
+    """Places the files of paid calls."""
+
+    storage: LocalStorage
+    joiner: Joiner
+
+    async def part(self, job: Job, call: PaidCall, sample: int) -> PartFile:
+        """The download of a file, begun or not."""
+        return await self.storage.open_part(Path(job.output_dir), _part_key(job, call, sample))
+
+    async def place(self, job: Job, call: PaidCall, sample: int, part: PartFile) -> Placed:
+        """Give a whole file its record and its name; the same file and name when it was done before.
+
+        The parts are kept until `discard`, so that a crash before the ledger knows the file does not make a second one.
+
+        Raises:
+            StorageError: It cannot be placed now.
+        """
+        key = _part_key(job, call, sample)
+        extended = await self.joiner.extended(job, call, part, f"{key}-film")
+        film = extended.film if extended else None
+        whole = film or part
+        mime_type = sniff(await _head(whole.path)) or "application/octet-stream"
+        warnings = await self._embed(job, call, sample, whole)
+        # Each step can be taken again: what has its name keeps it.
+        stored = await whole.finish(file_stem(job, call, sample), SUFFIXES.get(mime_type, ".bin"), keep_part=True)
+        kept = (await part.finish(f"{stored.path.stem}_part", ".mp4", keep_part=True)).path if film else None
+        if extended:
+            warnings += extended.warning(job, stored.path, kept)
+        uri = call.remote_uris[sample]
+        return Placed(
+            sample=sample,
+            stored=stored,
+            mime_type=mime_type,
+            # The film is only here; what lies in the bucket is its new part.
+            gcs_uri=uri if uri.startswith("gs://") and not film else None,
+            extended=extended,
+            warnings=warnings,
+        )
+
+    async def discard(self, job: Job, call: PaidCall, sample: int) -> None:
+        """Remove what was kept of a file that is in its place, or that can never be had.
+
+        Raises:
+            StorageError: The folder is gone or closed.
+        """
+        key = _part_key(job, call, sample)
+        for name in (key, f"{key}-film", f"{key}-embedding"):
+            await (await self.storage.open_part(Path(job.output_dir), name)).discard()
+
+    async def _embed(self, job: Job, call: PaidCall, sample: int, part: PartFile) -> tuple[str, ...]:
+        """Put the record into a file that has no name yet; why it is not in there, if it should be."""
+        if await part.is_placed():
+            return ()
+        record = embedded_record(job, call, position(job, call, sample))
+        unfinished = part.path.with_name(f".mediagen-{_part_key(job, call, sample)}-embedding.part")
+        why = await anyio.to_thread.run_sync(_embed, part.path, record, unfinished)
+        return (f"{why} It is in the sidecar.",) if why else ()
+
+
+def file_stem(job: Job, call: PaidCall, sample: int) -> str:
+    """Name of a file without its suffix."""
+    number = position(job, call, sample)
+    if job.output_name:
+        is_only_one = sum(each.samples for each in job.calls) == 1
+        return job.output_name if is_only_one else f"{job.output_name}_{number}"
+    return f"{job.kind}_{job.created_at.astimezone():%Y%m%d_%H%M%S}_{number}"
+
+
+def position(job: Job, call: PaidCall, sample: int) -> int:
+    """Place of a file among all that the job asks for, from 0."""
+    return sum(each.samples for each in job.calls[: call.ordinal]) + sample
+
+
+def _part_key(job: Job, call: PaidCall, sample: int) -> str:
+    key = f"{job.job_id}-{call.ordinal}"
+    return f"{key}-{sample}" if sample else key
+
+
+def _embed(path: Path, record: Mapping[str, Any], unfinished: Path) -> str:
+    try:
+        # Any change would break Google's signature.
+        if has_c2pa(path) or embed_record(path, record, temporary=unfinished):
+            return ""
+    except MediaGenError as error:
+        return f"The record could not be put into the file: {error.code}."
+    except Exception as error:  # noqa: BLE001 - a paid file is delivered whatever is wrong with its insides
+        # Only the kind of the exception: its text may hold a prompt.
+        logger.error("a record could not be put into a file: %s", type(error).__name__)  # noqa: TRY400 - as above
+    return "The record could not be put into the file, which is damaged or of a format without a place for it."
+
+
+async def _head(path: Path) -> bytes:
+    async with await anyio.open_file(path, "rb") as file:
+        return await file.read(SNIFF_BYTES)
