@@ -10,6 +10,7 @@ import httpx
 import pytest
 from tests.conftest import paid
 from tests.runner.asking import change, image, left_behind, until, veo, wait_for
+from tests.stored import sha256_as_made
 
 from mediagen.app.app import open_app
 from mediagen.settings import Settings
@@ -48,7 +49,7 @@ async def test_clips_that_google_writes_to_a_bucket_are_fetched_from_there(
     for artifact in report.artifacts:
         assert artifact.gcs_uri is not None
         assert artifact.gcs_uri.startswith(f"{PREFIX}/")
-        assert object_sha256(emulator, artifact.gcs_uri) == artifact.sha256
+        assert object_sha256(emulator, artifact.gcs_uri) == sha256_as_made(artifact.path)
         record = json.loads(Path(artifact.path).with_suffix(".json").read_text())
         assert record["api_response"]["video_uri"] == artifact.gcs_uri
     assert report.remote.uri == report.artifacts[0].gcs_uri
@@ -176,7 +177,8 @@ async def test_copy_and_original_may_lie_in_buckets_both(vertex_settings: Vertex
     assert report.remote.uri is not None
     assert report.remote.uri.startswith(f"gs://{BUCKET}/made/")
     assert report.artifacts[0].gcs_uri == f"gs://{BUCKET}/copies/{Path(report.artifacts[0].path).name}"
-    assert object_sha256(emulator, report.remote.uri) == object_sha256(emulator, report.artifacts[0].gcs_uri)
+    assert object_sha256(emulator, report.remote.uri) == sha256_as_made(report.artifacts[0].path)
+    assert object_sha256(emulator, report.artifacts[0].gcs_uri) == report.artifacts[0].sha256
 
 
 async def test_copy_to_a_missing_bucket_is_a_warning_that_says_what_to_do(vertex_settings: VertexSettings, emulator):

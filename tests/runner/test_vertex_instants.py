@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import paid
 from tests.runner.asking import left_behind
+from tests.stored import sha256_as_made
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and limits")
 
@@ -91,7 +92,7 @@ def check_delivered(emulator, work: Path, run: Run, *, files: int) -> list[dict[
         artifact["artifact_id"] for artifact in job["artifacts"]
     ]
     served = {file["sha256"] for file in emulator.files()}
-    assert {artifact["sha256"] for artifact in job["artifacts"]} <= served
+    assert {sha256_as_made(artifact["path"]) for artifact in job["artifacts"]} <= served
     return list(job["artifacts"])
 
 

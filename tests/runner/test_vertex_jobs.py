@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import paid
 from tests.runner.asking import change, left_behind, until, veo, wait_for
+from tests.stored import sha256_as_made
 
 from mediagen.app.app import open_app
 from mediagen.settings import Settings
@@ -196,7 +197,7 @@ async def test_inline_answer_that_is_cut_off_is_asked_for_again(
         report = await veo(app, count=2)
     assert report.status == "succeeded", report.warnings
     served = {file["sha256"] for file in emulator.files()}
-    assert {artifact.sha256 for artifact in report.artifacts} <= served
+    assert {sha256_as_made(artifact.path) for artifact in report.artifacts} <= served
     assert left_behind(work, ledger_file) == []
     assert paid(emulator) == 1
 

@@ -1,7 +1,6 @@
 """The real server as a subprocess over stdio, with the official client, in both protocol eras."""
 
 import contextlib
-import hashlib
 import json
 import os
 import signal
@@ -14,6 +13,7 @@ import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 from tests.conftest import paid
+from tests.stored import sha256_as_made
 
 from mediagen.emulator.settings import EmulatorSettings
 from mediagen.emulator.thread import EmulatorHandle, running_emulator
@@ -87,7 +87,7 @@ async def test_whole_path_over_stdio(environment, emulator, era):
     assert result.structured_content is not None
     clip = result.structured_content["artifacts"][0]
     served = {file["sha256"] for file in emulator.files()}
-    assert hashlib.sha256(Path(clip["path"]).read_bytes()).hexdigest() in served
+    assert sha256_as_made(clip["path"]) in served
     assert seen == sorted(set(seen))
     assert paid(emulator) == 2
 
@@ -100,7 +100,7 @@ async def test_killed_server_is_resumed_and_pays_once(environment, tmp_path):
             async with Client(server(environment)) as client:
                 report = await call(client, "get_job", {"job_id": job_id, "wait_seconds": 30})
         assert report["status"] == "succeeded"
-        sha256 = hashlib.sha256(Path(report["artifacts"][0]["path"]).read_bytes()).hexdigest()
+        sha256 = sha256_as_made(report["artifacts"][0]["path"])
         assert sha256 in {file["sha256"] for file in slow.files()}
         assert slow.bill()["paid_submissions"] == 1
 

@@ -9,6 +9,7 @@ import pytest
 from mcp import MCPError
 from mcp.types import BlobResourceContents, CallToolResult
 from tests.conftest import Connect, paid
+from tests.stored import sha256_as_made
 
 from mediagen.server.instructions import INSTRUCTIONS
 from mediagen.server.toolsets import TOOLS
@@ -68,7 +69,7 @@ async def test_picture_is_stored_whole_and_described(connect: Connect, emulator,
     assert path.parent == work
     assert (artifact["width"], artifact["height"]) == (1376, 768)
     assert artifact["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert artifact["sha256"] in {file["sha256"] for file in emulator.files()}
+    assert sha256_as_made(path) in {file["sha256"] for file in emulator.files()}
     assert path.with_suffix(".json").is_file()
     assert [block.type for block in result.content] == ["text", "image", "resource_link"]
     assert str(path) in text_of(result)
@@ -105,7 +106,9 @@ async def test_clip_arrives_with_progress_and_can_be_extended(connect: Connect, 
     assert longer["origins"]["resolution"] == "source"
     posts = [request for request in emulator.requests() if request["method"] == "POST"]
     assert posts[-1]["body"]["previous_interaction_id"] == clip["remote"]["operation"]
-    assert {first["sha256"], second["sha256"]} <= {file["sha256"] for file in emulator.files()}
+    assert {sha256_as_made(first["path"]), sha256_as_made(second["path"])} <= {
+        file["sha256"] for file in emulator.files()
+    }
     assert paid(emulator) == 2
 
 

@@ -9,7 +9,7 @@ from mediagen.media.probe import MediaFacts
 
 SECONDS_TOLERANCE = 0.5
 FPS = 24.0  # Source: https://ai.google.dev/gemini-api/docs/video (checked 2026-11-21)
-FPS_TOLERANCE = 0.05
+FPS_TOLERANCE = 0.02
 # Google rounds the sides of some sizes to whole blocks.
 RATIO_TOLERANCE = 0.03
 SHORT_SIDE = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}
