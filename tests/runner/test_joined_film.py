@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,6 +162,37 @@ def test_killed_at_any_instant_an_extension_is_one_film(tmp_path: Path, clips):
         assert probe(Path(path)).duration_seconds == pytest.approx(3, abs=0.05), each
         assert Path(path).with_name("made_part.mp4").read_bytes() == clips[1].read_bytes(), each
         assert read_record(Path(path)) is not None, each
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs limits of POSIX")
+def test_full_disk_costs_the_film_and_not_the_new_part(tmp_path: Path, clips):
+    """A limit on the size of files stands in for the disk: the new part fits, the film does not."""
+    program = (
+        "import json, resource, signal, sys, anyio\n"
+        "from pathlib import Path\n"
+        "from tests.runner.crashing import collector_in, go_on, job_of, prepare\n"
+        "folder, part, job = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])\n"
+        "async def main():\n"
+        "    collector = collector_in(folder)\n"
+        "    await prepare(collector, job_of(folder, **job), part.read_bytes())\n"
+        "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "    job_there = await collector.ledger.get('job_1')\n"
+        "    whole = await collector.placer.part(job_there, job_there.calls[0], 0)\n"
+        "    await whole.append(part.read_bytes())\n"
+        "    await whole.seal()\n"
+        "    limit = part.stat().st_size + 6000\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))\n"
+        "    placed = await collector.placer.place(job_there, job_there.calls[0], 0, whole)\n"
+        "    print(json.dumps([str(placed.stored.path), placed.warnings]))\n"
+        "anyio.run(main)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path), str(clips[1]), json.dumps(asked(clips[4], 4.0))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    path, warnings = json.loads(done.stdout)
+    assert sha256_as_made(path) == hashlib.sha256(clips[1].read_bytes()).hexdigest()
+    assert "could not be joined" in warnings[0]
+    assert sorted(each.name for each in Path(path).parent.iterdir()) == [".mediagen-job_1-0.whole", "made.mp4"]
 
 
 @pytest.fixture(scope="module")

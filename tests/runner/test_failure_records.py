@@ -1,0 +1,47 @@
+"""Each end without a file leaves a record where the file would be."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.runner.asking import clip, until, wait_for
+
+from mediagen.app.app import open_app
+from mediagen.requests import CancelJobRequest
+from mediagen.settings import Settings
+
+POST = {"method": "POST", "path_contains": "interactions"}
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"),
+    [
+        ("failed", {"fault": "video_failed"}),
+        ("filtered", {"fault": "video_blocked"}),
+        ("cancelled", {"fault": "stuck"}),
+        ("expired", {"fault": "expired", "times": 20}),
+        ("unconfirmed", {"fault": "drop_after_accept", "match": POST}),
+    ],
+)
+async def test_each_end_without_a_file_leaves_a_record(
+    make_settings: Callable[..., Settings], emulator, work: Path, status: str, fault: dict[str, Any]
+):
+    emulator.add_fault(**fault)
+    async with open_app(make_settings()) as app:
+        report = await clip(app, output_name="end", wait_seconds=0)
+        if status == "cancelled":
+            await until(app, report, "running")
+            await app.generator.cancel_job(CancelJobRequest(job_id=report.job_id or ""))
+        report = await until(app, report, status)
+        # A job that has ended is driven for one more instant: until its record is written.
+        report = await wait_for(app, report.job_id, 10)
+    record = json.loads((work / "end.json").read_text())
+    assert (record["status"], record["state"], record["download_status"]) == ("ERROR", status, "none")
+    assert record["job_id"] == report.job_id
+    assert record["lineage"] == {"ordinal": 0}
+    assert record["output"]["path"] is None
+    if status != "cancelled":
+        assert record["error"]["type"] == (report.error.code if report.error else None)
+    assert list(work.glob("*.mp4")) == []
