@@ -20,6 +20,7 @@ from mediagen.generator.inputs import stored_file
 from mediagen.generator.placement import Placement
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
+from mediagen.generator.records import Records
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
 from mediagen.pricing import Prices
@@ -44,6 +45,7 @@ class App:
     checks: Checks
     estimates: Estimates
     runner: Runner
+    records: Records
 
 
 def now() -> datetime:
@@ -99,6 +101,7 @@ def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps,
         checks=Checks(policy=policy, planner=planner, endpoints=pool, storage=storage),
         estimates=Estimates(placement=planner.placement, prices=planner.prices),
         runner=runner,
+        records=Records(ledger=steps.ledger, loader=planner.loader),
     )
 
 

@@ -15,6 +15,7 @@ from mediagen.app.app import App, open_app
 from mediagen.cli.console import print_error, print_report, progress_display
 from mediagen.cli.defaults_view import defaults_text
 from mediagen.cli.parser import COMMANDS, build_parser, request_values
+from mediagen.cli.records import repeated_request, show_record
 from mediagen.cli.settings_view import models_text, settings_rows
 from mediagen.errors import (
     BudgetExceededError,
@@ -168,8 +169,9 @@ async def _generate(app: App, namespace: argparse.Namespace) -> int:
     values = request_values(namespace, request_type)
     if namespace.show_defaults:
         values["dry_run"] = True
+    request = await repeated_request(app, namespace, values) if namespace.like else request_type.model_validate(values)
     with progress_display() as show:
-        report = await _made(app, request_type.model_validate(values), show)
+        report = await _made(app, request, show)
     if namespace.show_defaults:
         print_report(report, defaults_text(report), as_json=namespace.json)
         return _job_code(report)
@@ -267,6 +269,7 @@ def _exit_code(error: MediaGenError) -> int:
 
 
 ACTIONS: dict[str, Action] = {
+    "show": show_record,
     "image": _generate,
     "video": _generate,
     "extend": _generate,

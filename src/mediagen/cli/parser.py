@@ -19,6 +19,15 @@ COMMANDS: dict[str, tuple[type[BaseModel], str, str]] = {
     "cost": (requests.EstimateCostRequest, "kind", "price of a job before it is made"),
 }
 
+LIKE = (
+    "repeat the generation of this file (or job id, or mediagen://artifacts/<id>) from its record; what is given "
+    "besides wins"
+)
+SHOW = (
+    "Finds the record of a generation in the ledger by the content of the file (so it may have been renamed and "
+    "moved), beside the file, or inside it."
+)
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
@@ -27,12 +36,18 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (request, positional, help_text) in COMMANDS.items():
         command = commands.add_parser(name, help=help_text, description=request.__doc__)
-        _add_request(command, request, positional)
-        if issubclass(request, requests.GenerationRequest):
+        # With --like the record says what was not given; the request itself misses what nobody says.
+        may_be_like = issubclass(request, requests.GenerationRequest)
+        _add_request(command, request, positional, all_optional=may_be_like)
+        if may_be_like:
+            command.add_argument("--like", metavar="FILE", help=LIKE)
             command.add_argument(
                 "--show-defaults", action="store_true", help="show every value with its origin, and send nothing"
             )
         _add_json(command)
+    show = commands.add_parser("show", help="how a file was made: prompt, model, price, sources", description=SHOW)
+    show.add_argument("file", metavar="FILE", help="path of a file, mediagen://artifacts/<id> or a job id")
+    _add_json(show)
     _add_jobs(commands)
     models = commands.add_parser("models", help="models of the catalogue, with prices")
     _add_json(models)
@@ -82,22 +97,25 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the structured result")
 
 
-def _add_request(parser: argparse.ArgumentParser, request: type[BaseModel], positional: str) -> None:
+def _add_request(
+    parser: argparse.ArgumentParser, request: type[BaseModel], positional: str, *, all_optional: bool = False
+) -> None:
     for name, field in request.model_fields.items():
+        required = field.is_required() and not all_optional
         if name == positional:
-            parser.add_argument(name, nargs=None if field.is_required() else "?", help=_escape(field.description or ""))
+            parser.add_argument(name, nargs=None if required else "?", help=_escape(field.description or ""))
         else:
-            _add_option(parser, name, field)
+            _add_option(parser, name, field, required=required)
 
 
-def _add_option(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
+def _add_option(parser: argparse.ArgumentParser, name: str, field: FieldInfo, *, required: bool) -> None:
     kind, is_list, choices = _option_type(field.annotation)
     flags = [f"--{name.replace('_', '-')}", *([f"--{name}"] if "_" in name else [])]
     options: dict[str, Any] = {
         "dest": name,
         "default": None,
         "help": _escape(field.description or ""),
-        "required": field.is_required(),
+        "required": required,
     }
     if kind is bool:
         parser.add_argument(*flags, action=argparse.BooleanOptionalAction, **options)

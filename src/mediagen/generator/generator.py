@@ -25,7 +25,7 @@ from mediagen.generator.inputs import stored_file
 from mediagen.generator.plan import Plan, as_requested, shorten_data, uploaded_uri, with_upload
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
-from mediagen.jobs import Job, JobStatus, PaidCall
+from mediagen.jobs import Job, JobStatus, Origin, PaidCall
 from mediagen.ledger.ids import new_job_id
 from mediagen.ledger.ledger import Ledger
 from mediagen.report.job import JobReport, dry_run_report, job_report
@@ -267,7 +267,10 @@ class Generator:
             updated_at=now,
             requested=plan.requested,
             effective={**plan.effective, "output_dir": str(folder)},
-            origins={**plan.origins, "output_dir": "explicit" if request.output_dir else plan.project.folder_origin},
+            origins={
+                **_origins(plan, request),
+                "output_dir": "explicit" if request.output_dir else plan.project.folder_origin,
+            },
             quote=plan.quote,
             output_dir=str(folder),
             output_name=name,
@@ -293,6 +296,14 @@ class Generator:
     def _report(self, job: Job, *warnings: str) -> JobReport:
         notes = () if job.status.is_terminal else self.runner.notes(job.job_id)
         return job_report(job, self.clock(), extra_warnings=(*notes, *warnings))
+
+
+def _origins(plan: Plan, request: GenerationRequest) -> dict[str, Origin]:
+    """Where the values come from; those of an earlier job's record were not said by the caller."""
+    taken = request.from_record
+    return {
+        name: "source" if origin == "explicit" and name in taken else origin for name, origin in plan.origins.items()
+    }
 
 
 def _folder(request: GenerationRequest, plan: Plan) -> Path:

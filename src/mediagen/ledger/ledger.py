@@ -119,6 +119,15 @@ class Ledger:
         """
         return await self._read(reading.artifact, artifact_id)
 
+    async def files_of_content(self, sha256: str, *, limit: int = 20) -> list[tuple[Artifact, Job]]:
+        """Read the records of all files that had this content when they were stored, newest job first.
+
+        Args:
+            sha256: Of the content, in lower-case hexadecimal.
+            limit: How many at most.
+        """
+        return await self._read(reading.files_of_content, sha256, limit)
+
     async def update_call(
         self, job_id: str, ordinal: int, *, expected: JobStatus, **changes: Unpack[CallChanges]
     ) -> bool:

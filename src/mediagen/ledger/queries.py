@@ -72,6 +72,10 @@ SELECT_ARTIFACTS = """
 SELECT * FROM artifacts WHERE job_id IN (SELECT value FROM json_each(:job_ids)) ORDER BY job_id, ordinal, sample
 """
 SELECT_ARTIFACT_JOB = "SELECT job_id FROM artifacts WHERE artifact_id = :artifact_id"
+SELECT_FILES_OF_CONTENT = """
+SELECT artifacts.artifact_id, artifacts.job_id FROM artifacts JOIN jobs USING (job_id)
+WHERE artifacts.sha256 = :sha256 ORDER BY jobs.seq DESC, artifacts.ordinal, artifacts.sample LIMIT :limit
+"""
 # Without its name the planner prefers jobs_by_status and sorts.
 SELECT_OPEN_JOBS = """
 SELECT * FROM jobs INDEXED BY jobs_open WHERE status IN ('submitting', 'running', 'downloading') ORDER BY seq

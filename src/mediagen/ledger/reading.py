@@ -97,6 +97,18 @@ def artifact(connection: Connection, artifact_id: str) -> tuple[Artifact, Job]:
     return next(found for found in owner.artifacts if found.artifact_id == artifact_id), owner
 
 
+def files_of_content(connection: Connection, sha256: str, limit: int) -> list[tuple[Artifact, Job]]:
+    """Read the files that had a content, and the jobs that made them, newest first; damaged rows are left out."""
+    rows = connection.execute(queries.SELECT_FILES_OF_CONTENT, {"sha256": sha256, "limit": limit}).fetchall()
+    found: list[tuple[Artifact, Job]] = []
+    for row in rows:
+        try:
+            found.append(artifact(connection, row["artifact_id"]))
+        except LedgerError as error:
+            logger.error("%s", error)  # noqa: TRY400 - the message is ours and names the job
+    return found
+
+
 def counted_since(connection: Connection, since: datetime) -> int:
     """Add up what was spent or reserved since a moment, in micro-dollars."""
     return int(connection.execute(queries.SUM_COUNTED, {"since": time_text(since)}).fetchone()[0])

@@ -1,8 +1,9 @@
 """What the paid tools may be asked for."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, PrivateAttr, StringConstraints
 
 from mediagen.requests.fields import (
     SOURCES,
@@ -21,6 +22,8 @@ from mediagen.requests.fields import (
 
 class GenerationRequest(Request):
     """Arguments that every paid tool shares."""
+
+    _from_record: frozenset[str] = PrivateAttr(default=frozenset())
 
     model: Word | None = Field(None, description="Google model id; the default is the newest that fits.")
     backend: Backend | None = Field(
@@ -45,6 +48,17 @@ class GenerationRequest(Request):
     wait_seconds: Seconds | None = Field(
         None, description="How long to wait before handing back the running job (follow it with get_job)."
     )
+
+    @property
+    def from_record(self) -> frozenset[str]:
+        """Arguments that were not said but taken from the record of an earlier job."""
+        return self._from_record
+
+    def taken_from_record(self, names: Iterable[str]) -> Self:
+        """The same request, with these arguments marked as taken from a record."""
+        request = self.model_copy()
+        request._from_record = frozenset(names)  # noqa: SLF001 - of this class; the copy is not shared yet
+        return request
 
 
 class GenerateImageRequest(GenerationRequest):
