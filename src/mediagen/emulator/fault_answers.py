@@ -17,6 +17,7 @@ _QUOTA = (
     "For more information on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits."
 )
 
+# the first sentence is known from reports of users, the second is an assumption
 _USE_CASE = (
     "Your use case is currently not supported. Please refer to Gemini API documentation for current model offering."
 )

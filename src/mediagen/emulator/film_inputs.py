@@ -61,7 +61,7 @@ def source_refusal(film: Film) -> str:
 
     The words about the rate are known from reports: 23.976 is called 23. Those about the format are not documented.
     A film whose rate varies is refused, too: whether Google reads its average or its base rate is not known.
-    Source: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/video/extend-a-veo-video (checked 2026-11-21)
+    Source: reports of users; no page of Google's was found that names these refusals.
     """
     found = film.probe
     if found is None:

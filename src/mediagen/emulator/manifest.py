@@ -1,7 +1,7 @@
 """Dummy C2PA manifests where Google's pictures and films carry real ones: right in their structure, signed by nobody.
 
-Source: https://spec.c2pa.org/specifications/specifications/2.2/specs/C2PA_Specification.html "Embedding manifests"
-(checked 2026-11-21)
+The specification, https://spec.c2pa.org/, wants the box of a film before its media; here it comes last, so that no
+address inside the film moves.
 """
 
 import hashlib

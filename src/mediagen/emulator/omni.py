@@ -39,8 +39,8 @@ VIDEO_TYPES = frozenset(
     f"video/{name}" for name in ("mp4", "mpeg", "mpg", "mov", "avi", "x-flv", "webm", "wmv", "3gpp")
 )
 # That it is refused in the EEA, Switzerland and the United Kingdom is documented, the words are not: they follow those
-# of other refusals by place. No page says that a produced film is exempt when it is given back by its address.
-# Source: https://ai.google.dev/gemini-api/docs/omni (checked 2026-11-21)
+# of other refusals by place (an inference). Whether a produced film is exempt when it is given back by its address is
+# not known; here it is not.
 REGION_REFUSAL = "User location is not supported for editing or extending uploaded videos."
 _BINDING = re.compile(r"<(FIRST_FRAME|LAST_FRAME|IMAGE_REF_\d+)>@Image(\d+)")
 

@@ -1,10 +1,7 @@
 """How Google refuses a film that is given as a source, and what to do about it, as data. Pure.
 
-Google's words come from its pages and from reports of users; where none are known, those of the built-in emulator stand
-beside a wide pattern.
-
-Source: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/video/extend-a-veo-video;
-https://ai.google.dev/gemini-api/docs/omni (checked 2026-11-21)
+Reports of users give Google's words for the frame rate, the empty video, the missing type, the use case and the file that
+is gone. For the others no words of Google's are known: the patterns fit those of the built-in emulator and some wider.
 """
 
 import re
