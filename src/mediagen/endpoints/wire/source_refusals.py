@@ -1,7 +1,8 @@
 """How Google refuses a film that is given as a source, and what to do about it, as data. Pure.
 
-Reports of users give Google's words for the frame rate, the empty video, the missing type, the use case and the file that
-is gone. For the others no words of Google's are known: the patterns fit those of the built-in emulator and some wider.
+Reports of users give Google's words for the frame rate, the empty video, the missing type, the use case and the file
+that is gone. For the others no words of Google's are known: the patterns fit those of the built-in emulator and some
+wider ones.
 """
 
 import re
