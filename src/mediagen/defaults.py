@@ -7,7 +7,6 @@ from typing import Any
 
 from mediagen.catalog import ModelSpec
 from mediagen.catalog.allowed import in_words, refuse
-from mediagen.errors import InvalidRequestError
 from mediagen.jobs import Adjustment, Origin
 from mediagen.requests import (
     EstimateCostRequest,
@@ -20,7 +19,6 @@ from mediagen.requests import (
 
 DEFAULT_VIDEO_SECONDS = 8
 ROUNDING_SECONDS = 0.25  # a clip that was asked for as 10 s may hold a few frames more
-NOT_YET: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,19 +98,6 @@ class Chosen:
                 self.origins[name] = origin
                 return value
         return None
-
-
-def refuse_what_is_not_built(request: GenerateImageRequest | VideoRequest | EstimateCostRequest) -> None:
-    """Refuse arguments that this version cannot honour, rather than ignore them.
-
-    Raises:
-        InvalidRequestError: Names the argument and the way that works today.
-    """
-    for name, instead in NOT_YET.items():
-        if getattr(request, name, None) is not None:
-            raise InvalidRequestError(
-                f"{name} is not available in this version: {instead}.", field=name, code="not_available"
-            )
 
 
 def image_parameters(

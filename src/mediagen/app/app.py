@@ -1,5 +1,6 @@
 """Composition root: settings → parts → what the server and the command line call. The only constructor of parts."""
 
+import dataclasses
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,9 +15,9 @@ from mediagen.app.projects import ConfiguredProjects
 from mediagen.catalog import Catalog
 from mediagen.endpoints.wire.body import GeminiBodies, VertexBodies
 from mediagen.generator.checks import Checks
+from mediagen.generator.clips import stored_file
 from mediagen.generator.estimates import Estimates
 from mediagen.generator.generator import SPOOL, Generator
-from mediagen.generator.inputs import stored_file
 from mediagen.generator.placement import Placement
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
@@ -34,6 +35,7 @@ from mediagen.storage.local import LocalStorage
 
 if TYPE_CHECKING:
     from mediagen.endpoints.http import HttpSettings
+    from mediagen.media.fetch import FetchSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +61,7 @@ async def open_app(
     *,
     confine_inputs: bool = True,
     http: "HttpSettings | None" = None,
+    web: "FetchSettings | None" = None,
     setup_waits: tuple[float, ...] = SETUP_WAITS,
 ) -> AsyncIterator[App]:
     """Build all parts and close them again.
@@ -67,6 +70,7 @@ async def open_app(
         settings: What the environment says.
         confine_inputs: Whether input files must lie in the input roots; False only where a person typed the path.
         http: How patient the surfaces are, instead of the usual.
+        web: How videos are fetched from the web, instead of the usual.
         setup_waits: Seconds to wait each time that Google is still setting a project up.
 
     Raises:
@@ -82,6 +86,7 @@ async def open_app(
         steps = _steps(ledger, pool, settings, setup_waits)
         runner = await stack.enter_async_context(Runner(steps))
         planner = _planner(_policy(settings, projects), steps, pool, _roots(settings, confine_inputs))
+        planner = dataclasses.replace(planner, web=web)
         yield _app(settings, runner, planner, steps, pool)
 
 

@@ -14,9 +14,12 @@ from mediagen.endpoints.base import Endpoint
 from mediagen.errors import AuthenticationError, MediaGenError
 from mediagen.generator.policy import Project
 from mediagen.jobs import Job
+from mediagen.media.inputs import MAX_VIDEO_BYTES
 from mediagen.routing import Route
+from mediagen.storage.local import PartFile
 
 if TYPE_CHECKING:
+    from mediagen.endpoints.gemini_api import GeminiApi
     from mediagen.endpoints.http import HttpSettings
     from mediagen.storage.gcs import CloudStorage
 
@@ -122,6 +125,39 @@ class EndpointPool:
         """
         data, _ = await (await self.bucket(project.name, backend)).read(uri, max_bytes=max_bytes)
         return data
+
+    async def fetch_object(self, project: Project, backend: str, uri: str, part: PartFile) -> None:
+        """Bring an object here that a caller names.
+
+        Raises:
+            InvalidRequestError, EndpointError, AuthenticationError, StorageError: It cannot be had.
+        """
+        await (await self.bucket(project.name, backend)).fetch(uri, part, max_bytes=MAX_VIDEO_BYTES)
+
+    async def has_file(self, project: Project, route: Route, file_id: str) -> bool:
+        """Whether the Gemini API still has a file.
+
+        Raises:
+            EndpointError, AuthenticationError: That could not be found out.
+        """
+        return await self._gemini(await self.base_url(route), route, project).has_file(file_id)
+
+    async def fetch_file(self, project: Project, route: Route, file_id: str, part: PartFile) -> None:
+        """Bring a file of the Gemini API here; those that were uploaded cannot be had.
+
+        Raises:
+            EndpointError, AuthenticationError, StorageError: It cannot be had.
+        """
+        address = await self.base_url(route)
+        endpoint = self._gemini(address, route, project)
+        await endpoint.download(f"{address}/{self._api_version}/files/{file_id}", part)
+
+    def _gemini(self, address: str, route: Route, project: Project) -> "GeminiApi":
+        from mediagen.endpoints.gemini_api import GeminiApi
+
+        endpoint = self._endpoint(route.backend, address, route.surface, project.name)
+        assert isinstance(endpoint, GeminiApi)
+        return endpoint
 
     def advice(self, job: Job, error: MediaGenError) -> str:
         """Whose credentials were refused, unless the error says so, and the other configured surfaces, in words."""

@@ -14,6 +14,8 @@ _LISTS = (
     "image_sizes",
     "resolutions",
     "reference_modes",
+    "extension_source_sizes",
+    "extension_inputs",
     "thinking_levels",
     "person_generation",
     "resize_modes",

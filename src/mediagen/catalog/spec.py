@@ -84,6 +84,9 @@ class ModelSpec:
         durations: Whole seconds by mode, "default" for the others.
         edit_source_seconds: Shortest and longest video that can be edited.
         max_total_seconds: Longest clip that extending can reach.
+        extension_source_sizes: Resolutions of the videos that can be extended, and edited where the model edits.
+        extension_source_min_seconds: Shortest video that can be extended.
+        extension_inputs: Arguments that may go in beside the video that is extended.
         advised_reference_images: More than these are allowed but work less well.
         reference_modes: Modes that take reference images.
         audio: Whether clips always have sound, or it can be switched off.
@@ -112,6 +115,9 @@ class ModelSpec:
     reference_modes: tuple[str, ...] | None = None
     edit_source_seconds: tuple[int, int] | None = None
     max_total_seconds: int | None = None
+    extension_source_sizes: tuple[str, ...] | None = None
+    extension_source_min_seconds: int | None = None
+    extension_inputs: tuple[str, ...] | None = None
     thinking_levels: tuple[str, ...] | None = None
     seed: bool | None = None
     max_seed: int | None = None

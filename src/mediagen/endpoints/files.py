@@ -5,12 +5,14 @@ Source: https://ai.google.dev/gemini-api/docs/files and requests of google-genai
 
 import mimetypes
 import re
+from http import HTTPStatus
 from pathlib import Path
 
 import anyio
 import httpx
 
 from mediagen.endpoints.http import Answer, HttpChannel
+from mediagen.endpoints.wire.google_errors import to_exception
 from mediagen.endpoints.wire.json_values import Json, child, parse_object, word
 from mediagen.endpoints.wire.scrub import excerpt
 from mediagen.errors import EndpointError, InvalidRequestError, MediaError, UnavailableError
@@ -22,6 +24,7 @@ LONGEST_WAIT_SECONDS = 10.0
 READY_WITHIN_SECONDS = 300.0
 GOOGLE_DOMAIN = ".googleapis.com"
 
+_GONE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _FILE_NAME = re.compile(r"files/[A-Za-z0-9_-]+")
 
 
@@ -52,6 +55,22 @@ async def wait_until_active(channel: HttpChannel, file_url: httpx.URL | str, *, 
         await channel.settings.sleep(delay)
         waited += delay
         delay = min(LONGEST_WAIT_SECONDS, delay * 1.5)
+
+
+async def file_is_there(channel: HttpChannel, file_url: str) -> bool:
+    """Whether a file can be used; Google says 403 or 404 of one that is gone, or that belongs to another key.
+
+    Raises:
+        EndpointError, UnavailableError, AuthenticationError: As for `wait_until_active`.
+    """
+    answer = await channel.read("GET", file_url, accept=_GONE)
+    if answer.is_success:
+        await wait_until_active(channel, file_url, first=answer)
+        return True
+    failure = answer.failure()
+    if failure.is_key_refused or not failure.is_structured:
+        raise to_exception(failure, paid=False, key_source=channel.key_source, model="")
+    return False
 
 
 async def upload_file(channel: HttpChannel, path: Path, *, mime_type: str, api_version: str) -> str:

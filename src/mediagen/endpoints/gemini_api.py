@@ -22,7 +22,7 @@ from mediagen.endpoints.base import (
 )
 from mediagen.endpoints.check import ModelList, check_surface, probe_fields
 from mediagen.endpoints.download import download_file
-from mediagen.endpoints.files import upload_file
+from mediagen.endpoints.files import file_is_there, upload_file
 from mediagen.endpoints.http import HttpChannel, HttpSettings
 from mediagen.endpoints.operations import (
     cancel_interaction,
@@ -119,6 +119,16 @@ class GeminiApi(HttpSurface):
             StorageError: `part` could not be written.
         """
         await download_file(self._http, uri, part, on_progress)
+
+    async def has_file(self, file_id: str) -> bool:
+        """Whether a file of Google's store is still there and can be used. Costs nothing.
+
+        Raises:
+            EndpointError: Google could not process it (``file_failed``).
+            UnavailableError: It is still being processed, or no answer could be had.
+            AuthenticationError: The key was refused.
+        """
+        return await file_is_there(self._http, self._url(f"files/{file_id}"))
 
     async def upload(self, path: Path, mime_type: str) -> str:
         """Send a file to Google's store (kept 48 hours) and return its address. Costs nothing."""

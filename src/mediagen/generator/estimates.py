@@ -11,7 +11,6 @@ from mediagen.defaults import (
     Layers,
     VideoSource,
     image_parameters,
-    refuse_what_is_not_built,
     video_parameters,
 )
 from mediagen.errors import InvalidRequestError
@@ -43,7 +42,6 @@ class Estimates:
             InvalidRequestError: A combination that the model does not make.
             ConfigurationError: No such profile.
         """
-        refuse_what_is_not_built(request)
         _refuse_of_other_kind(request)
         kind: Kind = "image" if request.kind == "image" else "video"
         place = self.placement.choose_for_price(request, kind)

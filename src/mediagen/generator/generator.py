@@ -21,9 +21,9 @@ from mediagen.credentials import Identity
 from mediagen.endpoints.base import Endpoint, PaidRequest
 from mediagen.errors import BudgetExceededError, InvalidRequestError
 from mediagen.generator.budget import caps, check_budget
-from mediagen.generator.inputs import stored_file
+from mediagen.generator.clips import stored_file
 from mediagen.generator.plan import Plan, as_requested, shorten_data, uploaded_uri, with_upload
-from mediagen.generator.planner import Planner
+from mediagen.generator.planner import AddressOf, Planner
 from mediagen.generator.policy import Policy
 from mediagen.jobs import Job, JobStatus, Origin, PaidCall
 from mediagen.ledger.ids import new_job_id
@@ -113,7 +113,9 @@ class Generator:
         Raises:
             InvalidRequestError, BudgetExceededError, ConfigurationError: Nothing was sent.
         """
-        return await self._make(request, partial(self.planner.plan_video, request), on_progress)
+        return await self._make(
+            request, partial(self.planner.plan_video, request, self._address_of(request)), on_progress
+        )
 
     async def extend_video(self, request: ExtendVideoRequest, on_progress: OnProgress | None = None) -> JobReport:
         """Continue a clip. Costs money.
@@ -121,7 +123,9 @@ class Generator:
         Raises:
             InvalidRequestError, BudgetExceededError, ConfigurationError, JobNotFoundError: Nothing was sent.
         """
-        return await self._make(request, partial(self._plan_extension, request), on_progress)
+        return await self._make(
+            request, partial(self.planner.plan_extension, request, self._address_of(request)), on_progress
+        )
 
     async def get_job(self, request: GetJobRequest, on_progress: OnProgress | None = None) -> JobReport:
         """State of a job; waits for it if asked to.
@@ -177,12 +181,12 @@ class Generator:
             return await self._follow(existing, request.wait_seconds, on_progress, note)
         return await self._run(await plan(), request, on_progress)
 
-    async def _plan_extension(self, request: ExtendVideoRequest) -> Plan:
+    def _address_of(self, request: GenerationRequest) -> AddressOf:
         async def address_of(route: Route) -> str | None:
             # A dry run does not start the emulator.
             return None if request.dry_run and route.host is None else await self.endpoints.base_url(route)
 
-        return await self.planner.plan_extension(request, address_of)
+        return address_of
 
     async def _already_asked(self, request: GenerationRequest) -> Job | None:
         """The job of an earlier call with the same request_id.

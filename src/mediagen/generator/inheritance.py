@@ -19,6 +19,7 @@ from mediagen.routing import LOCATION, PROJECT
 from mediagen.storage.gs_uri import parse_gs_uri
 
 JOB_ID = re.compile(r"job_[0-9a-z]+")
+FILE_ID = re.compile(r"/files/([A-Za-z0-9_-]+)(?::download)?(?:\?.*)?$")
 RECORD_BYTES = 1_000_000
 OWN_RECORD = "mediagen.sidecar."
 # Of earlier tools: the record is named after the time in the name of the file, not after the file.
@@ -87,6 +88,10 @@ async def inherited_from(source: str, *, ledger: Ledger, loader: InputLoader) ->
     if source.startswith(ARTIFACT_PREFIX):
         _, job = await ledger.artifact(source.removeprefix(ARTIFACT_PREFIX))
         return inherited_from_job(job)
+    if re.match(r"https?://", source):
+        file = FILE_ID.search(source)
+        made = await ledger.find_remote(file[1]) if file else None
+        return inherited_from_job(made[1]) if made else NOTHING_INHERITED
     path = await loader.find_local(source, "source")
     return NOTHING_INHERITED if path is None else await anyio.to_thread.run_sync(_beside, path)
 

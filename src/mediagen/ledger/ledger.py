@@ -128,6 +128,14 @@ class Ledger:
         """
         return await self._read(reading.files_of_content, sha256, limit)
 
+    async def find_remote(self, file_id: str) -> tuple[Artifact, Job] | None:
+        """Read the file's record and the job behind the id of a file at Google, among the latest 20,000 paid calls.
+
+        A call that made fewer files than it was asked for may have lost the order of its addresses; it is not found
+        then for those that are missing.
+        """
+        return await self._read(reading.remote, file_id)
+
     async def update_call(
         self, job_id: str, ordinal: int, *, expected: JobStatus, **changes: Unpack[CallChanges]
     ) -> bool:

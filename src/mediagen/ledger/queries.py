@@ -71,6 +71,12 @@ SELECT * FROM calls WHERE job_id IN (SELECT value FROM json_each(:job_ids)) ORDE
 SELECT_ARTIFACTS = """
 SELECT * FROM artifacts WHERE job_id IN (SELECT value FROM json_each(:job_ids)) ORDER BY job_id, ordinal, sample
 """
+# Newest first by calls_by_time, and no further than an address can still matter: no index serves a part of a list.
+SELECT_REMOTE = """
+SELECT job_id, ordinal, remote_uris FROM (
+    SELECT job_id, ordinal, status, remote_uris FROM calls ORDER BY created_at DESC LIMIT 20000
+) WHERE status = 'succeeded' AND instr(remote_uris, :name)
+"""
 SELECT_ARTIFACT_JOB = "SELECT job_id FROM artifacts WHERE artifact_id = :artifact_id"
 SELECT_FILES_OF_CONTENT = """
 SELECT artifacts.artifact_id, artifacts.job_id FROM artifacts JOIN jobs USING (job_id)

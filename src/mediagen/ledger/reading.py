@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 MAX_CURSOR_DIGITS = 18
 NEWEST = 2**63 - 1
+_FILE_ID = re.compile(r"/files/([A-Za-z0-9_-]+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +109,17 @@ def files_of_content(connection: Connection, sha256: str, limit: int) -> list[tu
         except LedgerError as error:
             logger.error("%s", error)  # noqa: TRY400 - the message is ours and names the job
     return found
+
+
+def remote(connection: Connection, file_id: str) -> tuple[Artifact, Job] | None:
+    """Read the artifact whose file at Google has an id, among the latest calls."""
+    for row in connection.execute(queries.SELECT_REMOTE, {"name": f"files/{file_id}"}):
+        owner = job(connection, row["job_id"])
+        call = next(call for call in owner.calls if call.ordinal == row["ordinal"])
+        for address, made in zip(call.remote_uris, call.artifacts, strict=False):
+            if file_id in _FILE_ID.findall(address):
+                return made, owner
+    return None
 
 
 def counted_since(connection: Connection, since: datetime) -> int:

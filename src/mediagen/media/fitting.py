@@ -5,7 +5,7 @@ A clip that fits is left exactly as it is. Its length is the one thing that is n
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -41,14 +41,25 @@ class Fitted:
     """A clip that keeps all rules.
 
     Attributes:
-        path: The clip itself when it fitted, else the conversion.
-        changes: What was changed and why; empty when nothing was.
+        path: The clip itself when it fitted, else the conversion; of a clip that was only judged, the clip itself.
+        facts: Of the clip at `path`; of one that was only judged, with the size that it would get.
+        changes: What was changed, or would be, and why; empty when nothing is.
         converted: Whether `path` is a conversion.
     """
 
     path: Path
+    facts: ClipFacts
     changes: tuple[Adjustment, ...] = ()
     converted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Case:
+    """A clip that does not fit."""
+
+    facts: ClipFacts
+    clip: Clip
+    misfits: tuple[Misfit, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +70,10 @@ class _Plan:
         picture: Filters for the picture, None when it is taken over as it is.
     """
 
+    ffmpeg: str
+    clip: Clip
+    facts: ClipFacts
+    frame: Frame
     picture: str | None
     changes: tuple[Adjustment, ...]
 
@@ -86,10 +101,36 @@ async def make_acceptable(
         InvalidRequestError: It is too long or too short, which is left to the caller.
         MediaError: It cannot be read or converted, or ffmpeg is missing.
     """
+    judged = await _judged(path, requirements, ffmpeg=ffmpeg, field=field)
+    if isinstance(judged, Fitted):
+        return judged
+    target = await anyio.to_thread.run_sync(_kept_at, path, requirements, folder)
+    if not await _is_usable(target, requirements):
+        await _convert(judged, target, on_progress=on_progress)
+        await _check_result(target, requirements, path.name)
+    return Fitted(path=target, facts=await read_clip(target, None), changes=judged.changes, converted=True)
+
+
+async def judge_clip(path: Path, requirements: Requirements, *, ffmpeg: str | None, field: str = "video") -> Fitted:
+    """Say what `make_acceptable` would change; the clip is only looked at.
+
+    Raises:
+        InvalidRequestError: It is too long or too short.
+        MediaError: It cannot be read, or would have to be converted and ffmpeg is missing.
+    """
+    judged = await _judged(path, requirements, ffmpeg=ffmpeg, field=field)
+    if isinstance(judged, Fitted):
+        return judged
+    facts = replace(judged.facts, width=judged.frame.width, height=judged.frame.height)
+    return Fitted(path=path, facts=facts, changes=judged.changes)
+
+
+async def _judged(path: Path, requirements: Requirements, *, ffmpeg: str | None, field: str) -> "Fitted | _Plan":
+    """The clip when it fits, else how it is converted."""
     facts = await read_clip(path, None)
     misfits = judge(facts, requirements)
     if not misfits:
-        return Fitted(path=path)
+        return Fitted(path=path, facts=facts)
     _refuse_length(misfits, requirements, path.name, field)
     found = await _ffmpeg_for(ffmpeg, misfits, path.name)
     if facts.mime_type not in BOXED:
@@ -97,12 +138,7 @@ async def make_acceptable(
         misfits = judge(facts, requirements)
         _refuse_length(misfits, requirements, path.name, field)
     clip = await open_clip(path, found, needs="video")
-    plan = _plan(facts, clip, misfits, requirements)
-    target = await anyio.to_thread.run_sync(_kept_at, path, requirements, folder)
-    if not await _is_usable(target, requirements):
-        await _convert(found, clip, plan, target, on_progress=on_progress)
-        await _check_result(target, requirements, path.name)
-    return Fitted(path=target, changes=plan.changes, converted=True)
+    return _plan(_Case(facts=facts, clip=clip, misfits=misfits), requirements, found, field)
 
 
 def _refuse_length(misfits: Sequence[Misfit], requirements: Requirements, name: str, field: str) -> None:
@@ -162,23 +198,24 @@ async def _check_result(target: Path, requirements: Requirements, name: str) -> 
         )
 
 
-def _plan(facts: ClipFacts, clip: Clip, misfits: tuple[Misfit, ...], requirements: Requirements) -> _Plan:
+def _plan(case: _Case, requirements: Requirements, ffmpeg: str, field: str) -> _Plan:
+    facts, clip, misfits = case.facts, case.clip, case.misfits
     width, height = facts.width or clip.width, facts.height or clip.height
     if not width or not height:
         raise MediaError(f"{clip.path.name} has pictures without a size.", code="unreadable_media")
     frame = choose_frame(width, height, requirements.sizes)
     rules = {misfit.rule for misfit in misfits}
     keeps_picture = facts.mime_type in BOXED and rules <= _REPACKED
-    changes = [_change(misfit, frame, requirements) for misfit in misfits]
+    changes = [_change(misfit, frame, requirements, field) for misfit in misfits]
     layout = clip.audio.value("channel_layout_name") if clip.audio else ""
     if layout not in _PLAIN_SOUND:
         reason = "a conversion makes stereo, which every surface takes"
-        changes.append(Adjustment(field="video.audio_channels", from_value=layout, to_value="stereo", reason=reason))
+        changes.append(Adjustment(field=f"{field}.audio_channels", from_value=layout, to_value="stereo", reason=reason))
     picture = None if keeps_picture else _picture_filter((width, height), frame, requirements.fps)
-    return _Plan(picture=picture, changes=tuple(changes))
+    return _Plan(ffmpeg=ffmpeg, clip=clip, facts=facts, frame=frame, picture=picture, changes=tuple(changes))
 
 
-def _change(misfit: Misfit, frame: Frame, requirements: Requirements) -> Adjustment:
+def _change(misfit: Misfit, frame: Frame, requirements: Requirements, field: str) -> Adjustment:
     reason = f"{requirements.name} takes {misfit.needed}"
     to_value: str = misfit.needed
     if misfit.rule == "size":
@@ -187,7 +224,7 @@ def _change(misfit: Misfit, frame: Frame, requirements: Requirements) -> Adjustm
     elif misfit.rule == "fps":
         to_value = f"{requirements.fps:g} fps"
         reason = f"{reason}; the speed stays, single frames are repeated or left out"
-    return Adjustment(field=f"video.{misfit.rule}", from_value=misfit.found, to_value=to_value, reason=reason)
+    return Adjustment(field=f"{field}.{misfit.rule}", from_value=misfit.found, to_value=to_value, reason=reason)
 
 
 def _frame_in_words(frame: Frame) -> str:
@@ -196,7 +233,8 @@ def _frame_in_words(frame: Frame) -> str:
     return f"{size}{bars[frame.fill]}"
 
 
-async def _convert(ffmpeg: str, clip: Clip, plan: _Plan, target: Path, *, on_progress: OnProgress | None) -> None:
+async def _convert(plan: _Plan, target: Path, *, on_progress: OnProgress | None) -> None:
+    clip = plan.clip
     assert clip.video is not None
     await anyio.Path(target).unlink(missing_ok=True)
     arguments = [*write_options([clip]), *encoder_options(), "-map", f"0:{clip.video.index}"]
@@ -209,7 +247,7 @@ async def _convert(ffmpeg: str, clip: Clip, plan: _Plan, target: Path, *, on_pro
         sound = f"aresample={SAMPLE_RATE}:async=1:first_pts=0"
         arguments += ["-map", f"0:{clip.audio.index}", *AAC, "-ac", "2", "-af", sound]
     try:
-        await render(ffmpeg, [*arguments, *MP4], target, seconds=_whole(clip), on_progress=on_progress)
+        await render(plan.ffmpeg, [*arguments, *MP4], target, seconds=_whole(clip), on_progress=on_progress)
     except MediaError as error:
         # Another process made the same file from the same source.
         if error.code != "output_exists":

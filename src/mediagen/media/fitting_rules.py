@@ -5,13 +5,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from mediagen.catalog import ModelSpec
 from mediagen.media.fitting_facts import ClipFacts
 
 MAX_ENLARGED: Final = 1.05
 MAX_CROPPED: Final = 0.02
 MIB: Final = 1024 * 1024
 
-_LANDSCAPE: Final = ((1280, 720), (1920, 1080))
+# The store of the Gemini API takes no more. Source: https://ai.google.dev/gemini-api/docs/files (checked 2026-11-21)
+MAX_BYTES: Final = 2048 * MIB
+# A rate of 23.976 is refused: "Video fps mismatch. Expected: 24 got: 23". Source: reports of users (checked 2026-11-21)
+FPS: Final = 24.0
+
+_SIZES: Final = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 _PLAIN_PROFILES: Final = frozenset({66, 77, 88, 100})
 
 
@@ -20,7 +26,7 @@ class Requirements:
     """What a clip must be.
 
     Attributes:
-        name: What it is for, in words for messages ("extending with Veo").
+        name: What it is for, in words for messages ("extending with veo-3.1-generate-001").
         sizes: Widths and heights in pixels that are accepted, as shown.
         min_seconds: Shortest clip.
         max_seconds: Longest clip.
@@ -32,7 +38,7 @@ class Requirements:
     min_seconds: float
     max_seconds: float
     max_bytes: int | None = None
-    fps: float = 24.0
+    fps: float = FPS
     fps_tolerance: float = 0.01
     containers: frozenset[str] = frozenset({"video/mp4"})
     video_codecs: frozenset[str] = frozenset({"h264"})
@@ -40,36 +46,30 @@ class Requirements:
     audio_codecs: frozenset[str] = frozenset({"aac"})
 
 
-def _both_ways(*sizes: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    return sizes + tuple((height, width) for width, height in sizes)
+def requirements_for(spec: ModelSpec, mode: str) -> Requirements:
+    """What a video must be for a model to extend or edit it; what the catalogue does not know is not demanded.
 
-
-# 24 fps, and 23.976 is refused: "Video fps mismatch. Expected: 24 got: 23". 720p and 1080p only. At least 1 s; at most
-# 30 s by one page of Google's, while the model makes films of up to 148 s in steps of 7 s, so 141 s are let through.
-# Source: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/video/extend-a-veo-video;
-# https://wavespeed.ai/models/google/veo3.1-fast/video-extend; reports of users for the rate (checked 2026-11-21)
-VEO_EXTENSION: Final = Requirements(
-    name="extending with Veo", sizes=_both_ways(*_LANDSCAPE), min_seconds=1, max_seconds=141
-)
-
-# Omni's own clips are 24 fps, 360p to 4k, and it goes on with those. The whole film may be 30 s (1.2) or 40 s (1.1),
-# of which an extension is at least 3 s. Two GB is the limit of the Files API. A clip to edit has 3 to 15 s (1.2) or at
-# most 10 s (1.1).
-# Source: https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/gemini/omni-flash-preview;
-# https://muapi.ai/gemini-omni-1.2-flash (checked 2026-11-21)
-_OMNI_SIZES: Final = _both_ways((640, 360), *_LANDSCAPE, (3840, 2160))
-OMNI_EXTENSION: Final = Requirements(
-    name="extending with Omni", sizes=_OMNI_SIZES, min_seconds=1, max_seconds=27, max_bytes=2048 * MIB
-)
-OMNI_1_1_EXTENSION: Final = Requirements(
-    name="extending with Omni 1.1", sizes=_OMNI_SIZES, min_seconds=1, max_seconds=37, max_bytes=2048 * MIB
-)
-OMNI_EDIT: Final = Requirements(
-    name="editing with Omni", sizes=_OMNI_SIZES, min_seconds=3, max_seconds=15, max_bytes=2048 * MIB
-)
-OMNI_1_1_EDIT: Final = Requirements(
-    name="editing with Omni 1.1", sizes=_OMNI_SIZES, min_seconds=3, max_seconds=10, max_bytes=2048 * MIB
-)
+    Args:
+        spec: The model as it holds on its surface.
+        mode: ``video_extension`` or ``video_edit``.
+    """
+    named = spec.extension_source_sizes or spec.resolutions
+    sizes = [_SIZES[name] for name in named or _SIZES if name in _SIZES]
+    if mode == "video_edit":
+        shortest, longest = spec.edit_source_seconds or (0, math.inf)
+        name = f"editing with {spec.id}"
+    else:
+        added = min(spec.durations_for(mode), default=0)
+        longest = spec.max_total_seconds - added if spec.max_total_seconds is not None else math.inf
+        shortest = spec.extension_source_min_seconds or 0
+        name = f"extending with {spec.id}"
+    return Requirements(
+        name=name,
+        sizes=(*sizes, *((height, width) for width, height in sizes)),
+        min_seconds=shortest,
+        max_seconds=longest,
+        max_bytes=MAX_BYTES,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +114,11 @@ def judge(facts: ClipFacts, requirements: Requirements) -> tuple[Misfit, ...]:
         *_judge_picture(facts, requirements),
         *_judge_length(facts, requirements),
     )
+
+
+def judge_size(width: int | None, height: int | None, requirements: Requirements) -> bool:
+    """Whether a picture of that size is accepted; what is not known is."""
+    return None in (width, height) or (width, height) in requirements.sizes
 
 
 def _judge_file(facts: ClipFacts, requirements: Requirements) -> Iterator[Misfit]:
@@ -170,6 +175,8 @@ def _judge_length(facts: ClipFacts, requirements: Requirements) -> Iterator[Misf
 
 
 def _length_needed(requirements: Requirements) -> str:
+    if math.isinf(requirements.max_seconds):
+        return f"at least {requirements.min_seconds:g} s"
     return f"{requirements.min_seconds:g} to {requirements.max_seconds:g} s"
 
 

@@ -11,7 +11,6 @@ from mcp.types import CallToolResult
 from pydantic import BaseModel, Field, ValidationError
 
 from mediagen.app.app import App
-from mediagen.defaults import NOT_YET
 from mediagen.errors import MediaGenError
 from mediagen.report.text import error_in_words
 from mediagen.requests import explain_invalid
@@ -50,9 +49,6 @@ def flat_schema(request_type: type[BaseModel]) -> dict[str, Any]:
     flat = _flatten(schema, schema.get("$defs", {}))
     assert isinstance(flat, dict)
     flat.pop("description", None)
-    for name, instead in NOT_YET.items():
-        if name in flat["properties"]:
-            flat["properties"][name]["description"] = f"Not available in this version: {instead}."
     return flat
 
 

@@ -65,6 +65,15 @@ class CloudStorage:
         """
         await download_object(self._client, self._attempt("read", uri, billed="yes"), part, on_progress)
 
+    async def fetch(self, uri: str, part: PartFile, *, max_bytes: int) -> None:
+        """Bring an object here that somebody wants to be used; as `download`, but nothing was paid for it.
+
+        Raises:
+            InvalidRequestError: `uri` is no address of an object, or it is too large (``input_too_large``).
+            EndpointError, UnavailableError, AuthenticationError, StorageError: As for `download`.
+        """
+        await download_object(self._client, self._attempt("read", uri), part, max_bytes=max_bytes)
+
     async def upload(self, path: Path, uri: str, *, mime_type: str) -> str:
         """Copy a file into a bucket, never over another one; done already when the same content is there.
 

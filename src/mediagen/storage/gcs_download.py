@@ -107,15 +107,23 @@ async def wait_or_give_up(client: GcsClient, error: BaseException, failures: int
 
 
 async def download_object(
-    client: GcsClient, attempt: Attempt, part: PartFile, on_progress: OnProgress | None = None
+    client: GcsClient,
+    attempt: Attempt,
+    part: PartFile,
+    on_progress: OnProgress | None = None,
+    *,
+    max_bytes: int | None = None,
 ) -> None:
     """Bring an object into `part` and compare its checksum.
 
     Raises:
+        InvalidRequestError: It is larger than `max_bytes`; nothing was read.
         EndpointError: It is gone or may not be read.
         UnavailableError: It could not be had completely; code ``download_incomplete`` when what came was wrong.
     """
     remote = await find_object(client, attempt)
+    if max_bytes is not None and remote.size > max_bytes:
+        raise _too_large(attempt, f"has {remote.size} bytes", max_bytes)
     if remote.content_encoding == "gzip":
         raise EndpointError(
             f"{attempt.uri} is stored compressed (Content-Encoding gzip), which is not supported for files.",

@@ -1,0 +1,438 @@
+"""Brings a video to where its target reads it: an interaction, an address, or a file that is sent, judged and mended."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+
+from mediagen.endpoints.base import VideoMedia, WireMedia
+from mediagen.errors import (
+    AuthenticationError,
+    EndpointError,
+    InvalidRequestError,
+    JobNotFoundError,
+    MediaError,
+    UnavailableError,
+)
+from mediagen.generator.clips import (
+    BucketObject,
+    GeminiFile,
+    LocalClip,
+    MadeClip,
+    WebAddress,
+    find_clip,
+    gemini_file,
+)
+from mediagen.generator.destinations import Destinations
+from mediagen.generator.input_folder import InputFolder
+from mediagen.generator.placement import Place
+from mediagen.generator.plan import TO_BE_UPLOADED, uploaded_uri
+from mediagen.generator.policy import Project
+from mediagen.jobs import Adjustment, Job
+from mediagen.ledger.ledger import Ledger
+from mediagen.media.editing.engine import executable
+from mediagen.media.fitting import Fitted, judge_clip, make_acceptable
+from mediagen.media.fitting_facts import BOXED, ClipFacts, read_clip
+from mediagen.media.fitting_rules import Requirements, judge_size, requirements_for
+from mediagen.media.inputs import InputLoader, InputMedia
+from mediagen.media.local_files import read_digest
+from mediagen.media.sources import shown
+from mediagen.requests import VideoMode
+from mediagen.routing import Route, choose_route
+from mediagen.storage.local import PartFile
+
+# Interactions are kept one day on the free tier and longer on paid ones, and we cannot see the tier.
+# Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21)
+INTERACTION_LIFETIME = timedelta(hours=23)
+# Larger ones go through a bucket. How much Vertex AI takes inside a request is not documented for clips.
+INLINE_VIDEO_BYTES = 20 * 1024 * 1024
+LATER = "(fetched, checked and sent when the job is sent)"
+NOT_LOOKED_AT = "{field} is not here; its length and format are checked when the job is sent."
+_ANY_SIZE = 2**63
+
+
+class Stores(Protocol):
+    """Reads what callers name at Google, with the credentials of a project."""
+
+    async def fetch_object(self, project: Project, backend: str, uri: str, part: PartFile) -> None:
+        """Bring an object of Cloud Storage here."""
+        ...
+
+    async def has_file(self, project: Project, route: Route, file_id: str) -> bool:
+        """Whether the Gemini API still has a file."""
+        ...
+
+    async def fetch_file(self, project: Project, route: Route, file_id: str, part: PartFile) -> None:
+        """Bring a file of the Gemini API here."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """What a video is wanted for.
+
+    Attributes:
+        field: Argument it was given for.
+        mode: What the model does with it; None when only its frames are taken here.
+        address: Complete address that the job would be sent to; None when it is not known yet.
+        gemini: How the Gemini API of the project is reached; None when it is not set up.
+        gemini_address: Its address, if known.
+        dry_run: Nothing is fetched and nothing converted.
+    """
+
+    field: str
+    place: Place
+    mode: VideoMode | None
+    address: str | None = None
+    gemini: Route | None = None
+    gemini_address: str | None = None
+    dry_run: bool = False
+
+    @property
+    def reads_buckets(self) -> bool:
+        """Whether it is told gs:// addresses."""
+        return self.mode is not None and self.place.route.surface == "vertex"
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether it is told addresses of the Gemini API's own store."""
+        return self.mode is not None and self.place.route.surface == "gemini"
+
+    @property
+    def requirements(self) -> Requirements | None:
+        """What the video must be; None when it may be anything."""
+        return requirements_for(self.place.spec, self.mode) if self.mode else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Brought:
+    """A video where its target can have it: exactly one of an interaction, an address and a file; or none in a dry run.
+
+    Attributes:
+        interaction: Interaction that made it, when it can be continued by its name alone.
+        uri: Address that the surface reads.
+        video: File on this machine that is sent, or whose frames are taken.
+        unfit: Whether `video` would be converted first; only in a dry run.
+        job: Our job that made it.
+        path: The file on this machine, however the surface is told.
+    """
+
+    field: str
+    source: str
+    interaction: str | None = None
+    uri: str | None = None
+    video: InputMedia | None = None
+    unfit: bool = False
+    job: Job | None = None
+    path: Path | None = None
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+    sha256: str | None = None
+    adjustments: tuple[Adjustment, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def input(self) -> InputMedia:
+        """As it is written down."""
+        return self.video or InputMedia(
+            field=self.field,
+            source=self.source,
+            mime_type="video/mp4",
+            uri=self.uri,
+            path=self.path,
+            sha256=self.sha256,
+            duration_seconds=self.seconds,
+        )
+
+    def upload(self, place: Place, destinations: Destinations) -> InputMedia | None:
+        """The file that has to be at Google first, if any.
+
+        Raises:
+            InvalidRequestError: It is too large to be sent inside the request, and there is no bucket.
+        """
+        if self.video is None or self.unfit:
+            return None
+        if place.route.surface == "gemini" or destinations.inputs_uri:
+            return self.video
+        size = self.video.size_bytes or 0
+        if size > INLINE_VIDEO_BYTES:
+            raise InvalidRequestError(
+                f"{self.field} has {size / 1024**2:.0f} MB; without a bucket at most "
+                f"{INLINE_VIDEO_BYTES // 1024**2} MB can be sent to Vertex AI.",
+                field=self.field,
+                hint="Set GCS_BUCKET (or storage_uri), or copy the video into a bucket and pass its gs:// address.",
+            )
+        return None
+
+    async def media(self, upload: InputMedia | None, place: Place, inputs_uri: str | None) -> VideoMedia:
+        """As it goes into a body; `upload` is its file when that has to be at Google first."""
+        if self.interaction:
+            return VideoMedia(previous_interaction_id=self.interaction)
+        if self.uri is None and upload is None and (self.video is None or self.unfit):
+            # Veo takes no address that is not in a bucket, not even in a body that is only shown.
+            later = {"data": b"", "placeholder": LATER} if place.route.surface == "vertex" else {"uri": TO_BE_UPLOADED}
+            return VideoMedia(source_video=WireMedia(mime_type="video/mp4", **later))  # type: ignore[arg-type] # one each
+        if self.video and upload is None:
+            return VideoMedia(source_video=WireMedia(mime_type="video/mp4", data=await self.video.read()))
+        uri = self.uri or TO_BE_UPLOADED
+        if upload and inputs_uri:
+            uri = uploaded_uri(inputs_uri, upload)
+        return VideoMedia(source_video=WireMedia(mime_type="video/mp4", uri=uri))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bringer:
+    """Brings videos of every kind; costs nothing."""
+
+    ledger: Ledger
+    loader: InputLoader
+    stores: Stores
+    folder: InputFolder
+    clock: Callable[[], datetime]
+    ffmpeg: str | None = None
+
+    async def bring(self, source: str, target: Target) -> Brought:
+        """Find out what a video is, and bring it to where its target can have it.
+
+        Raises:
+            InvalidRequestError: It cannot be used; says what can.
+            JobNotFoundError: No such job or artifact, or its file is gone everywhere.
+            MediaError: It has to be converted, and cannot be.
+            EndpointError, AuthenticationError: It cannot be had from where it lies.
+        """
+        hosts = [address for address in (target.address, target.gemini_address) if address]
+        clip = await find_clip(source, target.field, ledger=self.ledger, gemini_hosts=hosts)
+        match clip:
+            case MadeClip():
+                return await self._made(clip, source, target)
+            case GeminiFile():
+                return await self._stored(clip, source, target)
+            case BucketObject():
+                return await self._object(clip, source, target)
+            case WebAddress():
+                if target.dry_run:
+                    return _later(source, target)
+                path = await self.folder.fetch_url(clip.url, target.field)
+                return await self._file(path, source, target)
+            case LocalClip():
+                found = await self.loader.find_local(clip.source, target.field)
+                assert found is not None
+                return await self._file(found, source, target)
+
+    async def _made(self, clip: MadeClip, source: str, target: Target) -> Brought:
+        made = clip.artifact
+        path = Path(made.path) if await anyio.Path(made.path).is_file() else None
+        known = Brought(
+            field=target.field,
+            source=source,
+            job=clip.job,
+            path=path,
+            width=made.width,
+            height=made.height,
+            seconds=made.duration_seconds,
+            sha256=made.sha256,
+        )
+        if interaction := self._interaction(clip, target):
+            return dataclasses.replace(known, interaction=interaction)
+        # The buckets of the emulator exist nowhere else.
+        is_same_world = (clip.job.backend == "emulator") == (target.place.route.backend == "emulator")
+        in_bucket = BucketObject(uri=made.gcs_uri) if made.gcs_uri and is_same_world else None
+        if in_bucket and target.reads_buckets and (path is None or _fits(clip, target)):
+            return dataclasses.replace(known, uri=in_bucket.uri)
+        if path:
+            brought = await self._file(path, source, target)
+            return dataclasses.replace(brought, job=clip.job)
+        return dataclasses.replace(await self._from_google(clip, in_bucket, source, target), job=clip.job)
+
+    def _interaction(self, clip: MadeClip, target: Target) -> str | None:
+        """The interaction that made a clip, if its name alone says enough."""
+        job, operation = clip.job, clip.call.operation
+        if not operation or "/operations/" in operation or target.mode is None:
+            return None
+        is_kept = self.clock() - job.created_at < INTERACTION_LIFETIME
+        # Another key does not see it, though the address is the same.
+        is_there = job.base_url == target.address and job.profile == target.place.project.name
+        return operation if is_kept and is_there and target.place.spec.api == "interactions" else None
+
+    async def _from_google(
+        self, clip: MadeClip, in_bucket: BucketObject | None, source: str, target: Target
+    ) -> Brought:
+        """A clip whose file here was moved or deleted, from where Google may still keep it."""
+        cause: Exception | None = None
+        remote, expires = clip.remote_uri, clip.call.expires_at
+        hosts = [address for address in (target.gemini_address, clip.job.base_url) if address]
+        kept = gemini_file(remote, hosts) if remote and expires and expires > self.clock() else None
+        try:
+            if in_bucket:
+                return await self._object(in_bucket, source, target)
+            if kept and target.gemini and clip.job.base_url == target.gemini_address:
+                return await self._stored(kept, source, target)
+        except (AuthenticationError, EndpointError, InvalidRequestError) as error:
+            if isinstance(error, UnavailableError) or getattr(error, "code", "") in {"video_length"}:
+                raise
+            cause = error
+        raise JobNotFoundError(
+            f"The file of artifact {clip.artifact.artifact_id} is no longer at {clip.artifact.path}, and it cannot be "
+            f"had from Google any more.",
+            code="artifact_missing",
+            hint=f"It was moved or deleted; pass its new path as {target.field} instead.",
+        ) from cause
+
+    async def _stored(self, file: GeminiFile, source: str, target: Target) -> Brought:
+        """A file of the Gemini API that is not a clip of ours that lies here."""
+        if target.gemini is None:
+            raise InvalidRequestError(
+                f"{target.field} is a file of the Gemini API, which is not set up here.",
+                field=target.field,
+                hint="Set GEMINI_API_KEY, or pass the path of the video.",
+                code="no_credentials",
+            )
+        if target.dry_run:
+            return _later(source, target, uri=file.uri if target.reads_files else None)
+        project = target.place.project
+        if not await self.stores.has_file(project, target.gemini, file.id):
+            raise _expired(file, target.field)
+        if target.reads_files:
+            return Brought(field=target.field, source=source, uri=file.uri)
+        gemini = target.gemini
+        try:
+            path = await self.folder.fetch(lambda part: self.stores.fetch_file(project, gemini, file.id, part))
+        except EndpointError as error:
+            if error.code == "expired":
+                raise _expired(file, target.field) from error
+            if error.retryable:
+                raise
+            raise InvalidRequestError(
+                f"{target.field} is a file of the Gemini API that cannot be downloaded: {error.message}",
+                field=target.field,
+                hint="Only files that Google made can be; pass the path of the video.",
+                code="source_not_downloadable",
+            ) from error
+        return await self._file(path, source, target)
+
+    async def _object(self, found: BucketObject, source: str, target: Target) -> Brought:
+        place = target.place
+        if target.dry_run:
+            return _later(source, target, uri=found.uri if target.reads_buckets else None)
+        try:
+            path = await self.folder.fetch(
+                lambda part: self.stores.fetch_object(place.project, place.route.backend, found.uri, part)
+            )
+        except (AuthenticationError, EndpointError) as error:
+            is_barred = isinstance(error, AuthenticationError) or error.code == "bucket_forbidden"
+            if not (target.reads_buckets and is_barred):
+                raise
+            warning = (
+                f"{target.field} could not be looked at ({error.message.rstrip('.')}); it is passed on unchecked, and "
+                "Google refuses it if its length or format is wrong."
+            )
+            return Brought(field=target.field, source=source, uri=found.uri, warnings=(warning,))
+        brought = await self._file(path, source, target)
+        if target.reads_buckets and not brought.adjustments:
+            return dataclasses.replace(brought, video=None, uri=found.uri)
+        return brought
+
+    async def _file(self, path: Path, source: str, target: Target) -> Brought:
+        """A file that is here, made acceptable where that is needed."""
+        try:
+            fitted = await self._fitted(path, target)
+        except MediaError as error:
+            if error.code != "unreadable_media":
+                raise
+            raise InvalidRequestError(
+                f"{target.field}: {error.message}", field=target.field, hint=error.hint, code="unsupported_input"
+            ) from error
+        await self.folder.used(path)
+        await self.folder.used(fitted.path)
+        _, sha256, size_bytes = await anyio.to_thread.run_sync(
+            lambda: read_digest(fitted.path, target.field, max_bytes=_ANY_SIZE)
+        )
+        facts = fitted.facts
+        video = InputMedia(
+            field=target.field,
+            source=source,
+            mime_type=facts.mime_type,
+            path=fitted.path,
+            sha256=sha256,
+            width=facts.width,
+            height=facts.height,
+            duration_seconds=facts.duration_seconds,
+            fps=facts.fps,
+            has_audio=facts.audio_codec is not None,
+            size_bytes=size_bytes,
+        )
+        return Brought(
+            field=target.field,
+            source=source,
+            video=video,
+            unfit=bool(fitted.changes) and not fitted.converted,
+            path=fitted.path,
+            width=facts.width,
+            height=facts.height,
+            seconds=facts.duration_seconds,
+            sha256=sha256,
+            adjustments=fitted.changes,
+        )
+
+    async def _fitted(self, path: Path, target: Target) -> Fitted:
+        requirements = target.requirements
+        if requirements is None:
+            return Fitted(path=path, facts=await self._facts(path))
+        if target.dry_run:
+            return await judge_clip(path, requirements, ffmpeg=self.ffmpeg, field=target.field)
+        await self.folder.swept()
+        return await make_acceptable(
+            path, requirements, folder=self.folder.path, ffmpeg=self.ffmpeg, field=target.field
+        )
+
+    async def _facts(self, path: Path) -> ClipFacts:
+        facts = await read_clip(path, None)
+        return facts if facts.mime_type in BOXED else await read_clip(path, await executable(self.ffmpeg))
+
+
+def _later(source: str, target: Target, *, uri: str | None = None) -> Brought:
+    """A video that a dry run does not fetch."""
+    warning = NOT_LOOKED_AT.format(field=f"{target.field}={shown(source)}")
+    return Brought(field=target.field, source=source, uri=uri, warnings=(warning,))
+
+
+def _fits(clip: MadeClip, target: Target) -> bool:
+    """Whether a clip of Google's own has a size that the target takes."""
+    requirements, made = target.requirements, clip.artifact
+    return requirements is None or judge_size(made.width, made.height, requirements)
+
+
+def _expired(file: GeminiFile, field: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"{field} is files/{file.id}, which the Gemini API does not have (any more): it keeps files for 48 hours, and "
+        "shows them only to the project they belong to.",
+        field=field,
+        hint="Pass the job id or mediagen://artifacts/<id> of the clip, or the path of its file; it is uploaded again.",
+        code="source_expired",
+    )
+
+
+def unknown_length(video: Brought | None) -> tuple[str, ...]:
+    """Warning for a video to edit whose length is not known here."""
+    if video is None or video.seconds is not None:
+        return ()
+    return (
+        "The length of the video is not known here; the price is that of duration_seconds, the clip as long as it.",
+    )
+
+
+def gemini_route(place: Place) -> Route | None:
+    """How the Gemini API is reached with the project of a place; None when it is not set up."""
+    if place.route.surface == "gemini":
+        return place.route
+    configured = place.project.configured
+    if place.route.backend == "emulator":
+        return choose_route("emulator", configured, serving=("gemini",), what="files")
+    return (
+        choose_route("gemini", configured, serving=("gemini",), what="files") if configured.access("gemini") else None
+    )
