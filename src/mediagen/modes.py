@@ -190,10 +190,17 @@ def ways_told(mode: VideoMode, way: VideoMode, request: GenerateVideoRequest) ->
 
 
 def _extension(request: ExtendVideoRequest) -> VideoMode:
-    if request.last_frame or request.reference_images:
-        name = "last_frame" if request.last_frame else "reference_images"
+    if request.last_frame is not None and request.reference_images:
         raise InvalidRequestError(
-            f"{name} cannot be used when extending in this version.", field=name, code="not_available"
+            "last_frame and reference_images cannot be used together when extending.",
+            field="reference_images",
+            hint="Give one of them; nobody is known to have tried both.",
+        )
+    if any(reference.role == "style" for reference in references_of(request)):
+        raise InvalidRequestError(
+            "reference_images has a ':style' entry; when extending, only ':asset' is allowed.",
+            field="reference_images",
+            hint="Give assets, or describe the style in the prompt.",
         )
     return "video_extension"
 
@@ -225,6 +232,13 @@ def _refuse_clashes(request: GenerateVideoRequest) -> None:
         found = next((other for other in others if getattr(request, other) is not None), None)
         if getattr(request, name) is not None and found:
             raise InvalidRequestError(f"{name} cannot be combined with {found}.", field=name, hint=hint)
+    if request.remix_start == "last" and (request.remix_end is not None or request.remix_last_frame):
+        name = "remix_end" if request.remix_end is not None else "remix_last_frame"
+        raise InvalidRequestError(
+            f"{name} cannot be used with remix_start='last': nothing comes after the last frame.",
+            field=name,
+            hint="Leave one of them out.",
+        )
     if request.remix_end is not None and request.remix_last_frame is False:
         raise InvalidRequestError(
             "remix_end says where to take the last frame, but remix_last_frame is false.",

@@ -10,23 +10,27 @@ from pathlib import Path
 import anyio
 import pytest
 
+from mediagen.catalog import Catalog
 from mediagen.errors import InvalidRequestError, MediaError
 from mediagen.media.editing.clip import Clip, open_clip
 from mediagen.media.ffmpeg import find_ffmpeg, run_ffmpeg
 from mediagen.media.fitting import make_acceptable
 from mediagen.media.fitting_facts import ClipFacts, read_clip
 from mediagen.media.fitting_join import is_whole_film, join_once
-from mediagen.media.fitting_rules import (
-    OMNI_1_1_EDIT,
-    OMNI_EDIT,
-    OMNI_EXTENSION,
-    VEO_EXTENSION,
-    Requirements,
-    choose_frame,
-    judge,
-)
+from mediagen.media.fitting_rules import Requirements, choose_frame, judge, requirements_for
 
 DATA = Path(__file__).parent.parent / "data"
+
+
+def requirements(model: str, mode: str) -> Requirements:
+    spec = next(spec for spec in Catalog.load().models() if spec.id == model)
+    return requirements_for(spec, mode)
+
+
+VEO_EXTENSION = requirements("veo-3.1-generate-001", "video_extension")
+OMNI_EXTENSION = requirements("gemini-omni-1.2-flash", "video_extension")
+OMNI_EDIT = requirements("gemini-omni-1.2-flash", "video_edit")
+OMNI_1_1_EDIT = requirements("gemini-omni-1.1-flash", "video_edit")
 VEO_SIZES = VEO_EXTENSION.sizes
 GOOD = ClipFacts(
     mime_type="video/mp4",
@@ -332,7 +336,7 @@ async def test_a_wrong_length_is_refused_with_the_limit_and_never_cut(
     source = make(name, *options, rate="25", seconds=seconds)
     asked = replace(SMALL, min_seconds=limits[0], max_seconds=limits[1])
     with pytest.raises(
-        InvalidRequestError, match=f"extending with Veo takes {limits[0]:g} to {limits[1]:g} s"
+        InvalidRequestError, match=f"extending with veo-3.1-generate-001 takes {limits[0]:g} to {limits[1]:g} s"
     ) as raised:
         await make_acceptable(source, asked, folder=source.parent / "kept", ffmpeg=ffmpeg, field="source")
     assert raised.value.field == "source"

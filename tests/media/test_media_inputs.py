@@ -375,34 +375,3 @@ async def test_load_document_has_limits(tmp_path: Path, loader: InputLoader) -> 
 async def test_load_document_takes_a_data_uri(loader: InputLoader) -> None:
     media = await loader.load_document("data:text/markdown,%23%20Hello", "documents")
     assert (media.data, media.mime_type) == (b"# Hello", "text/markdown")
-
-
-async def test_load_video_gives_facts_and_a_path_but_no_bytes() -> None:
-    film = DATA / "bigbuckbunny.mp4"
-    media = await InputLoader([DATA], no_artifact).load_video(str(film), "source")
-    assert (media.width, media.height, media.fps, media.has_audio) == (1280, 720, 25.0, True)
-    assert media.data is None
-    assert media.path == film.resolve()
-    assert media.sha256 == hashlib.sha256(film.read_bytes()).hexdigest()
-    assert media.size_bytes == film.stat().st_size
-
-
-async def test_load_video_refuses_everything_else(tmp_path: Path, loader: InputLoader) -> None:
-    (tmp_path / "film.mp4").write_bytes(PNG.read_bytes())
-    (tmp_path / "cut.mp4").write_bytes((DATA / "bigbuckbunny.mp4").read_bytes()[:-1000])
-    for source in (
-        str(tmp_path / "film.mp4"),
-        str(tmp_path / "cut.mp4"),
-        str(DATA / "bigbuckbunny.mp4"),
-        "https://example.com/film.mp4",
-        "gs://bucket/film.mp4",
-        "data:video/mp4;base64,AAAA",
-        "gone.mp4",
-    ):
-        await refusal(loader.load_video(source, "source"), "source")
-
-
-async def test_load_video_refuses_too_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "MAX_VIDEO_BYTES", 1024**2)
-    error = await refusal(InputLoader(None, no_artifact).load_video(str(DATA / "bigbuckbunny.mp4"), "source"), "source")
-    assert "larger than 1 MB" in error.message

@@ -90,8 +90,9 @@ def check_video(spec: ModelSpec, parameters: VideoParameters) -> tuple[str, ...]
     if spec.modes is not None:
         _check_frames(spec, parameters)
         _check_references(spec, parameters)
+    added = _check_extension_inputs(spec, parameters)
     _check_switches(spec, parameters)
-    return (*_disputes(spec, parameters), *_advice(spec, parameters))
+    return (*_disputes(spec, parameters), *_advice(spec, parameters), *added)
 
 
 def check_express_key(spec: ModelSpec) -> tuple[str, ...]:
@@ -228,9 +229,34 @@ def _pictures(number: int) -> str:
     return f"{number} picture" if number == 1 else f"{number} pictures"
 
 
+def _check_extension_inputs(spec: ModelSpec, parameters: VideoParameters) -> tuple[str, ...]:
+    """Check what goes in beside a video that is extended, and say how little is known of it."""
+    if parameters.mode != "video_extension":
+        return ()
+    counts = {"last_frame": parameters.input_images, "reference_images": parameters.reference_images}
+    given = [name for name, number in counts.items() if number]
+    where = f"{spec.id} in mode 'video_extension'"
+    for name in given:
+        if spec.extension_inputs is not None and name not in spec.extension_inputs:
+            hint = (
+                f"Use generate_video(remix_from=…, remix_start='last', {name}=…), which starts a new clip on the last "
+                "frame."
+            )
+            raise refuse(name, _pictures(counts[name]), allowed="none", where=where, hint=hint)
+    if len(given) > 1:
+        raise refuse("reference_images", counts["reference_images"], allowed="none beside last_frame", where=where)
+    return tuple(
+        f"{name} beside the video that is extended: Google was reported to accept it with {spec.id}; whether it has an "
+        "effect on the clip was not reported."
+        for name in given
+    )
+
+
 def _check_references(spec: ModelSpec, parameters: VideoParameters) -> None:
     given, most, modes = parameters.reference_images, spec.max_reference_images, spec.reference_modes
     where = f"{spec.id} in mode {parameters.mode!r}"
+    if parameters.mode == "video_extension" and "reference_images" in (spec.extension_inputs or ()):
+        modes = None
     if given and modes is not None and parameters.mode not in modes:
         hint = "Leave them out" if not modes else f"Leave them out, or use mode={modes[0]!r}"
         raise refuse("reference_images", given, allowed="none", where=where, hint=f"{hint}.")

@@ -38,6 +38,7 @@ class Draft:
     told: Mapping[str, Any] = field(default_factory=dict)
 
     def asked(self, mode: VideoMode, prompt: str, told: tuple[Adjustment, ...]) -> "Draft":
+        """The same with the mode that was asked for, and how it is put to the model."""
         return dataclasses.replace(self, mode=mode, prompt=prompt, adjustments=told)
 
     def clip_bodies(

@@ -9,7 +9,7 @@ from typing import Literal
 from mediagen.defaults import VideoSource
 from mediagen.endpoints.base import VideoMedia, WireMedia
 from mediagen.errors import InvalidRequestError
-from mediagen.generator.bringing import Brought
+from mediagen.generator.targets import Brought
 from mediagen.jobs import Job
 from mediagen.media.editing.times import parse_time
 from mediagen.media.inputs import InputLoader, InputMedia

@@ -11,7 +11,7 @@ from mediagen.catalog import Surface, check_image, check_video
 from mediagen.defaults import Chosen, image_parameters, video_parameters
 from mediagen.endpoints.base import BodyEncoder
 from mediagen.errors import InvalidRequestError
-from mediagen.generator.bringing import Bringer, Brought, Stores, Target, gemini_route, unknown_length
+from mediagen.generator.bringing import Bringer, Stores
 from mediagen.generator.conversation import Conversation, find_conversation
 from mediagen.generator.destinations import destinations_of
 from mediagen.generator.drafts import Draft, prompt_of
@@ -21,6 +21,7 @@ from mediagen.generator.input_folder import InputFolder
 from mediagen.generator.placement import Place, Placement
 from mediagen.generator.plan import Plan
 from mediagen.generator.policy import Project
+from mediagen.generator.targets import Brought, Target, gemini_route, unknown_length
 from mediagen.generator.ways import asked_mode, pictures_of, prompt_for, way_in
 from mediagen.jobs import Adjustment
 from mediagen.ledger.ledger import Ledger

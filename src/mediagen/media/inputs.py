@@ -9,8 +9,7 @@ from typing import Final, NoReturn, assert_never
 import anyio
 
 from mediagen.errors import InvalidRequestError, MediaError
-from mediagen.media.local_files import read_digest, read_file, resolve_local
-from mediagen.media.mp4 import read_mp4
+from mediagen.media.local_files import read_file, resolve_local
 from mediagen.media.pictures import prepare_picture
 from mediagen.media.sniff import SNIFF_BYTES, sniff
 from mediagen.media.sources import (
@@ -147,22 +146,6 @@ class InputLoader:
             _refuse(field, f"{shown(source)} is an address", "Download the document and give its path.")
         return _document(content, field)
 
-    async def load_video(self, source: str, field: str) -> InputMedia:
-        """Load an MP4 file of this machine: its facts only, for the bytes are streamed when they are sent.
-
-        Raises:
-            InvalidRequestError: It cannot be found or read, is no MP4 with a picture, or is larger than 2 GB.
-            JobNotFoundError: There is no such artifact.
-        """
-        if source[:5].lower() == "data:":
-            _refuse(field, "a video cannot be given as a data: URI", "Save it as a file and give its path.")
-        parsed = parse_source(source, field, max_bytes=0)
-        if isinstance(parsed, RemoteSource):
-            _refuse(field, f"{shown(source)} is an address", "Download the video and give its path.")
-        assert not isinstance(parsed, DataSource)
-        path = await self._path(parsed, field)
-        return await anyio.to_thread.run_sync(_video, path, source, field)
-
     async def find_local(self, source: str, field: str) -> Path | None:
         """Real path of a local file; None when the source is something else.
 
@@ -269,37 +252,4 @@ def _document(content: _Content, field: str) -> InputMedia:
         path=content.path,
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
-    )
-
-
-def _video(path: Path, source: str, field: str) -> InputMedia:
-    head, sha256, size_bytes = read_digest(path, field, max_bytes=MAX_VIDEO_BYTES)
-    mime_type = sniff(head)
-    if mime_type != "video/mp4":
-        _refuse(
-            field,
-            f"{shown(source)} is {_called(mime_type)}, not an MP4 video",
-            "Convert it to MP4 (ffmpeg -i input output.mp4).",
-            code="unsupported_input",
-        )
-    try:
-        facts = read_mp4(path)
-    except MediaError as error:
-        _refuse(field, error.message.rstrip("."), error.hint, cause=error, code=error.code)
-    if facts.width is None:
-        _refuse(
-            field, f"{shown(source)} has no picture", "Give a video with a picture track.", code="unsupported_input"
-        )
-    return InputMedia(
-        field=field,
-        source=source,
-        mime_type=mime_type,
-        path=path,
-        sha256=sha256,
-        width=facts.width,
-        height=facts.height,
-        duration_seconds=facts.duration_seconds,
-        fps=facts.fps,
-        has_audio=facts.has_audio,
-        size_bytes=size_bytes,
     )

@@ -130,8 +130,8 @@ class GenerateVideoRequest(VideoRequest):
     image: Source | None = Field(None, description=f"Picture the clip starts on. {SOURCES}")
     video: Source | None = Field(
         None,
-        description="Existing video (MP4) to change as the prompt says (Omni): local path, mediagen://artifacts/<id>, "
-        "job id, Gemini file URI or gs://.",
+        description="Existing video to change as the prompt says (Omni): local path, mediagen://artifacts/<id>, job id, "
+        "Gemini file URI, gs:// or https.",
     )
     mask: Source | None = Field(
         None, description="Picture that is white where video may change; goes in as a reference picture."
@@ -140,9 +140,13 @@ class GenerateVideoRequest(VideoRequest):
         None, description="What to do with video, inside the mask if there is one; is said in the prompt."
     )
     remix_from: Source | None = Field(
-        None, description="Video (local path, mediagen://artifacts/<id> or job id) whose frame starts the new clip."
+        None,
+        description="Video whose frame starts the new clip: local path, mediagen://artifacts/<id>, job id, Gemini file "
+        "URI, gs:// or https.",
     )
-    remix_start: Word | None = Field(None, description="Where to take the first frame: seconds or M:SS. Default 0.")
+    remix_start: Word | None = Field(
+        None, description="Where to take the first frame: seconds, M:SS or last. Default 0."
+    )
     remix_end: Word | None = Field(None, description="Where to take the last frame: seconds or M:SS.")
     remix_last_frame: bool | None = Field(None, description="End the new clip on the last frame of remix_from.")
     mode: VideoMode | None = Field(None, description="Found from the inputs when absent; must agree with them.")
