@@ -370,14 +370,9 @@ async def test_address_says_nothing_about_how_it_was_made(
 ):
     metadata.write_text(json.dumps(earlier_record()))
     async with open_app(make_settings(**vertex(emulator.url))) as app:
-        if source.startswith("https"):
-            with pytest.raises(InvalidRequestError, match="does not fetch") as refused:
-                await plan_extension(app, source)
-            assert refused.value.field == "source"
-        else:
-            report = await plan_extension(app, source)
-            assert (report.model, report.origins["model"]) == (VEO, "default")
-            assert not any("taken over" in warning for warning in report.warnings)
+        report = await plan_extension(app, source)
+    assert (report.model, report.origins["model"]) == (VEO, "default")
+    assert not any("taken over" in warning for warning in report.warnings)
     assert emulator.requests() == []
 
 

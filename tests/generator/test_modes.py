@@ -217,12 +217,15 @@ async def test_model_that_cannot_is_refused_with_one_that_can(everything, emulat
         ({"remix_from": "clip.mp4", "remix_start": "2", "remix_end": "1.5"}, "remix_end", "not after"),
         ({"remix_from": "clip.mp4", "remix_end": "soon"}, "remix_end", "no time"),
         ({"remix_from": "clip.mp4", "remix_end": "1", "remix_last_frame": False}, "remix_end", "is false"),
-        ({"remix_from": "https://example.com/clip.mp4"}, "remix_from", "Download"),
-        ({"video": "https://example.com/clip.mp4"}, "video", "Download"),
+        ({"remix_from": "clip.mp4", "remix_start": "last", "remix_end": "3"}, "remix_end", "nothing comes after"),
+        ({"remix_from": "clip.mp4", "remix_start": "last", "remix_last_frame": True}, "remix_last_frame", "nothing"),
+        ({"remix_from": "http://example.com/clip.mp4"}, "remix_from", "not encrypted"),
+        ({"video": "http://example.com/clip.mp4"}, "video", "not encrypted"),
+        ({"video": "data:video/mp4;base64,AAAA"}, "video", "data: URI"),
         ({"video": "clip.mp4", "prompt": None}, "prompt", "missing"),
         ({"video": "clip.mp4", "duration_seconds": 9}, "duration_seconds", "allowed: 4"),
         ({"video": "clip.mp4", "aspect_ratio": "9:16"}, "aspect_ratio", "keeps its shape"),
-        ({"video": "cat.png"}, "video", "not an MP4"),
+        ({"video": "cat.png"}, "video", "no video that can be used"),
     ],
 )
 async def test_inputs_that_do_not_go_together_are_refused(everything, emulator, values, field, words):
@@ -243,7 +246,7 @@ async def test_length_of_the_video_to_edit_is_checked(everything, emulator, work
             assert report.effective["duration_seconds"] == seconds
             assert "s of source video" in report.quote.basis
             return
-        with pytest.raises(InvalidRequestError, match="allowed: 3 to 10 seconds"):
+        with pytest.raises(InvalidRequestError, match="takes 3 to 10 s.*trim_video"):
             await plan_clip(app, video="other.mp4", model=OMNI_11)
 
 
@@ -310,11 +313,14 @@ async def test_clip_of_an_earlier_job_is_edited_and_remixed_by_its_id(everything
 async def test_bucket_video_is_edited_where_it_lies_on_vertex(everything, emulator):
     async with open_app(everything) as app:
         report = await plan_clip(app, video="gs://films/in.mp4", backend="vertex", model=OMNI_11)
-        with pytest.raises(InvalidRequestError, match="reads addresses of its own files"):
-            await plan_clip(app, video="gs://films/in.mp4", backend="gemini")
+        fetched = await plan_clip(app, video="gs://films/in.mp4", backend="gemini")
+    assert "gs://films" not in str(fetched.request)
     assert report.request is not None
     assert report.request["input"][0]["content"][0]["uri"] == "gs://films/in.mp4"
-    assert any("length of the video is not known" in warning for warning in report.warnings)
+    for shown in (report, fetched):
+        assert any("length of the video is not known" in warning for warning in shown.warnings)
+        assert any("checked when the job is sent" in warning for warning in shown.warnings)
+    assert emulator.requests() == []
 
 
 @pytest.mark.parametrize(

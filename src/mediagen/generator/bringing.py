@@ -244,18 +244,8 @@ class Bringer:
             has_audio=facts.audio_codec is not None,
             size_bytes=size_bytes,
         )
-        return Brought(
-            field=target.field,
-            source=source,
-            video=video,
-            unfit=bool(fitted.changes) and not fitted.converted,
-            path=fitted.path,
-            width=facts.width,
-            height=facts.height,
-            seconds=facts.duration_seconds,
-            sha256=sha256,
-            adjustments=fitted.changes,
-        )
+        unfit = bool(fitted.changes) and not fitted.converted
+        return Brought.of_file(video, unfit=unfit, adjustments=fitted.changes)
 
     async def _fitted(self, path: Path, target: Target) -> Fitted:
         requirements = target.requirements

@@ -84,6 +84,22 @@ class Brought:
     adjustments: tuple[Adjustment, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @classmethod
+    def of_file(cls, video: InputMedia, *, unfit: bool, adjustments: tuple[Adjustment, ...]) -> "Brought":
+        """A file that is sent, or whose frames are taken."""
+        return cls(
+            field=video.field,
+            source=video.source,
+            video=video,
+            unfit=unfit,
+            path=video.path,
+            width=video.width,
+            height=video.height,
+            seconds=video.duration_seconds,
+            sha256=video.sha256,
+            adjustments=adjustments,
+        )
+
     @property
     def input(self) -> InputMedia:
         """As it is written down."""

@@ -130,8 +130,8 @@ class GenerateVideoRequest(VideoRequest):
     image: Source | None = Field(None, description=f"Picture the clip starts on. {SOURCES}")
     video: Source | None = Field(
         None,
-        description="Existing video to change as the prompt says (Omni): local path, mediagen://artifacts/<id>, job id, "
-        "Gemini file URI, gs:// or https.",
+        description="Existing video to change as the prompt says (Omni): local path, mediagen://artifacts/<id>, "
+        "job id, Gemini file URI, gs:// or https.",
     )
     mask: Source | None = Field(
         None, description="Picture that is white where video may change; goes in as a reference picture."
