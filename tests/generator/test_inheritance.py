@@ -29,7 +29,7 @@ from tests.generator.planning import (
 from tests.runner.asking import wait_for
 
 from mediagen.app.app import open_app
-from mediagen.errors import AuthenticationError, ConfigurationError, InvalidRequestError, JobNotFoundError
+from mediagen.errors import AuthenticationError, ConfigurationError, JobNotFoundError
 
 STAMP = "20260124_101530"
 TWO = "[profiles.film]\nproject = 'film-123'\n[profiles.other]\nproject = 'other-9'\n"
