@@ -246,7 +246,7 @@ async def test_length_of_the_video_to_edit_is_checked(everything, emulator, work
             assert report.effective["duration_seconds"] == seconds
             assert "s of source video" in report.quote.basis
             return
-        with pytest.raises(InvalidRequestError, match="takes 3 to 10 s.*trim_video"):
+        with pytest.raises(InvalidRequestError, match=r"takes 3 to 10 s.*trim_video"):
             await plan_clip(app, video="other.mp4", model=OMNI_11)
 
 

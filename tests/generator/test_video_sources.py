@@ -39,8 +39,10 @@ IN_BUCKET = {"GCS_BUCKET": "media"}
 
 
 @pytest.fixture
-def settings(emulator: EmulatorHandle, make_settings: MakeSettings) -> Settings:
+def settings(emulator: EmulatorHandle, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     emulator.make_bucket("media")
+    # Google's library looks there itself.
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
     return make_settings(**both(emulator.url, **IN_BUCKET))
 
 
