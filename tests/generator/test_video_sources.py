@@ -123,7 +123,7 @@ async def made(app: App, **values: Any) -> JobReport:
 def uri_in(emulator: EmulatorHandle) -> str:
     """The address of the video in the last paid body."""
     bodies = [r["body"] for r in emulator.requests() if r["path"].endswith("/interactions")]
-    return next(part["uri"] for step in bodies[-1]["input"] for part in step["content"] if part["type"] == "video")
+    return str(next(part["uri"] for step in bodies[-1]["input"] for part in step["content"] if part["type"] == "video"))
 
 
 def make_webm(path: Path) -> Path:
