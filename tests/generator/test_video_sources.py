@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
@@ -422,7 +423,7 @@ async def test_old_inputs_are_swept_and_a_conversion_is_made_once(settings: Sett
         os.utime(path, (time.time() - days * 86400,) * 2)
     async with open_app(settings) as app, anyio.create_task_group() as group:
         for prompt in ("one", "two"):
-            group.start_soon(lambda p=prompt: extend(app, "bunny.mp4", prompt=p, **TARGETS["Gemini Omni"]))
+            group.start_soon(partial(extend, app, "bunny.mp4", prompt=prompt, **TARGETS["Gemini Omni"]))
     assert not old.exists()
     assert young.exists()
     assert len(list(inputs.glob("fitted-*"))) == 2
