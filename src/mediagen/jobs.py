@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
@@ -34,6 +34,8 @@ class JobStatus(StrEnum):
         return self not in OPEN_STATUSES
 
 
+# Longer, and whoever asked no longer expects to pay for more; Google keeps what a link goes on from about as long.
+CHAIN_RESUMED_WITHIN = timedelta(hours=24)
 OPEN_STATUSES = frozenset({JobStatus.SUBMITTING, JobStatus.RUNNING, JobStatus.DOWNLOADING})
 
 
@@ -146,6 +148,28 @@ class PaidCall:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ChainLink:
+    """Place of a job in a chain of extensions, each of which goes on from the result before.
+
+    Attributes:
+        chain_id: Id of the job that is the first link.
+        link: From 1.
+        times: How many links the chain is to have.
+        stopped: Why no further link is made after this one, if that is decided.
+    """
+
+    chain_id: str
+    link: int
+    times: int
+    stopped: str | None = None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the chain is complete with it."""
+        return self.link >= self.times
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """One request of a caller as the ledger keeps it.
 
@@ -156,6 +180,7 @@ class Job:
         endpoint: API surface whose protocol is spoken.
         base_url: Address of the API the job was sent to, so that it is polled there after a restart.
         profile: Configured project whose credentials sent it.
+        chain: Its place, when it is one of several extensions that were asked for at once.
     """
 
     job_id: str
@@ -181,6 +206,7 @@ class Job:
     parent_job_id: str | None = None
     input_files: dict[str, Any] = field(default_factory=dict)
     estimated_seconds: float = 60.0
+    chain: ChainLink | None = None
 
     @property
     def status(self) -> JobStatus:

@@ -14,6 +14,7 @@ from mediagen.app.pool import EndpointPool
 from mediagen.app.projects import ConfiguredProjects
 from mediagen.catalog import Catalog
 from mediagen.endpoints.wire.body import GeminiBodies, VertexBodies
+from mediagen.generator.chains import Chains
 from mediagen.generator.checks import Checks
 from mediagen.generator.clips import stored_file
 from mediagen.generator.estimates import Estimates
@@ -92,17 +93,19 @@ async def open_app(
 
 def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps, pool: EndpointPool) -> App:
     policy, storage = planner.placement.policy, steps.collector.storage
+    generator = Generator(
+        policy=policy,
+        planner=planner,
+        ledger=steps.ledger,
+        runner=runner,
+        storage=storage,
+        endpoints=pool,
+        clock=now,
+    )
+    runner.on_link_ended = Chains(ledger=steps.ledger, make_next=generator.make_next_link).go_on
     return App(
         settings=settings,
-        generator=Generator(
-            policy=policy,
-            planner=planner,
-            ledger=steps.ledger,
-            runner=runner,
-            storage=storage,
-            endpoints=pool,
-            clock=now,
-        ),
+        generator=generator,
         checks=Checks(policy=policy, planner=planner, endpoints=pool, storage=storage),
         estimates=Estimates(placement=planner.placement, prices=planner.prices),
         runner=runner,

@@ -21,6 +21,15 @@ from mediagen.credentials import Identity
 from mediagen.endpoints.base import Endpoint, PaidRequest
 from mediagen.errors import BudgetExceededError, InvalidRequestError
 from mediagen.generator.budget import caps, check_budget
+from mediagen.generator.chains import (
+    as_link,
+    chain_of,
+    first_link,
+    later_link,
+    next_request,
+    of_chain,
+    refuse_with_times,
+)
 from mediagen.generator.clips import stored_file
 from mediagen.generator.plan import Plan, as_requested, shorten_data, uploaded_uri, with_upload
 from mediagen.generator.planner import AddressOf, Planner
@@ -28,6 +37,7 @@ from mediagen.generator.policy import Policy
 from mediagen.jobs import Job, JobStatus, Origin, PaidCall
 from mediagen.ledger.ids import new_job_id
 from mediagen.ledger.ledger import Ledger
+from mediagen.report.chain import with_chain
 from mediagen.report.job import JobReport, dry_run_report, job_report
 from mediagen.requests import (
     CancelJobRequest,
@@ -48,6 +58,7 @@ if TYPE_CHECKING:
 
 NOT_PART_OF_A_WISH = frozenset({"wait_seconds", "preview", "max_usd", "force_new", "dry_run"})
 SPOOL = "spool"  # folder beside the ledger in which paid answers are kept first
+CANCELLED = "it was cancelled"
 STATUS_FILTERS = ("open", *JobStatus)
 
 
@@ -123,9 +134,21 @@ class Generator:
         Raises:
             InvalidRequestError, BudgetExceededError, ConfigurationError, JobNotFoundError: Nothing was sent.
         """
-        return await self._make(
-            request, partial(self.planner.plan_extension, request, self._address_of(request)), on_progress
+        return await self._make(request, partial(self._plan_first_link, request), on_progress)
+
+    async def make_next_link(self, before: Job) -> None:
+        """Make the link of a chain that goes on from a finished one, and start it.
+
+        Raises:
+            MediaGenError: It was not made; nothing was sent.
+        """
+        request = next_request(before)
+        plan = later_link(
+            await self._plan_extension(request), before, await self.ledger.chain(chain_of(before).chain_id)
         )
+        assert plan.link is not None
+        warnings = check_budget(plan.link.quote, request.max_usd, plan.project.limits)
+        await self._send(dataclasses.replace(plan, warnings=(*plan.warnings, *warnings)), request)
 
     async def get_job(self, request: GetJobRequest, on_progress: OnProgress | None = None) -> JobReport:
         """State of a job; waits for it if asked to.
@@ -134,7 +157,7 @@ class Generator:
             JobNotFoundError: No such job.
         """
         job = await self.ledger.get(request.job_id)
-        return await self._follow(job, request.wait_seconds or 0.0, on_progress)
+        return await self._follow_one(job, request.wait_seconds or 0.0, on_progress)
 
     async def list_jobs(self, request: ListJobsRequest) -> JobPage:
         """Jobs in the ledger, newest first.
@@ -153,7 +176,7 @@ class Generator:
             limit=request.limit,
             cursor=request.cursor,
         )
-        return JobPage(jobs=[self._report(job) for job in page.jobs], next_cursor=page.next_cursor)
+        return JobPage(jobs=[await self._report(job) for job in page.jobs], next_cursor=page.next_cursor)
 
     async def cancel_job(self, request: CancelJobRequest) -> JobReport:
         """Ask Google to stop a job; what is made already is kept and billed.
@@ -162,8 +185,15 @@ class Generator:
             JobNotFoundError: No such job.
             InvalidRequestError: It cannot be stopped any more.
         """
-        job, refused = await self.runner.cancel(request.job_id)
-        return self._report(job, *refused)
+        stopped = await self.ledger.stop_chain(request.job_id, CANCELLED)
+        try:
+            job, refused = await self.runner.cancel(request.job_id)
+        except InvalidRequestError:
+            # The link itself cannot be stopped, what would have followed is.
+            if not stopped:
+                raise
+            job, refused = await self.ledger.get(request.job_id), ()
+        return await self._report(job, *refused)
 
     async def artifact_file(self, artifact_id: str) -> Path:
         """Path of a stored file.
@@ -180,6 +210,17 @@ class Generator:
             note = f"This is the earlier job of request_id {request.request_id!r}; nothing new was sent."
             return await self._follow(existing, request.wait_seconds, on_progress, note)
         return await self._run(await plan(), request, on_progress)
+
+    async def _plan_first_link(self, request: ExtendVideoRequest) -> Plan:
+        if not request.times or request.times == 1:
+            return await self._plan_extension(request)
+        refuse_with_times(request)
+        plan = await self._plan_extension(request)
+        spec = self.planner.placement.catalog.find(plan.model, "video", plan.route.surface, self.clock().date()).spec
+        return first_link(plan, request.times, spec=spec, prices=self.planner.prices)
+
+    async def _plan_extension(self, request: ExtendVideoRequest) -> Plan:
+        return await self.planner.plan_extension(request, self._address_of(request))
 
     def _address_of(self, request: GenerationRequest) -> AddressOf:
         async def address_of(route: Route) -> str | None:
@@ -213,34 +254,42 @@ class Generator:
         return job
 
     async def _run(self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
-        folder = _folder(request, plan)
-        name = sanitise_name(request.output_name) if request.output_name else None
         try:
-            warnings = check_budget(plan.quote, request.max_usd, plan.project.limits)
+            quote = plan.link.quote if plan.link else plan.quote
+            warnings = check_budget(quote, request.max_usd, plan.project.limits)
         except BudgetExceededError as error:
             if not request.dry_run:
                 raise
             warnings = (f"It would be refused: {error}",)
         plan = dataclasses.replace(plan, warnings=(*plan.warnings, *warnings))
         if request.dry_run:
-            return dry_run_report(self._draft(plan, request, folder, name, ""), shorten_data(plan.bodies[0]))
+            return dry_run_report(self._draft(plan, request, ""), shorten_data(plan.bodies[0]))
+        return await self._follow(await self._send(plan, request), request.wait_seconds, on_progress)
+
+    async def _send(self, plan: Plan, request: GenerationRequest) -> Job:
+        """Take the job in and start it; returns another one when it is there already."""
+        folder = _folder(request, plan)
         await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None)
         await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
         base_url = await self.endpoints.base_url(plan.route)
         bodies = await self._with_upload(plan)
         usual = await self.ledger.typical_seconds(plan.model, plan.effective.get("resolution"))
         plan = dataclasses.replace(plan, estimated_seconds=usual or plan.estimated_seconds)
-        draft = self._draft(plan, request, folder, name, base_url)
+        draft = self._draft(plan, request, base_url)
+        whole = plan.link.quote.usd if plan.link and plan.link.number == 1 else None
         # Between the row and its start nothing may come in between, or the job would wait until this process ends.
         with anyio.CancelScope(shield=True):
             job = await self.ledger.create(
-                draft, caps=caps(plan.project.limits, self.clock()), replace_request_id=request.force_new
+                draft,
+                caps=caps(plan.project.limits, self.clock()),
+                replace_request_id=request.force_new,
+                whole_usd=whole,
             )
             if job.job_id == draft.job_id:
                 self.runner.start(
                     job, [PaidRequest(kind=plan.kind, model=plan.model, api=plan.api, body=body) for body in bodies]
                 )
-        return await self._follow(job, request.wait_seconds, on_progress)
+        return job
 
     async def _with_upload(self, plan: Plan) -> tuple[dict[str, Any], ...]:
         """The bodies, once the local video that they name is where Google can read it."""
@@ -256,10 +305,10 @@ class Generator:
             uri = await endpoint.upload(plan.upload.path, plan.upload.mime_type)
         return tuple(with_upload(body, uri) for body in plan.bodies)
 
-    def _draft(self, plan: Plan, request: GenerationRequest, folder: Path, name: str | None, base_url: str) -> Job:
-        now = self.clock()
+    def _draft(self, plan: Plan, request: GenerationRequest, base_url: str) -> Job:
+        now, folder = self.clock(), _folder(request, plan)
         job_id = new_job_id(self.clock)
-        return Job(
+        draft = Job(
             job_id=job_id,
             kind=plan.kind,
             mode=plan.mode,
@@ -277,7 +326,7 @@ class Generator:
             },
             quote=plan.quote,
             output_dir=str(folder),
-            output_name=name,
+            output_name=sanitise_name(request.output_name) if request.output_name else None,
             calls=tuple(
                 PaidCall(job_id=job_id, ordinal=ordinal, status=JobStatus.SUBMITTING, samples=samples)
                 for ordinal, samples in enumerate(plan.samples)
@@ -290,16 +339,30 @@ class Generator:
             input_files=plan.input_files,
             estimated_seconds=plan.estimated_seconds,
         )
+        return draft if plan.link is None else as_link(draft, plan.link, is_dry_run=request.dry_run)
 
     async def _follow(
         self, job: Job, wait_seconds: float | None, on_progress: OnProgress | None, *notes: str
     ) -> JobReport:
-        seconds = self.policy.wait_seconds if wait_seconds is None else wait_seconds
-        return self._report(await self.runner.wait(job, seconds, on_progress), *notes)
+        """Wait for a job and for those that go on from it by themselves; tells about the newest."""
+        deadline = anyio.current_time() + (self.policy.wait_seconds if wait_seconds is None else wait_seconds)
+        while True:
+            seconds = max(0.0, deadline - anyio.current_time())
+            job = await self.runner.wait(job, seconds, of_chain(job, on_progress))
+            following = await self.ledger.next_link(job)
+            if following is None:
+                return await self._report(job, *notes)
+            job = following
 
-    def _report(self, job: Job, *warnings: str) -> JobReport:
+    async def _follow_one(self, job: Job, seconds: float, on_progress: OnProgress | None) -> JobReport:
+        return await self._report(await self.runner.wait(job, seconds, of_chain(job, on_progress)))
+
+    async def _report(self, job: Job, *warnings: str) -> JobReport:
         notes = () if job.status.is_terminal else self.runner.notes(job.job_id)
-        return job_report(job, self.clock(), extra_warnings=(*notes, *warnings))
+        report = job_report(job, self.clock(), extra_warnings=(*notes, *warnings))
+        if job.chain is None:
+            return report
+        return with_chain(report, job, await self.ledger.chain(job.chain.chain_id), self.clock())
 
 
 def _origins(plan: Plan, request: GenerationRequest) -> dict[str, Origin]:

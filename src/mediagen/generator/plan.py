@@ -9,13 +9,28 @@ from pydantic import BaseModel
 
 from mediagen.catalog import Api
 from mediagen.generator.policy import Project
-from mediagen.jobs import Adjustment, Kind, Origin, Quote, public_address
+from mediagen.jobs import Adjustment, Job, Kind, Origin, Quote, public_address
 from mediagen.media.inputs import InputMedia
 from mediagen.routing import Route
 from mediagen.storage.gs_uri import object_uri
 
 SHOWN_CHARACTERS = 200
 TO_BE_UPLOADED = "(uploaded when the job is sent)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedLink:
+    """Place of a job in a chain of extensions.
+
+    Attributes:
+        quote: What has to be approved: of the first link the whole chain, of a later one all up to it.
+        before: The link that is gone on with; None for the first.
+    """
+
+    times: int
+    quote: Quote
+    number: int = 1
+    before: Job | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +41,7 @@ class Plan:
         samples: Files that each paid call makes.
         bodies: Request body of each paid call; holds `TO_BE_UPLOADED` for a file of the API's own store.
         upload: Local video that has to be at Google before a body can be sent.
+        link: Its place, when it is one of several extensions that were asked for at once.
         inputs_uri: gs:// prefix under which `upload` goes; None is the file store of the API.
     """
 
@@ -44,6 +60,7 @@ class Plan:
     estimated_seconds: float
     upload: InputMedia | None = None
     inputs_uri: str | None = None
+    link: PlannedLink | None = None
     adjustments: tuple[Adjustment, ...] = ()
     warnings: tuple[str, ...] = ()
     parent_job_id: str | None = None
@@ -53,7 +70,7 @@ class Plan:
 def as_requested(request: BaseModel) -> dict[str, Any]:
     """What the caller said, with large inline data shortened."""
     given = request.model_dump(mode="json", exclude_unset=True)
-    return {name: _shorten(value) for name, value in given.items()}
+    return {name: value if name in _WORDS else _shorten(value) for name, value in given.items()}
 
 
 def shorten_data(value: Any) -> Any:
@@ -63,6 +80,8 @@ def shorten_data(value: Any) -> Any:
     return [shorten_data(item) for item in value] if isinstance(value, list) else value
 
 
+# A prompt may begin like an address; a chain needs it again, letter by letter.
+_WORDS = frozenset({"prompt", "negative_prompt"})
 _PAYLOADS = frozenset({"data", "bytesBase64Encoded"})
 
 

@@ -44,20 +44,23 @@ def quoted_microusd(job: Job) -> int:
     return 0 if job.backend == "emulator" or job.quote.usd is None else _microusd(job.quote.usd)
 
 
-def check_caps(job: Job, caps: Sequence[Cap], *, counted_since: Callable[[datetime], int]) -> None:
+def check_caps(
+    job: Job, caps: Sequence[Cap], *, counted_since: Callable[[datetime], int], whole_usd: Decimal | None = None
+) -> None:
     """Refuse a job that would lift the sum above a cap.
 
     Args:
         job: The new job, not yet in the ledger.
         caps: Limits to hold.
         counted_since: Gives what was spent or reserved since a moment, in micro-dollars.
+        whole_usd: What has to fit, where more than this job is to come.
 
     Raises:
         BudgetExceededError: Names the cap, what is spent, left and asked.
     """
     if job.backend == "emulator":
         return
-    asked = quoted_microusd(job)
+    asked = quoted_microusd(job) if whole_usd is None else _microusd(whole_usd)
     for cap in caps:
         if job.quote.usd is None:
             raise BudgetExceededError(
@@ -67,7 +70,7 @@ def check_caps(job: Job, caps: Sequence[Cap], *, counted_since: Callable[[dateti
             )
         spent, limit = counted_since(cap.since), _microusd(cap.limit_usd, ROUND_FLOOR)
         if asked and spent + asked > limit:
-            raise _exceeded(cap, spent=spent, limit=limit, asked=asked)
+            raise _exceeded(cap, "job" if whole_usd is None else "chain of jobs", spent=spent, limit=limit, asked=asked)
 
 
 def usd(microusd: int) -> Decimal:
@@ -77,11 +80,11 @@ def usd(microusd: int) -> Decimal:
     return exact if isinstance(exponent, int) and exponent < -2 else exact.quantize(Decimal("0.01"))
 
 
-def _exceeded(cap: Cap, *, spent: int, limit: int, asked: int) -> BudgetExceededError:
+def _exceeded(cap: Cap, wish: str, *, spent: int, limit: int, asked: int) -> BudgetExceededError:
     left = max(0, limit - spent)
     return BudgetExceededError(
         f"{cap.name} is ${usd(limit)}: ${usd(spent)} is spent or reserved since {cap.since:%Y-%m-%d %H:%M} UTC, "
-        f"${usd(left)} is left, and this job asks ${usd(asked)}. Nothing was sent.",
+        f"${usd(left)} is left, and this {wish} asks ${usd(asked)}. Nothing was sent.",
         hint=f"Make it shorter, smaller or fewer, wait until the span is over, or raise {cap.name}.",
     )
 

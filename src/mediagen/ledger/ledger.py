@@ -54,22 +54,39 @@ class Ledger:
         """Close the file and leave the jobs of this process to others."""
         await anyio.to_thread.run_sync(self._close)
 
-    async def create(self, job: Job, *, caps: Sequence[Cap] = (), replace_request_id: bool = False) -> Job:
+    async def create(
+        self,
+        job: Job,
+        *,
+        caps: Sequence[Cap] = (),
+        replace_request_id: bool = False,
+        whole_usd: Decimal | None = None,
+    ) -> Job:
         """Take in a job before anything is sent; it then belongs to this process.
 
         Args:
             job: With its calls, all of them submitting.
             caps: Limits that the job must not break, checked against all processes in the same transaction.
             replace_request_id: Take the request_id from the job that has it, instead of returning that job.
+            whole_usd: What has to fit under the caps, where more jobs follow by themselves.
 
         Returns:
-            The job as it is kept; one with another job_id when its request_id was used before.
+            The job as it is kept; one with another job_id when its request_id was used before, or when another
+            process has made this link of its chain.
 
         Raises:
+            JobNotFoundError: The chain that it is to go on with was stopped; nothing was written.
             BudgetExceededError: A cap would be exceeded; nothing was written.
         """
         return await self._write(
-            partial(writing.create, caps=caps, replace_request_id=replace_request_id, owners=self._owners), job
+            partial(
+                writing.create,
+                caps=caps,
+                replace_request_id=replace_request_id,
+                owners=self._owners,
+                whole_usd=whole_usd,
+            ),
+            job,
         )
 
     async def get(self, job_id: str) -> Job:
@@ -188,6 +205,39 @@ class Ledger:
             JobNotFoundError: There is none of that id.
         """
         return await self._write(writing.claim, job_id, self._owners)
+
+    async def chain(self, chain_id: str) -> list[Job]:
+        """Read the links of a chain that are made so far, in their order."""
+        return await self._read(reading.chain, chain_id)
+
+    async def next_link(self, job: Job) -> Job | None:
+        """Read the link that goes on from this one, if it is made already."""
+        if job.chain is None:
+            return None
+        return await self._read(reading.link, job.chain.chain_id, job.chain.link + 1)
+
+    async def interrupted_links(self, since: datetime) -> list[Job]:
+        """Read the links that succeeded since a moment and after which the next one is still to be made."""
+        return await self._read(reading.interrupted_links, since)
+
+    async def claim_chain(self, job_id: str) -> bool:
+        """Take over the going on after a link whose process is gone.
+
+        Returns:
+            True when this process is the one to make the next link.
+
+        Raises:
+            JobNotFoundError: There is none of that id.
+        """
+        return await self._write(writing.claim_chain, job_id, self._owners)
+
+    async def stop_chain(self, job_id: str, reason: str) -> bool:
+        """Let no link follow this one, for good.
+
+        Returns:
+            False, with nothing changed, when one follows already, when it is the last or when that is said already.
+        """
+        return await self._write(writing.stop_chain, job_id, reason)
 
     async def typical_seconds(self, model: str, resolution: str | None) -> float | None:
         """Median time of the last 20 videos of a model that succeeded, in seconds; None when there are none.

@@ -23,11 +23,12 @@ INSERT_JOB = """
 INSERT INTO jobs (
     job_id, kind, mode, backend, endpoint, base_url, model, resolution, status, created_at, updated_at, owner,
     request_id, profile, parent_job_id, output_dir, output_name, estimated_seconds, folded_prompt, requested, effective,
-    origins, quote, adjustments, warnings, input_files
+    origins, quote, adjustments, warnings, input_files, chain_id, chain_link, chain_times
 ) VALUES (
     :job_id, :kind, :mode, :backend, :endpoint, :base_url, :model, :resolution, :status, :created_at, :updated_at,
     :owner, :request_id, :profile, :parent_job_id, :output_dir, :output_name, :estimated_seconds, :folded_prompt,
-    :requested, :effective, :origins, :quote, :adjustments, :warnings, :input_files
+    :requested, :effective, :origins, :quote, :adjustments, :warnings, :input_files, :chain_id, :chain_link,
+    :chain_times
 )
 """
 
@@ -65,6 +66,24 @@ FORGET_REQUEST = "UPDATE jobs SET request_id = NULL WHERE request_id = :request_
 
 SELECT_JOB = "SELECT * FROM jobs WHERE job_id = :job_id"
 SELECT_REQUEST = "SELECT * FROM jobs WHERE request_id = :request_id"
+SELECT_CHAIN = "SELECT * FROM jobs WHERE chain_id = :chain_id ORDER BY chain_link"
+SELECT_LINK = "SELECT * FROM jobs WHERE chain_id = :chain_id AND chain_link = :link"
+SELECT_INTERRUPTED_LINKS = """
+SELECT * FROM jobs AS link
+WHERE chain_id IS NOT NULL AND chain_link < chain_times AND chain_stopped IS NULL AND status = 'succeeded'
+    AND updated_at >= :since
+    AND NOT EXISTS (
+        SELECT 1 FROM jobs AS next WHERE next.chain_id = link.chain_id AND next.chain_link = link.chain_link + 1
+    )
+ORDER BY seq
+"""
+STOP_CHAIN = """
+UPDATE jobs SET chain_stopped = :reason
+WHERE job_id = :job_id AND chain_id IS NOT NULL AND chain_link < chain_times AND chain_stopped IS NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM jobs AS next WHERE next.chain_id = jobs.chain_id AND next.chain_link = jobs.chain_link + 1
+    )
+"""
 SELECT_CALLS = """
 SELECT * FROM calls WHERE job_id IN (SELECT value FROM json_each(:job_ids)) ORDER BY job_id, ordinal
 """

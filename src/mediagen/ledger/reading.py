@@ -61,6 +61,23 @@ def request(connection: Connection, request_id: str) -> Job | None:
     return next(_jobs(connection, rows), None)
 
 
+def chain(connection: Connection, chain_id: str) -> list[Job]:
+    """Read the links of a chain, in their order."""
+    return list(_jobs(connection, connection.execute(queries.SELECT_CHAIN, {"chain_id": chain_id}).fetchall()))
+
+
+def link(connection: Connection, chain_id: str, number: int) -> Job | None:
+    """Read one link of a chain."""
+    rows = connection.execute(queries.SELECT_LINK, {"chain_id": chain_id, "link": number}).fetchall()
+    return next(_jobs(connection, rows), None)
+
+
+def interrupted_links(connection: Connection, since: datetime) -> list[Job]:
+    """Read the links that succeeded since a moment and after which the next one is still to be made."""
+    rows = connection.execute(queries.SELECT_INTERRUPTED_LINKS, {"since": time_text(since)}).fetchall()
+    return _readable_jobs(connection, rows)
+
+
 def open_jobs(connection: Connection) -> list[Job]:
     """Read all jobs that have not ended, oldest first."""
     return _readable_jobs(connection, connection.execute(queries.SELECT_OPEN_JOBS).fetchall())

@@ -10,7 +10,7 @@ from sqlite3 import Row
 from typing import Any, TypeVar
 
 from mediagen.errors import LedgerError
-from mediagen.jobs import Adjustment, Artifact, Charge, Job, JobError, JobStatus, PaidCall, Quote, Usage
+from mediagen.jobs import Adjustment, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Quote, Usage
 from mediagen.ledger.caps import counted_microusd
 
 A = TypeVar("A")
@@ -52,6 +52,9 @@ def job_row(job: Job, *, owner: str) -> dict[str, Any]:
         "adjustments": _json([asdict(adjustment) for adjustment in job.adjustments]),
         "warnings": _json(job.warnings),
         "input_files": _json(job.input_files),
+        "chain_id": job.chain.chain_id if job.chain else None,
+        "chain_link": job.chain.link if job.chain else None,
+        "chain_times": job.chain.times if job.chain else None,
     }
 
 
@@ -127,6 +130,15 @@ def _job(row: Row, calls: tuple[PaidCall, ...]) -> Job:
         parent_job_id=row["parent_job_id"],
         input_files=json.loads(row["input_files"]),
         estimated_seconds=row["estimated_seconds"],
+        chain=_chain(row),
+    )
+
+
+def _chain(row: Row) -> ChainLink | None:
+    if row["chain_id"] is None:
+        return None
+    return ChainLink(
+        chain_id=row["chain_id"], link=row["chain_link"], times=row["chain_times"], stopped=row["chain_stopped"]
     )
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from sqlite3 import Connection
 from typing import TypedDict
 
 from mediagen.errors import JobNotFoundError
-from mediagen.jobs import OPEN_STATUSES, Artifact, Charge, Job, JobError, JobStatus, PaidCall, Usage
+from mediagen.jobs import OPEN_STATUSES, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Usage
 from mediagen.ledger import queries, reading
 from mediagen.ledger.caps import Cap, check_caps
 from mediagen.ledger.owners import Owners
@@ -40,17 +41,56 @@ class Step:
     artifacts: tuple[Artifact, ...] = ()
 
 
-def create(connection: Connection, job: Job, *, caps: Sequence[Cap], replace_request_id: bool, owners: Owners) -> Job:
-    """Take in a job, or find the one that has its request_id."""
+def create(
+    connection: Connection,
+    job: Job,
+    *,
+    caps: Sequence[Cap],
+    replace_request_id: bool,
+    owners: Owners,
+    whole_usd: Decimal | None = None,
+) -> Job:
+    """Take in a job, or find the one that has its request_id or is this link of its chain."""
     if job.request_id is not None:
         if replace_request_id:
             connection.execute(queries.FORGET_REQUEST, {"request_id": job.request_id})
         elif existing := reading.request(connection, job.request_id):
             return existing
-    check_caps(job, caps, counted_since=partial(reading.counted_since, connection))
+    if job.chain and job.chain.link > 1 and (link := _link(connection, job.chain)):
+        return link
+    check_caps(job, caps, counted_since=partial(reading.counted_since, connection), whole_usd=whole_usd)
     connection.execute(queries.INSERT_JOB, job_row(job, owner=owners.register()))
     connection.executemany(queries.INSERT_CALL, [call_row(job, call) for call in job.calls])
     return reading.job(connection, job.job_id)
+
+
+def _link(connection: Connection, chain: ChainLink) -> Job | None:
+    """The link that is there already.
+
+    Raises:
+        JobNotFoundError: The link before it says that none shall follow.
+    """
+    before = reading.link(connection, chain.chain_id, chain.link - 1)
+    if before is None or (before.chain and before.chain.stopped):
+        raise JobNotFoundError(f"Chain {chain.chain_id} was stopped after link {chain.link - 1}.", code="chain_stopped")
+    return reading.link(connection, chain.chain_id, chain.link)
+
+
+def stop_chain(connection: Connection, job_id: str, reason: str) -> bool:
+    """Let no link follow this one, unless one follows already."""
+    return connection.execute(queries.STOP_CHAIN, {"job_id": job_id, "reason": reason}).rowcount > 0
+
+
+def claim_chain(connection: Connection, job_id: str, owners: Owners) -> bool:
+    """Give a link, after which the next one is to be made, to this process if nobody else alive goes on with it."""
+    _, owner = _row_of(connection, job_id)
+    job = reading.job(connection, job_id)
+    if job.chain is None or reading.link(connection, job.chain.chain_id, job.chain.link + 1):
+        return False
+    if owner is not None and owner != owners.own_id and owners.is_alive(owner):
+        return False
+    connection.execute(queries.SET_OWNER, {"job_id": job_id, "owner": owners.register()})
+    return True
 
 
 def take(connection: Connection, step: Step) -> bool:

@@ -29,6 +29,7 @@ def summary(report: JobReport) -> str:
     if report.request is not None:
         lines.append(f"Request: {json.dumps(report.request, ensure_ascii=False)}")
     lines.append(_money(report))
+    lines += _chain(report)
     if report.remote.expires_at and report.status == "downloading":
         lines.append(f"Google keeps the file until {report.remote.expires_at:%Y-%m-%d %H:%M} UTC.")
     if report.status in {"submitting", "running", "downloading"}:
@@ -58,6 +59,18 @@ def _money(report: JobReport) -> str:
         return f"{line}. Nothing was sent."
     charged = f"{_usd(report.charge.usd)} ({report.charge.basis})"
     return f"{line}. Charged: {report.charge.basis if report.charge.usd is None else charged}"
+
+
+def _chain(report: JobReport) -> list[str]:
+    """Place in a chain of extensions, and what all of it costs."""
+    values = report.effective
+    if "link" not in values or "times" not in values:
+        return []
+    usd = values.get("chain_usd")
+    price = "the price of the whole chain is not known"
+    if usd is not None:
+        price = f"the whole chain costs about {_usd(Decimal(str(usd)))}"
+    return [f"Chain: link {values['link']} of {values['times']}; {price}."]
 
 
 def estimate_summary(report: EstimateReport) -> str:

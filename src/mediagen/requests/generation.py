@@ -159,3 +159,8 @@ class ExtendVideoRequest(VideoRequest):
         description="What to extend: job id, mediagen://artifacts/<id>, local path, Gemini file URI, gs:// or https."
     )
     prompt: Prompt = Field(description="What happens next.")
+    times: Annotated[int, Field(ge=1, le=20)] | None = Field(
+        None,
+        description="Extend this often, each time going on from the result before; the whole price is named and "
+        "approved first. Default 1.",
+    )

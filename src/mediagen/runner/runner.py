@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import InvalidRequestError, LedgerError, MediaGenError
-from mediagen.jobs import Job, JobStatus, PaidCall, Progress, progress_of
+from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job, JobStatus, PaidCall, Progress, progress_of
 from mediagen.runner.steps import CallSteps, Outcome, nothing_was_made, waits_for_operator
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ OPERATOR_SECONDS = 60.0
 KEEP_SECONDS = 2.0
 PROGRESS_SECONDS = 1.0
 
+OnEnded = Callable[[Job], Awaitable[None]]
 OnProgress = Callable[[Progress], Awaitable[None]]
 
 
@@ -30,10 +31,15 @@ class Runner:
 
     A caller that stops waiting never stops a job. When the runner is left, calls whose paid request is on its way
     finish that one step; all others stop where they are and are resumed by the next process.
+
+    Attributes:
+        on_link_ended: Goes on with the chain of a job that has ended; set by whoever builds the parts. The job counts
+            as driven until it returns.
     """
 
     def __init__(self, steps: CallSteps) -> None:
         self._steps = steps
+        self.on_link_ended: OnEnded | None = None
         self._ledger = steps.ledger
         self._changed: dict[str, anyio.Event] = {}
         self._driven: set[str] = set()
@@ -63,12 +69,22 @@ class Runner:
         self._group.start_soon(self._sweep)
 
     async def resume(self) -> list[Job]:
-        """Take over open jobs whose process is gone; returns those taken."""
+        """Take over open jobs whose process is gone, and chains that it did not go on with; returns those taken."""
         taken = []
         for job in await self._ledger.open_jobs():
             if job.job_id not in self._driven and await self._ledger.claim(job.job_id):
                 logger.info("job %s resumed (%s)", job.job_id, job.status)
                 self._drive(job, ())
+                taken.append(job)
+        return [*taken, *await self._resume_chains()]
+
+    async def _resume_chains(self) -> list[Job]:
+        taken = []
+        for job in await self._ledger.interrupted_links(self._steps.clock() - CHAIN_RESUMED_WITHIN):
+            if job.job_id not in self._driven and await self._ledger.claim_chain(job.job_id):
+                logger.info("job %s: its chain goes on", job.job_id)
+                self._driven.add(job.job_id)
+                self._group.start_soon(self._drive_job, replace(job, calls=()), ())
                 taken.append(job)
         return taken
 
@@ -163,9 +179,19 @@ class Runner:
                 for call in job.calls:
                     request = requests[call.ordinal] if call.ordinal < len(requests) else None
                     group.start_soon(self._drive_call, job, call, request)
+            if job.chain and self.on_link_ended:
+                await self._end_link(job.job_id, self.on_link_ended)
         finally:
             self._driven.discard(job.job_id)
             self._wake(job.job_id)
+
+    async def _end_link(self, job_id: str, on_ended: OnEnded) -> None:
+        """Let the chain go on; what cannot be done now is done by a later sweep."""
+        try:
+            await on_ended(await self._ledger.get(job_id))
+        except Exception as error:  # noqa: BLE001 - a defect met by one chain must not stop the others
+            # Only the kind of the exception: its text may hold a prompt.
+            logger.error("job %s: its chain does not go on: %s", job_id, type(error).__name__)  # noqa: TRY400 - as above
 
     async def _drive_call(self, job: Job, call: PaidCall, request: PaidRequest | None) -> None:
         delay: float | None = 0.0
