@@ -17,6 +17,7 @@ from mediagen.generator.plan import Plan, PlannedLink
 from mediagen.jobs import ChainLink, Job, JobStatus, Progress, Quote
 from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
+from mediagen.report.money import dollars
 from mediagen.requests import ExtendVideoRequest, VideoParameters
 from mediagen.runner.runner import OnProgress
 
@@ -102,7 +103,9 @@ def _whole_quote(plan: Plan, times: int, prices: Prices) -> Quote:
         longer = None if source is None else source + number * seconds
         parameters = dataclasses.replace(first, source_seconds=longer)
         quotes.append(prices.quote(parameters, surface=plan.route.surface, location=plan.route.location))
-    return _sum(quotes, f"{times} × ({plan.quote.basis})")
+    prices_differ = len({quote.usd for quote in quotes}) > 1
+    each = " + ".join(dollars(quote.usd) for quote in quotes if quote.usd is not None)
+    return _sum(quotes, f"{times} links: {each}" if prices_differ else f"{times} × ({plan.quote.basis})")
 
 
 def _sum(quotes: Sequence[Quote], basis: str) -> Quote:
@@ -139,7 +142,7 @@ def later_link(plan: Plan, before: Job, links: Sequence[Job]) -> Plan:
     """Make the next link of a chain out of the plan of its extension; `links` are those made so far."""
     chain = chain_of(before)
     so_far = _sum([*(link.quote for link in links), plan.quote], f"links 1 to {chain.link + 1} of {chain.times}")
-    # The real lengths differ by a frame or two from those that were approved, which may tip each quote by a cent.
+    # The real clips are a frame or two longer or shorter than planned, which changes what their seconds cost as source.
     if so_far.usd is not None:
         so_far = dataclasses.replace(so_far, usd=so_far.usd - CENT * chain.link)
     return dataclasses.replace(
