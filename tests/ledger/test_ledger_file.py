@@ -249,3 +249,28 @@ async def test_ledger_of_version_1_keeps_its_jobs_and_files(tmp_path: Path) -> N
     assert found.calls[0].samples == 1
     assert found.artifacts == (artifact,)
     assert found.profile is None
+
+
+async def test_ledger_of_version_2_keeps_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    connection = sqlite3.connect(path)
+    for name in ("0001_initial.sql", "0002_samples.sql"):
+        connection.executescript(files("mediagen.ledger").joinpath("migrations", name).read_text(encoding="utf-8"))
+    job, artifact = a_job(parent_job_id="job_before", request_id="mine"), an_artifact()
+    for table, row in (
+        ("jobs", job_row(job, owner="gone")),
+        ("calls", {**call_row(job, job.calls[0]), "status": "succeeded"}),
+        ("artifacts", artifact_rows(job.job_id, 0, [artifact])[0]),
+    ):
+        columns = [line[1] for line in connection.execute(f"PRAGMA table_info({table})") if line[1] in row]
+        names = ", ".join(columns)
+        connection.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join(':' + name for name in columns)})", row)
+    connection.execute("PRAGMA user_version = 2")
+    connection.commit()
+    connection.close()
+    ledger = Ledger(path, noon)
+    found = await ledger.get(job.job_id)
+    await ledger.aclose()
+    assert found.chain is None
+    assert (found.parent_job_id, found.request_id, found.requested) == ("job_before", "mine", job.requested)
+    assert found.artifacts == (artifact,)

@@ -172,6 +172,8 @@ async def _generate(app: App, namespace: argparse.Namespace) -> int:
     request = await repeated_request(app, namespace, values) if namespace.like else request_type.model_validate(values)
     with progress_display() as show:
         report = await _made(app, request, show)
+        if namespace.wait_seconds is None:
+            report = await _whole_chain(app, report, show)
     if namespace.show_defaults:
         print_report(report, defaults_text(report), as_json=namespace.json)
         return _job_code(report)
@@ -187,6 +189,18 @@ async def _made(app: App, request: BaseModel, show: OnProgress) -> JobReport:
         case ExtendVideoRequest():
             return await app.generator.extend_video(request, show)
     raise AssertionError(type(request))
+
+
+async def _whole_chain(app: App, report: JobReport, show: OnProgress) -> JobReport:
+    """Wait on through a chain of extensions, which may take longer than one wait; the last report that there is."""
+    waited_for: list[object] = []
+    while "chain_id" in report.effective and report.next and report.next.tool == "get_job":
+        job_id = report.next.arguments["job_id"]
+        if waited_for[-2:] == [job_id, job_id]:  # a link that hangs, or that another process should go on with
+            return report
+        waited_for.append(job_id)
+        report = await app.generator.get_job(GetJobRequest(job_id=job_id, wait_seconds=LONGEST_WAIT), show)
+    return report
 
 
 async def _check(app: App, namespace: argparse.Namespace) -> int:
@@ -244,6 +258,7 @@ async def _resume_jobs(app: App, namespace: argparse.Namespace) -> int:
     for job in taken:
         with progress_display() as show:
             report = await app.generator.get_job(GetJobRequest(job_id=job.job_id, wait_seconds=LONGEST_WAIT), show)
+            report = await _whole_chain(app, report, show)
         reports.append(report)
         code = max(code, _job_code(report))
     listed = JobListReport(jobs=reports, next_cursor=None)
