@@ -91,8 +91,9 @@ async def test_dry_run_names_the_price_of_the_whole_chain(make_settings: MakeSet
         first = await clip(app)
         single = await plan_extension(app, first.job_id, duration_seconds=LINK_SECONDS)
         report = await plan_extension(app, first.job_id, times=3, duration_seconds=LINK_SECONDS)
-        await chain(app, first.job_id)
+        ended = await chain(app, first.job_id, max_usd=report.effective["chain_usd"], output_name="m" * 120)
         made = await links(app)
+    assert Path(ended.artifacts[0].path).stem == "m" * 118 + "_3"
     assert report.effective["chain_usd"] == pytest.approx(sum(float(job.quote.usd or 0) for job in made), abs=0.01)
     assert single.quote.usd
     assert report.quote.usd == single.quote.usd
@@ -223,17 +224,26 @@ async def test_link_that_fails_for_a_while_offers_the_rest_again(make_settings: 
 
 
 async def test_cancelled_link_stops_the_chain(make_settings: MakeSettings, emulator):
-    emulator.add_fault(fault="delay", seconds=0.1, match={"path_contains": "interactions"}, times=50)
-    async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="0.3")) as app:
+    async with open_app(make_settings()) as app:
         first = await clip(app)
+        emulator.add_fault(fault="stuck", match={"method": "POST", "path_contains": "interactions"})
         running = await until(app, await chain(app, first.job_id, wait_seconds=0), "running")
         assert running.job_id
         await app.generator.cancel_job(CancelJobRequest(job_id=running.job_id))
         report = await wait_for(app, running.job_id, 10)
         await app.runner.resume()
         assert len(await links(app)) == 1
-    assert report.status in {"cancelled", "succeeded"}
-    assert paid(emulator) <= 2
+    assert report.status == "cancelled"
+    assert "Chain ended at link 1 of 3, which is cancelled." in " ".join(report.warnings)
+
+
+async def test_link_that_cannot_be_cancelled_any_more_names_the_newest(make_settings: MakeSettings):
+    async with open_app(make_settings()) as app:
+        first = await clip(app)
+        report = await chain(app, first.job_id, 2)
+        made = await links(app)
+        with pytest.raises(InvalidRequestError, match=report.job_id):
+            await app.generator.cancel_job(CancelJobRequest(job_id=str(made[0].job_id)))
 
 
 async def test_chain_between_two_links_is_stopped_by_cancelling(

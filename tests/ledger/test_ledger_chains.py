@@ -68,7 +68,7 @@ async def test_chain_is_stopped_only_at_its_newest_link(ledger: Ledger) -> None:
 
 
 async def test_only_the_newest_link_that_succeeded_lately_is_interrupted(ledger: Ledger) -> None:
-    first, second = await a_chain(ledger, 2)
+    _first, second = await a_chain(ledger, 2)
     await a_chain(ledger, 3)
     await ledger.create(a_link(1))
     found = await ledger.interrupted_links(NOON - timedelta(hours=24))

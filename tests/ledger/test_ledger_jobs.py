@@ -12,7 +12,7 @@ from tests.ledger.ledger_processes import StartWorker
 from tests.ledger.ledger_values import NOON, a_job, an_artifact, noon
 
 from mediagen.errors import InvalidRequestError, JobNotFoundError, LedgerError
-from mediagen.jobs import Adjustment, Charge, Job, JobError, JobStatus, PaidCall, Quote, Usage
+from mediagen.jobs import Adjustment, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Quote, Usage
 from mediagen.ledger.ids import new_artifact_id, new_job_id
 from mediagen.ledger.ledger import Ledger
 
@@ -45,6 +45,7 @@ def a_full_job() -> Job:
         parent_job_id="job_0",
         input_files={"image": {"sha256": "00"}},
         estimated_seconds=42.5,
+        chain=ChainLink(chain_id=job.job_id, link=1, times=3),
     )
 
 

@@ -20,6 +20,7 @@ from mediagen.pricing import Prices
 from mediagen.report.money import dollars
 from mediagen.requests import ExtendVideoRequest, VideoParameters
 from mediagen.runner.runner import OnProgress
+from mediagen.storage.names import MAX_NAME_BYTES, MAX_NAME_CHARACTERS
 
 logger = logging.getLogger(__name__)
 
@@ -173,9 +174,16 @@ def as_link(draft: Job, link: PlannedLink, *, is_dry_run: bool) -> Job:
         chain=ChainLink(chain_id=chain_id, link=link.number, times=link.times),
         effective={**draft.effective, **told},
         origins={**draft.origins, **(first.origins if first else {}), "times": "explicit"},
-        output_name=f"{draft.output_name}_{link.number}" if draft.output_name else None,
+        output_name=_numbered(draft.output_name, link.number) if draft.output_name else None,
         parent_job_id=first.job_id if first else draft.parent_job_id,
     )
+
+
+def _numbered(name: str, number: int) -> str:
+    """The name with the number of the link, which a long name would otherwise lose."""
+    suffix = f"_{number}"
+    shortened = name[: MAX_NAME_CHARACTERS - len(suffix)].encode()[: MAX_NAME_BYTES - len(suffix)]
+    return shortened.decode("utf-8", "ignore") + suffix
 
 
 def of_chain(job: Job, on_progress: OnProgress | None) -> OnProgress | None:

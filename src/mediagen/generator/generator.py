@@ -179,7 +179,7 @@ class Generator:
         return JobPage(jobs=[await self._report(job) for job in page.jobs], next_cursor=page.next_cursor)
 
     async def cancel_job(self, request: CancelJobRequest) -> JobReport:
-        """Ask Google to stop a job; what is made already is kept and billed.
+        """Ask Google to stop a job; what is made already is kept and billed. Of a chain, no further link is made.
 
         Raises:
             JobNotFoundError: No such job.
@@ -188,12 +188,19 @@ class Generator:
         stopped = await self.ledger.stop_chain(request.job_id, CANCELLED)
         try:
             job, refused = await self.runner.cancel(request.job_id)
-        except InvalidRequestError:
+        except InvalidRequestError as error:
             # The link itself cannot be stopped, what would have followed is.
             if not stopped:
+                error.hint = await self._newest_link(request.job_id) or error.hint
                 raise
             job, refused = await self.ledger.get(request.job_id), ()
         return await self._report(job, *refused)
+
+    async def _newest_link(self, job_id: str) -> str:
+        """Which job of its chain can be stopped instead, in words; empty when it is that itself."""
+        job = await self.ledger.get(job_id)
+        links = await self.ledger.chain(job.chain.chain_id) if job.chain else [job]
+        return "" if links[-1].job_id == job_id else f"The newest link of its chain is {links[-1].job_id}."
 
     async def artifact_file(self, artifact_id: str) -> Path:
         """Path of a stored file.

@@ -8,6 +8,7 @@ Tools that cost money (real dollars; say the price first when it is more than a 
 - generate_video: make a 3-15 s clip with sound from text, a first frame, first and last frame, or references
   (about $0.02 to $0.60 per second, 1-5 min).
 - extend_video: continue a clip; source = the job_id of the clip, its artifact URI or an .mp4 path.
+  times=N extends N times, one job each: follow `next`.
 Tools that are free: estimate_cost (price first), check_api (is everything set up, which models), get_job, list_jobs,
 cancel_job. dry_run=true on a paid tool shows effective values, price and request and sends nothing.
 
