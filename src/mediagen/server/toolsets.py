@@ -91,8 +91,8 @@ TOOLS: tuple[ToolDefinition, ...] = (
         title="Continue a clip",
         toolset="core",
         description="Continue an existing clip: source is the job_id of a clip, its artifact URI, a local 24 fps MP4, "
-        "or on Vertex AI a gs:// address. COSTS MONEY like generate_video, times=N N times as much. Takes 1-5 minutes each; "
-        "follow it with get_job.",
+        "or on Vertex AI a gs:// address. COSTS MONEY like generate_video, times=N N times as much. Takes 1-5 minutes "
+        "each; follow it with get_job.",
         request=requests.ExtendVideoRequest,
         handler=generation.extend_video,
         result=JobReport,
