@@ -101,10 +101,12 @@ async def test_preview_of_a_film_without_ffmpeg_says_what_to_install() -> None:
         await preview(DATA / "bigbuckbunny.mp4", "video/mp4", "/nowhere/ffmpeg")
 
 
-async def test_preview_of_a_playlist_opens_no_address(tmp_path: Path, ffmpeg: str) -> None:
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/x.ts", "file://{}"])
+async def test_preview_of_a_playlist_opens_nothing_it_names(tmp_path: Path, ffmpeg: str, address: str) -> None:
     path = tmp_path / "list.mp4"
-    path.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n")
-    with pytest.raises(MediaError, match=r"ffmpeg failed"):
+    film = address.format(DATA / "bigbuckbunny.mp4")
+    path.write_text(f"#EXTM3U\n#EXTINF:1,\n{film}\n#EXT-X-ENDLIST\n")
+    with pytest.raises(MediaError, match=r"no video or sound of a known format"):
         await preview(path, "video/mp4", ffmpeg)
 
 

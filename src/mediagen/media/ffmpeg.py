@@ -5,10 +5,13 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -91,7 +94,8 @@ async def execute_ffmpeg(
 ) -> FfmpegRun:
     """Run ffmpeg to its end, with limits on time, processor time, memory and the size of what it writes.
 
-    The process and whatever it started are killed when the time is up or the caller is cancelled.
+    The process and whatever it started are killed when the time is up or the caller is cancelled, and on Linux when
+    this process dies.
 
     Args:
         executable: Found by `find_ffmpeg`.
@@ -111,6 +115,9 @@ async def execute_ffmpeg(
             with anyio.fail_after(timeout_seconds):
                 output, complaint = await _read_both(process, on_output, complaint_bytes)
                 await process.wait()
+        except BaseExceptionGroup as several:
+            # Callers ask for a code, which a group has not.
+            raise _first_of(several) from None
         except TimeoutError as error:
             raise MediaError(f"ffmpeg took longer than {timeout_seconds:g} s.", code="ffmpeg_timeout") from error
         finally:
@@ -122,18 +129,43 @@ async def execute_ffmpeg(
 
 
 async def _start(executable: str, arguments: Sequence[str]) -> "Process":
-    from subprocess import DEVNULL, PIPE
-
-    command = [executable, "-nostdin", "-hide_banner", *arguments]
+    found = await anyio.to_thread.run_sync(shutil.which, executable)
+    if found is None:
+        raise _no_start(executable)
+    command = [*_leash(), found, "-nostdin", "-hide_banner", *arguments]
     try:
         # A start that is cancelled half-way would leave a child that nobody ends.
         with anyio.CancelScope(shield=True):
             process = await anyio.open_process(command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True)
     except (OSError, ValueError) as error:
-        raise MediaError(
-            f"{Path(executable).name} could not be started.", hint=_INSTALL, code="ffmpeg_missing"
-        ) from error
+        raise _no_start(executable) from error
     return process
+
+
+def _no_start(executable: str) -> MediaError:
+    return MediaError(f"{Path(executable).name} could not be started.", hint=_INSTALL, code="ffmpeg_missing")
+
+
+@cache
+def _leash() -> tuple[str, ...]:
+    """Words before the command that end it with this process, even one that is killed; none where there are none.
+
+    `setpriv` asks the kernel for that and becomes the command. A preexec_fn could ask, too, but may hang among threads.
+    """
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    if setpriv is None:
+        return ()
+    leash = (setpriv, "--pdeathsig", "KILL")
+    try:  # that of BusyBox does not know the option
+        subprocess.run([*leash, "true"], check=True, stdin=DEVNULL, capture_output=True, timeout=5)  # noqa: S603 - fixed words
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return leash
+
+
+def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first_of(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _limit(pid: int, timeout_seconds: float) -> None:
@@ -149,6 +181,8 @@ def _limit(pid: int, timeout_seconds: float) -> None:
         (resource.RLIMIT_FSIZE, MAX_FILE_BYTES),
         (resource.RLIMIT_CORE, 0),
     )
+    with contextlib.suppress(OSError):  # when memory runs out, the child goes and not the server
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000", encoding="ascii")
     for kind, most in limits:
         with contextlib.suppress(OSError, ValueError):  # it may have ended, or be under tighter limits already
             resource.prlimit(pid, kind, (most, most))
@@ -178,35 +212,21 @@ async def _read_both(process: "Process", on_output: OnOutput | None, complaint_b
     output, complaint = bytearray(), bytearray()
     assert process.stdout is not None
     assert process.stderr is not None
-    too_much = False
 
     async def drain(stream: "ByteReceiveStream") -> None:
         async for chunk in stream:
             complaint.extend(chunk)
             del complaint[:-complaint_bytes]
 
-    refused: MediaError | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(drain, process.stderr)
         async for chunk in process.stdout:
-            try:
-                if on_output:
-                    await on_output(chunk)
-                    continue
-            except MediaError as error:
-                # Raised in here it would come out wrapped in a group.
-                refused = error
-                group.cancel_scope.cancel()
-                break
+            if on_output:
+                await on_output(chunk)
+                continue
             output.extend(chunk)
             if len(output) > MAX_OUTPUT_BYTES:
-                too_much = True
-                group.cancel_scope.cancel()
-                break
-    if refused:
-        raise refused
-    if too_much:
-        raise MediaError(f"ffmpeg wrote more than {MAX_OUTPUT_BYTES // 1024**2} MB.", code="ffmpeg_failed")
+                raise MediaError(f"ffmpeg wrote more than {MAX_OUTPUT_BYTES // 1024**2} MB.", code="ffmpeg_failed")
     return bytes(output), bytes(complaint)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import anyio
 
 from mediagen.errors import MediaError
+from mediagen.media.editing.clip import find_demuxer, guarded_input
 from mediagen.media.ffmpeg import find_ffmpeg, run_ffmpeg
 from mediagen.media.sniff import SNIFF_BYTES, sniff
 from mediagen.media.stills import STILL_FORMATS, still_as_jpeg
@@ -59,8 +60,9 @@ async def preview(path: Path, mime_type: str, ffmpeg: str | None) -> bytes | Non
 
 
 async def _poster(path: Path, ffmpeg: str) -> bytes:
-    # The whitelist keeps a playlist that calls itself a video from making ffmpeg open addresses.
-    source = ["-v", "error", "-protocol_whitelist", "file,pipe", "-i", f"file:{await anyio.Path(path).absolute()}"]
+    real = Path(await anyio.Path(path).absolute())
+    demuxer = await anyio.to_thread.run_sync(find_demuxer, real)
+    source = ["-v", "error", *guarded_input(demuxer), "-i", f"file:{real}"]
     size = f"scale={PREVIEW_PIXELS}:{PREVIEW_PIXELS}:force_original_aspect_ratio=decrease"
     frame = ["-map", "0:v:0", "-frames:v", "1", "-vf", size, "-f", "image2pipe", "-c:v", "png", "pipe:1"]
     picture = await run_ffmpeg(ffmpeg, [*source, *frame], POSTER_SECONDS)

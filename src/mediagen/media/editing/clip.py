@@ -21,6 +21,8 @@ MAX_SIDE: Final = 4096
 MAX_SECONDS: Final = 600.0
 MAX_VIDEO_PACKETS: Final = 600 * 240
 INSPECT_SECONDS: Final = 60.0
+# A little more than is allowed, to see that it is more.
+INSPECTED_SECONDS: Final = MAX_SECONDS + 5
 _BANNER_BYTES: Final = 256 * 1024
 
 # A playlist or a list of files is in none of these formats, so it can never name other files for ffmpeg to read.
@@ -40,6 +42,7 @@ _HEADER = re.compile(r"#(\w+) (\d): +(.*)")
 _MAPPED = re.compile(r"^  Stream #0:(\d+) -> #0:(\d)", re.MULTILINE)
 _ROTATION = re.compile(r"display ?matrix: rotation of (-?\d+(?:\.\d+)?) degrees", re.IGNORECASE)
 _DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)
+_MOSTLY = 0.95
 _USUAL_RATES = (*map(Fraction, (24, 25, 30, 48, 50, 60, 120)), *(Fraction(n * 1000, 1001) for n in (24, 30, 60)))
 
 
@@ -124,9 +127,10 @@ async def open_clip(path: Path, ffmpeg: str, *, needs: str) -> Clip:
             larger or longer than allowed.
     """
     real = Path(await anyio.Path(path).absolute())
-    demuxer = await anyio.to_thread.run_sync(partial(_check_file, real))
+    demuxer = await anyio.to_thread.run_sync(find_demuxer, real)
     # -map with V leaves out the cover art of music files, which calls itself a video.
-    maps = ["-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    maps = ["-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy", "-t", f"{INSPECTED_SECONDS:g}"]
+    maps += ["-f", "framecrc", "pipe:1"]
     arguments = ["-v", "info", "-nostats", *guarded_input(demuxer), "-i", f"file:{real}", *maps]
     try:
         run = await execute_ffmpeg(ffmpeg, arguments, INSPECT_SECONDS, complaint_bytes=_BANNER_BYTES)
@@ -140,7 +144,12 @@ async def open_clip(path: Path, ffmpeg: str, *, needs: str) -> Clip:
     return clip
 
 
-def _check_file(path: Path) -> str:
+def find_demuxer(path: Path) -> str:
+    """Name the one format that ffmpeg may read a file as. Blocking.
+
+    Raises:
+        MediaError: It cannot be read, is cut off, or is no video or sound of a known format.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(SNIFF_BYTES)
@@ -213,6 +222,8 @@ def _read_tracks(listing: str, indexes: dict[int, int]) -> dict[str, Track]:
 
 def _check_whole(path: Path, end: Fraction, banner: str) -> None:
     """Compare the length that the file claims with that of its packets."""
+    if end > MAX_SECONDS:
+        return  # not read to its end
     claim = _DURATION.search(banner)
     if claim and int(claim[1]) * 3600 + int(claim[2]) * 60 + float(claim[3]) > float(end) * 1.1 + 1.0:
         raise _unreadable(path, "it is shorter than it says; it may be cut off")
@@ -240,7 +251,12 @@ def _rate(video: Track) -> tuple[Fraction, bool]:
     )
     deltas = [after - before for before, after in pairwise(starts)]
     usual = sorted(deltas)[len(deltas) // 2]
-    is_steady = all(abs(delta - usual) <= 1 for delta in deltas)
+    # Where a tick is nearly as long as a frame, as in AVI, it is a frame that is missing and no rounding.
+    rounding = 1 if usual >= 4 else 0
+    regular = sum(abs(delta - usual) <= rounding for delta in deltas)
+    is_steady = regular == len(deltas)
+    if not is_steady and regular >= len(deltas) * _MOSTLY and usual > 0:
+        mean = 1 / (usual * video.time_base)
     nearest = min(_USUAL_RATES, key=lambda rate: abs(rate - mean))
     # Times are rounded to whole ticks, to whole milliseconds in WebM.
     return (nearest if abs(nearest - mean) < mean / 2000 else mean.limit_denominator(1001)), is_steady
@@ -259,7 +275,7 @@ def _check_limits(clip: Clip, needs: str) -> None:
     if max(clip.width, clip.height) > MAX_SIDE:
         raise _too_large(clip.path, f"it has {clip.width}×{clip.height} pixels, at most {MAX_SIDE}×{MAX_SIDE} are read")
     if clip.seconds > MAX_SECONDS:
-        raise _too_large(clip.path, f"it lasts {float(clip.seconds):.0f} s, at most {MAX_SECONDS:g} s are read")
+        raise _too_large(clip.path, f"it lasts longer than {MAX_SECONDS:g} s")
     if len(clip.video.starts) > MAX_VIDEO_PACKETS:
         raise _too_large(clip.path, f"it has more than {MAX_VIDEO_PACKETS} frames")
 

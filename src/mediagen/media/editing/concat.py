@@ -30,6 +30,8 @@ from mediagen.media.probe import MediaFacts
 
 MAX_SOURCES: Final = 32
 DEFAULT_FPS: Final = Fraction(24)
+# The list and what it names; ffmpeg guesses the formats of these by itself.
+_JOINED_FORMATS: Final = "concat,mov,mp4,m4a,3gp,3g2,mj2"
 _COPIED_KEYS: Final = ("tb", "codec_id", "dimensions", "sar", "extradata")
 
 
@@ -213,7 +215,8 @@ async def _copied(clips: Sequence[Clip], target: Path, program: str, on_progress
     with temporary_for(target, ".list") as listing:
         await anyio.Path(listing).write_text(_list_of(clips), encoding="utf-8")
         assert clips[0].video is not None
-        joined = ["-protocol_whitelist", "file,pipe", "-f", "concat", "-safe", "0", "-i", f"file:{listing}"]
+        guards = ["-protocol_whitelist", "file,pipe", "-format_whitelist", _JOINED_FORMATS]
+        joined = [*guards, "-f", "concat", "-safe", "0", "-i", f"file:{listing}"]
         # As a list the files begin with the priming of their sound; without -copyts all pictures would move by it.
         command = [
             "-copyts",

@@ -19,6 +19,8 @@ from mediagen.media.stills import open_still
 LAST_FRAME_SECONDS: Final = Fraction(1, 10)
 JPEG_QUALITY: Final = 95
 _FRAME_SECONDS: Final = 60.0
+# A tenth larger than the default and three times as quick.
+_QUICK_PNG: Final = ("-compression_level", "1", "-pred", "up")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +87,7 @@ async def _take(clip: Clip, program: str, moment: Fraction, temporary: Path) -> 
     assert clip.video is not None
     await anyio.Path(temporary).unlink(missing_ok=True)
     picture = ["-map", f"0:{clip.video.index}", "-frames:v", "1", "-vf", f"scale={clip.width}:{clip.height},setsar=1"]
-    form = ["-threads", str(MAX_THREADS), "-pix_fmt", "rgb24", "-c:v", "png", "-f", "image2pipe"]
+    form = ["-threads", str(MAX_THREADS), "-pix_fmt", "rgb24", "-c:v", "png", *_QUICK_PNG, "-f", "image2pipe"]
     seek = ["-v", "error", "-nostats", "-n", "-ss", exact(moment)]
     command = [*seek, *clip.input_arguments, *picture, *form, f"file:{temporary}"]
     await execute_ffmpeg(program, command, _FRAME_SECONDS)
