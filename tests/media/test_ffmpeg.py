@@ -1,13 +1,15 @@
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from mediagen.errors import MediaError
-from mediagen.media.ffmpeg import find_ffmpeg, run_ffmpeg
+from mediagen.media.ffmpeg import execute_ffmpeg, find_ffmpeg, run_ffmpeg
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand in for ffmpeg")
 
@@ -132,3 +134,53 @@ async def test_run_ffmpeg_kills_the_whole_group(tmp_path: Path, how: str) -> Non
 async def test_run_ffmpeg_says_when_it_cannot_start() -> None:
     with pytest.raises(MediaError, match=r"could not be started"):
         await run_ffmpeg("/nowhere/ffmpeg", [], 5)
+
+
+class UnforeseenError(Exception):
+    """Something that a caller's function raises."""
+
+
+@posix_only
+@pytest.mark.parametrize("raised", [MediaError("full", code="disk_full"), UnforeseenError("x")])
+async def test_execute_ffmpeg_passes_on_what_its_reader_raises(tmp_path: Path, raised: Exception) -> None:
+    async def refuse(_: bytes) -> None:
+        raise raised
+
+    pids = tmp_path / "pids"
+    chatty = script(tmp_path, f"echo $$ > {pids}; echo out; echo err >&2; sleep 60")
+    with anyio.fail_after(10), pytest.raises(type(raised)) as found:
+        await execute_ffmpeg(chatty, [], 60, on_output=refuse)
+    assert found.value is raised
+    assert await until_dead(int(pids.read_text()))
+
+
+@posix_only
+async def test_execute_ffmpeg_cancelled_at_any_moment_leaves_no_child_and_no_group(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    chatty = script(tmp_path, f"echo $$ >> {pids}; while :; do echo out; echo err >&2; sleep 0.01; done")
+
+    async def ignore(_: bytes) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    for delay in range(12):
+        with anyio.fail_after(10):
+            with anyio.move_on_after(delay / 400) as scope:
+                await execute_ffmpeg(chatty, [], 60, on_output=ignore)
+            assert scope.cancelled_caught
+    for pid in map(int, pids.read_text().split() if pids.exists() else []):
+        assert await until_dead(pid)
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv of util-linux")
+async def test_ffmpeg_ends_when_its_server_is_killed(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    slow = script(tmp_path, f"echo $$ > {pids}; exec sleep 60")
+    code = "import sys, anyio; from mediagen.media.ffmpeg import run_ffmpeg; anyio.run(run_ffmpeg, sys.argv[1], [], 60)"
+    async with await anyio.open_process([sys.executable, "-c", code, slow]) as server:
+        with anyio.fail_after(20):
+            while not (pids.exists() and pids.read_text().strip()):
+                await anyio.sleep(0.01)
+        assert is_alive(int(pids.read_text()))
+        server.kill()
+        await server.wait()
+    assert await until_dead(int(pids.read_text()))
