@@ -94,8 +94,7 @@ async def execute_ffmpeg(
 ) -> FfmpegRun:
     """Run ffmpeg to its end, with limits on time, processor time, memory and the size of what it writes.
 
-    The process and whatever it started are killed when the time is up or the caller is cancelled, and on Linux when
-    this process dies.
+    It and whatever it started are killed when the time is up or the caller is cancelled; on Linux, too, when we die.
 
     Args:
         executable: Found by `find_ffmpeg`.
@@ -116,8 +115,7 @@ async def execute_ffmpeg(
                 output, complaint = await _read_both(process, on_output, complaint_bytes)
                 await process.wait()
         except BaseExceptionGroup as several:
-            # Callers ask for a code, which a group has not.
-            raise _first_of(several) from None
+            raise _first_of(several) from None  # callers ask for a code, which a group has not
         except TimeoutError as error:
             raise MediaError(f"ffmpeg took longer than {timeout_seconds:g} s.", code="ffmpeg_timeout") from error
         finally:
@@ -132,7 +130,7 @@ async def _start(executable: str, arguments: Sequence[str]) -> "Process":
     found = await anyio.to_thread.run_sync(shutil.which, executable)
     if found is None:
         raise _no_start(executable)
-    command = [*_leash(), found, "-nostdin", "-hide_banner", *arguments]
+    command = [*await anyio.to_thread.run_sync(_leash), found, "-nostdin", "-hide_banner", *arguments]
     try:
         # A start that is cancelled half-way would leave a child that nobody ends.
         with anyio.CancelScope(shield=True):
