@@ -15,7 +15,7 @@ from mediagen.catalog import Catalog, ModelSpec, Surface
 from mediagen.catalog.allowed import in_words
 from mediagen.catalog.matrix import Cell, cells
 from mediagen.catalog.spec import SURFACE_NAMES
-from mediagen.cli.parser import build_parser
+from mediagen.cli.parser import EDITS, build_parser
 from mediagen.defaults import VideoSource, image_parameters, video_parameters
 from mediagen.generator.estimates import usual_quote
 from mediagen.modes import MODES, NEEDS
@@ -23,7 +23,7 @@ from mediagen.presets import built_in_presets
 from mediagen.pricing import Prices
 from mediagen.requests import EstimateCostRequest, ImageParameters, VideoMode, VideoParameters
 from mediagen.server.errors import flat_schema
-from mediagen.server.toolsets import TOOLS
+from mediagen.server.toolsets import PAID, TOOLS
 from mediagen.settings import Settings, variables_of
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +41,7 @@ def table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def tool_table() -> str:
     """The tools in one line each."""
     rows = (
-        (f"`{tool.name}`", tool.toolset, "costs money" if tool.annotations.idempotent_hint is False else "free",
+        (f"`{tool.name}`", tool.toolset, "costs money" if tool.annotations == PAID else "free",
          str(tool.description).partition(". ")[0] + ".")
         for tool in TOOLS
     )  # fmt: skip
@@ -156,7 +156,8 @@ def cli_page() -> str:
     buffer.write(table(("command", "what it does"), rows))
     buffer.write("\nThe options of `image`, `video`, `extend`, `check` and `cost` are the ")
     buffer.write("[arguments of the tools](tools.md) under the same names ")
-    buffer.write("(`--aspect-ratio 16:9`, `--input-images A --input-images B`).\n")
+    buffer.write("(`--aspect-ratio 16:9`, `--input-images A --input-images B`); so are those of ")
+    buffer.write(f"{', '.join(f'`{name}`' for name in EDITS)}, whose files come first (`mediagen concat A B`).\n")
     for name, command in actions.choices.items():
         if name in {"jobs", "serve", "demo", "config"}:
             buffer.write(f"\n```\n{command.format_help()}```\n")

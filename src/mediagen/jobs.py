@@ -11,6 +11,7 @@ from mediagen.errors import Billed, MediaGenError
 
 Kind = Literal["image", "video"]
 Surface = Literal["gemini", "vertex", "cliproxy"]
+JobSurface = Surface | Literal["local"]
 Api = Literal["generate_content", "interactions", "predict_long_running"]
 Origin = Literal["explicit", "source", "profile", "environment", "default"]
 
@@ -177,7 +178,7 @@ class Job:
         requested: What the caller asked for, as given.
         effective: What is sent, after defaults and adjustments.
         origins: Where each effective value comes from.
-        endpoint: API surface whose protocol is spoken.
+        endpoint: API surface whose protocol is spoken; ``local`` for what was made on this machine.
         base_url: Address of the API the job was sent to, so that it is polled there after a restart.
         profile: Configured project whose credentials sent it.
         chain: Its place, when it is one of several extensions that were asked for at once.
@@ -187,7 +188,7 @@ class Job:
     kind: Kind
     mode: str
     backend: str
-    endpoint: Surface
+    endpoint: JobSurface
     base_url: str
     model: str
     created_at: datetime
@@ -207,6 +208,12 @@ class Job:
     input_files: dict[str, Any] = field(default_factory=dict)
     estimated_seconds: float = 60.0
     chain: ChainLink | None = None
+
+    @property
+    def surface(self) -> Surface:
+        """API surface that a job was sent to; nothing asks it of a job of this machine, which has none."""
+        assert self.endpoint != "local"
+        return self.endpoint
 
     @property
     def status(self) -> JobStatus:

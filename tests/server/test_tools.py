@@ -15,6 +15,15 @@ from mediagen.server.instructions import INSTRUCTIONS
 from mediagen.server.toolsets import TOOLS
 
 PAID_TOOLS = {"generate_image", "generate_video", "extend_video"}
+EDIT_TOOLS = {
+    "probe_media",
+    "extract_frame",
+    "trim_video",
+    "concat_videos",
+    "add_audio",
+    "convert_video",
+    "resize_image",
+}
 
 
 def text_of(result: CallToolResult) -> str:
@@ -28,7 +37,7 @@ def content_of(result: CallToolResult) -> dict[str, Any]:
 
 
 async def test_tools_are_all_listed_with_flat_schemas_and_honest_annotations(connect: Connect):
-    async with connect() as client:
+    async with connect(MEDIAGEN_TOOLSETS="core,jobs,edit") as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert set(tools) == {tool.name for tool in TOOLS}
     for name, tool in tools.items():
@@ -39,6 +48,18 @@ async def test_tools_are_all_listed_with_flat_schemas_and_honest_annotations(con
         if name in PAID_TOOLS:
             assert tool.annotations.read_only_hint is False
             assert tool.annotations.idempotent_hint is False
+            assert tool.annotations.open_world_hint is True
+        elif tool.name in EDIT_TOOLS:
+            assert tool.annotations.open_world_hint is False
+            assert tool.annotations.destructive_hint is False
+            assert "Free" in str(tool.description)
+
+
+async def test_edit_tools_are_offered_only_when_asked_for(connect: Connect):
+    async with connect() as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+    assert not names & EDIT_TOOLS
+    assert {tool.name for tool in TOOLS} - names == EDIT_TOOLS
 
 
 def test_instructions_stay_short():

@@ -66,7 +66,7 @@ def test_bad_value_names_its_variable(variable, value):
         ("MEDIAGEN_DATABASE_URL", "postgresql://localhost/x"),
         ("MEDIAGEN_PROFILE", "work"),
         ("MEDIAGEN_CONFIG", "/nowhere/mediagen.toml"),
-        ("MEDIAGEN_TOOLSETS", "core,edit"),
+        ("MEDIAGEN_TOOLSETS", "core,cut"),
     ],
 )
 def test_what_is_not_built_is_refused_rather_than_ignored(variable, value):

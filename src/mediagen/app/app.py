@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING
 from mediagen.app.pool import EndpointPool
 from mediagen.app.projects import ConfiguredProjects
 from mediagen.catalog import Catalog
+from mediagen.editor.editor import Editor
+from mediagen.editor.sources import SourceFinder
+from mediagen.editor.workshop import Workshop
 from mediagen.endpoints.wire.body import GeminiBodies, VertexBodies
+from mediagen.errors import ConfigurationError
 from mediagen.generator.chains import Chains
 from mediagen.generator.checks import Checks
 from mediagen.generator.clips import stored_file
@@ -23,6 +27,7 @@ from mediagen.generator.placement import Placement
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
 from mediagen.generator.records import Records
+from mediagen.jobs import Origin
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
 from mediagen.pricing import Prices
@@ -47,6 +52,7 @@ class App:
     generator: Generator
     checks: Checks
     estimates: Estimates
+    editor: Editor
     runner: Runner
     records: Records
 
@@ -108,8 +114,29 @@ def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps,
         generator=generator,
         checks=Checks(policy=policy, planner=planner, endpoints=pool, storage=storage),
         estimates=Estimates(placement=planner.placement, prices=planner.prices),
+        editor=_editor(settings, planner, steps),
         runner=runner,
         records=Records(ledger=steps.ledger, loader=planner.loader),
+    )
+
+
+def _editor(settings: Settings, planner: Planner, steps: CallSteps) -> Editor:
+    projects = planner.placement.policy.projects
+
+    def usual_folder() -> tuple[Path, Origin]:
+        try:
+            project = projects.choose(None)
+        except ConfigurationError:
+            # Which of several profiles would pay does not matter here.
+            return settings.folder_for_files(), "environment" if settings.output_dir else "default"
+        return project.folder, project.folder_origin
+
+    return Editor(
+        sources=SourceFinder(
+            ledger=steps.ledger, loader=planner.loader, stored_file=partial(stored_file, steps.ledger)
+        ),
+        workshop=Workshop(ledger=steps.ledger, storage=steps.collector.storage, usual_folder=usual_folder, clock=now),
+        ffmpeg=settings.ffmpeg,
     )
 
 

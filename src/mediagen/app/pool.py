@@ -93,7 +93,7 @@ class EndpointPool:
             AuthenticationError: No credentials for it any more.
             ConfigurationError: Its profile is gone.
         """
-        return self._endpoint(job.backend, job.base_url, job.endpoint, job.profile)
+        return self._endpoint(job.backend, job.base_url, job.surface, job.profile)
 
     async def bucket(self, project: str | None, backend: str) -> "CloudStorage":
         """Cloud Storage with the credentials of a configured project; that of the emulator for its jobs.
@@ -163,8 +163,8 @@ class EndpointPool:
         """Whose credentials were refused, unless the error says so, and the other configured surfaces, in words."""
         if job.backend == "emulator":
             return ""
-        others = self._projects.others(job.profile, job.endpoint)
-        credential = self._projects.credential(job.profile, job.endpoint, _google_project(job.base_url))
+        others = self._projects.others(job.profile, job.surface)
+        credential = self._projects.credential(job.profile, job.surface, _google_project(job.base_url))
         if isinstance(error, AuthenticationError):
             return f"{_looks_wrong(credential)}{others}"
         return f"It was sent with {_described(credential)}. {others}"

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 from mediagen.app.app import App, open_app
 from mediagen.cli.console import print_error, print_report, progress_display
 from mediagen.cli.defaults_view import defaults_text
-from mediagen.cli.parser import COMMANDS, build_parser, request_values
+from mediagen.cli.editing import run_edit
+from mediagen.cli.parser import COMMANDS, EDITS, build_parser, request_values
 from mediagen.cli.records import repeated_request, show_record
 from mediagen.cli.settings_view import models_text, settings_rows
 from mediagen.errors import (
@@ -280,6 +281,8 @@ def _job_code(report: JobReport) -> int:
 
 
 def _exit_code(error: MediaGenError) -> int:
+    if error.code == "ffmpeg_missing":
+        return CONFIGURATION
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), FAILED)
 
 
@@ -290,6 +293,7 @@ ACTIONS: dict[str, Action] = {
     "extend": _generate,
     "check": _check,
     "cost": _cost,
+    **dict.fromkeys(EDITS, run_edit),
 }
 JOB_ACTIONS: dict[str, Action] = {
     "list": _list_jobs,

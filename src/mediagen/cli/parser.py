@@ -11,12 +11,24 @@ from pydantic.fields import FieldInfo
 
 from mediagen import __version__, requests
 
-COMMANDS: dict[str, tuple[type[BaseModel], str, str]] = {
+# Request, names of the arguments without a dash, help.
+Command = tuple[type[BaseModel], str, str]
+EDITS: dict[str, Command] = {
+    "probe": (requests.ProbeMediaRequest, "source", "what a file is: size, length, codecs (free)"),
+    "frame": (requests.ExtractFrameRequest, "source", "one frame of a video as a picture (free)"),
+    "trim": (requests.TrimVideoRequest, "source", "a part of a video (free)"),
+    "concat": (requests.ConcatVideosRequest, "sources", "several videos one after the other (free)"),
+    "audio": (requests.AddAudioRequest, "source audio", "a video with more or other sound (free)"),
+    "convert": (requests.ConvertVideoRequest, "source", "a video in another format, size or frame rate (free)"),
+    "resize": (requests.ResizeImageRequest, "source", "a picture in another size or format (free)"),
+}
+COMMANDS: dict[str, Command] = {
     "image": (requests.GenerateImageRequest, "prompt", "make or edit pictures (costs money)"),
     "video": (requests.GenerateVideoRequest, "prompt", "make a clip (costs money)"),
     "extend": (requests.ExtendVideoRequest, "source", "continue a clip (costs money)"),
     "check": (requests.CheckApiRequest, "", "test key, address, models and this machine"),
     "cost": (requests.EstimateCostRequest, "kind", "price of a job before it is made"),
+    **EDITS,
 }
 
 LIKE = (
@@ -102,8 +114,9 @@ def _add_request(
 ) -> None:
     for name, field in request.model_fields.items():
         required = field.is_required() and not all_optional
-        if name == positional:
-            parser.add_argument(name, nargs=None if required else "?", help=_escape(field.description or ""))
+        if name in positional.split():
+            nargs = "+" if _option_type(field.annotation)[1] else None if required else "?"
+            parser.add_argument(name, nargs=nargs, help=_escape(field.description or ""))
         else:
             _add_option(parser, name, field, required=required)
 

@@ -153,6 +153,13 @@ class Ledger:
         """
         return await self._read(reading.remote, file_id)
 
+    async def record_finished(self, job: Job) -> None:
+        """Take in a job that has ended already, with its calls and files: what was made on this machine.
+
+        It belongs to no process, and no cap is asked: what costs nothing breaks none.
+        """
+        await self._write(writing.record_finished, job)
+
     async def update_call(
         self, job_id: str, ordinal: int, *, expected: JobStatus, **changes: Unpack[CallChanges]
     ) -> bool:

@@ -22,7 +22,7 @@ def time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def job_row(job: Job, *, owner: str) -> dict[str, Any]:
+def job_row(job: Job, *, owner: str | None) -> dict[str, Any]:
     """Columns of a job."""
     resolution = job.effective.get("resolution")
     return {

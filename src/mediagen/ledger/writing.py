@@ -93,6 +93,14 @@ def claim_chain(connection: Connection, job_id: str, owners: Owners) -> bool:
     return True
 
 
+def record_finished(connection: Connection, job: Job) -> None:
+    """Take in a job that has ended, with its files; no process drives it."""
+    connection.execute(queries.INSERT_JOB, job_row(job, owner=None))
+    for call in job.calls:
+        connection.execute(queries.INSERT_CALL, call_row(job, call))
+        connection.executemany(queries.INSERT_ARTIFACT, artifact_rows(job.job_id, call.ordinal, call.artifacts))
+
+
 def take(connection: Connection, step: Step) -> bool:
     """Change a call if it is still in the expected state."""
     job = reading.job(connection, step.job_id)

@@ -255,7 +255,7 @@ def _next(job: Job) -> NextReport | None:
             arguments={"job_id": job.job_id, "wait_seconds": 45},
             reason="It goes on in the background; this waits for it.",
         )
-    if job.status is JobStatus.SUCCEEDED and job.kind == "video":
+    if job.status is JobStatus.SUCCEEDED and job.kind == "video" and job.backend != "local":
         source = job.artifacts[0].uri if len(job.artifacts) > 1 else job.job_id
         return NextReport(
             tool="extend_video",

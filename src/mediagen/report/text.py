@@ -5,14 +5,14 @@ from decimal import Decimal
 
 from mediagen.errors import MediaGenError
 from mediagen.report.checks import AlternativeReport, EstimateReport
+from mediagen.report.edits import edit_in_words
 from mediagen.report.job import JobListReport, JobReport, QuoteReport
 from mediagen.report.money import dollars
 
 
 def summary(report: JobReport) -> str:
     """Say in words what the structured result says, for models and logs of hosts that read only text."""
-    what = f"{report.kind} job {report.job_id}: {report.status}" if report.job_id else f"{report.kind}: dry run"
-    lines = [f"{what} (model {report.model}, backend {report.backend})"]
+    lines = [_headline(report)]
     for artifact in report.artifacts:
         size = f"{artifact.width}x{artifact.height}" if artifact.width else ""
         length = ""
@@ -44,6 +44,13 @@ def summary(report: JobReport) -> str:
     return "\n".join(lines)
 
 
+def _headline(report: JobReport) -> str:
+    if report.backend == "local":
+        return f"{report.kind} job {report.job_id}: {report.status}: {edit_in_words(report)}"
+    what = f"{report.kind} job {report.job_id}: {report.status}" if report.job_id else f"{report.kind}: dry run"
+    return f"{what} (model {report.model}, backend {report.backend})"
+
+
 def _values(report: JobReport) -> str:
     """Effective values that were not simply what the caller said, with where they come from."""
     return ", ".join(
@@ -54,6 +61,8 @@ def _values(report: JobReport) -> str:
 
 
 def _money(report: JobReport) -> str:
+    if report.backend == "local":
+        return f"Price: none, {report.charge.basis}"
     line = f"Price: quoted {quote_in_words(report.quote)}"
     if report.status == "dry_run":
         return f"{line}. Nothing was sent."

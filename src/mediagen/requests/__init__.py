@@ -4,6 +4,16 @@ A request holds what the caller said and nothing else: an absent argument is Non
 wins. Parameters hold what is sent, after defaults and adjustments.
 """
 
+from mediagen.requests.editing import (
+    AddAudioRequest,
+    ConcatVideosRequest,
+    ConvertVideoRequest,
+    EditRequest,
+    ExtractFrameRequest,
+    ProbeMediaRequest,
+    ResizeImageRequest,
+    TrimVideoRequest,
+)
 from mediagen.requests.explaining import explain_invalid
 from mediagen.requests.fields import Backend, ImageMode, VideoMode
 from mediagen.requests.free import (
@@ -23,11 +33,16 @@ from mediagen.requests.generation import (
 from mediagen.requests.parameters import ImageParameters, VideoParameters
 
 __all__ = [
+    "AddAudioRequest",
     "Backend",
     "CancelJobRequest",
     "CheckApiRequest",
+    "ConcatVideosRequest",
+    "ConvertVideoRequest",
+    "EditRequest",
     "EstimateCostRequest",
     "ExtendVideoRequest",
+    "ExtractFrameRequest",
     "GenerateImageRequest",
     "GenerateVideoRequest",
     "GenerationRequest",
@@ -35,6 +50,9 @@ __all__ = [
     "ImageMode",
     "ImageParameters",
     "ListJobsRequest",
+    "ProbeMediaRequest",
+    "ResizeImageRequest",
+    "TrimVideoRequest",
     "VideoMode",
     "VideoParameters",
     "VideoRequest",

@@ -31,6 +31,7 @@ _WORDS = {
     "missing": "is needed",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
+    "too_short": "must have at least {min_length} entries",
     "too_long": "may have at most {max_length} entries",
     "string_too_long": "may have at most {max_length} characters",
     "string_too_short": "must not be empty",

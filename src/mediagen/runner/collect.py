@@ -250,7 +250,7 @@ class Collector:
         """What a call that made so many files costs."""
         if job.backend == "emulator":
             return FREE
-        surface, location = job.endpoint, job.effective.get("location")
+        surface, location = job.surface, job.effective.get("location")
         if job.kind == "video" and usage is None:
             return self.prices.charge_for_clips(
                 job.model,

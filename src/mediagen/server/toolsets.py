@@ -11,12 +11,14 @@ from pydantic import BaseModel
 from mediagen import requests
 from mediagen.report.checks import CheckReport, EstimateReport
 from mediagen.report.job import JobListReport, JobReport
+from mediagen.report.media import MediaReport
 from mediagen.server.errors import Handler, RequestTool, flat_schema
-from mediagen.server.tools import checks, generation, jobs
+from mediagen.server.tools import checks, editing, generation, jobs
 
 PAID = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
 FREE = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
 LOCAL = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+MAKES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
 STOPS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)
 
 
@@ -26,7 +28,7 @@ class ToolDefinition:
 
     name: str
     title: str
-    toolset: Literal["core", "jobs"]
+    toolset: Literal["core", "jobs", "edit"]
     description: str
     request: type[BaseModel]
     handler: Handler
@@ -154,6 +156,90 @@ TOOLS: tuple[ToolDefinition, ...] = (
         result=JobReport,
         annotations=STOPS,
         search_hint="stop a running video generation",
+    ),
+    ToolDefinition(
+        name="probe_media",
+        title="Look at a file",
+        toolset="edit",
+        description="Size, length, frame rate, codecs, sound and SHA-256 of a picture, video or sound file, and "
+        "whether it carries a C2PA manifest. Free, takes a second, writes nothing.",
+        request=requests.ProbeMediaRequest,
+        handler=editing.probe_media,
+        result=MediaReport,
+        annotations=LOCAL,
+        search_hint="how long is a video, its resolution, fps, codec",
+    ),
+    ToolDefinition(
+        name="extract_frame",
+        title="Take a frame",
+        toolset="edit",
+        description="One frame of a video as PNG or JPEG, for example the last one to go on with. Free, takes seconds, "
+        "on this machine.",
+        request=requests.ExtractFrameRequest,
+        handler=editing.extract_frame,
+        result=JobReport,
+        annotations=MAKES,
+        search_hint="still, screenshot or thumbnail of a video, last frame",
+    ),
+    ToolDefinition(
+        name="trim_video",
+        title="Cut out a part",
+        toolset="edit",
+        description="A part of a video from start to end, cut at exact frames, as MP4. Free, takes seconds, on this "
+        "machine; the source stays.",
+        request=requests.TrimVideoRequest,
+        handler=editing.trim_video,
+        result=JobReport,
+        annotations=MAKES,
+        search_hint="cut, shorten or clip a video",
+    ),
+    ToolDefinition(
+        name="concat_videos",
+        title="Join videos",
+        toolset="edit",
+        description="Several videos one after the other with hard cuts or cross-fades, sound kept, as MP4. Free, takes "
+        "seconds, on this machine.",
+        request=requests.ConcatVideosRequest,
+        handler=editing.concat_videos,
+        result=JobReport,
+        annotations=MAKES,
+        search_hint="merge, append or stitch clips to one film",
+    ),
+    ToolDefinition(
+        name="add_audio",
+        title="Add sound",
+        toolset="edit",
+        description="Put music or speech to a video: mixed with its own sound or in its place, with volume and fades, "
+        "as MP4. Free, takes seconds, on this machine.",
+        request=requests.AddAudioRequest,
+        handler=editing.add_audio,
+        result=JobReport,
+        annotations=MAKES,
+        search_hint="music, voice over, soundtrack, replace or mute sound",
+    ),
+    ToolDefinition(
+        name="convert_video",
+        title="Convert a video",
+        toolset="edit",
+        description="A video as MP4, WebM, GIF or WebP, in another size or at an exact frame rate (24 is what "
+        "extend_video needs). Free, takes seconds, on this machine.",
+        request=requests.ConvertVideoRequest,
+        handler=editing.convert_video,
+        result=JobReport,
+        annotations=MAKES,
+        search_hint="change format, frame rate or size of a video, make a gif",
+    ),
+    ToolDefinition(
+        name="resize_image",
+        title="Resize a picture",
+        toolset="edit",
+        description="A picture in another size or format (PNG, JPEG, WebP), upright and without private metadata. "
+        "Free, takes a second, on this machine.",
+        request=requests.ResizeImageRequest,
+        handler=editing.resize_image,
+        result=JobReport,
+        annotations=MAKES,
+        search_hint="scale, crop or convert an image, thumbnail",
     ),
 )
 

@@ -34,7 +34,8 @@ GEMINI_KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 CLIPROXY_BASE_URL = "http://127.0.0.1:8317"
 # What CLIProxyAPI is installed with: it says who calls, and is no secret.
 CLIPROXY_API_KEY = SecretStr("ccs-internal-managed")
-TOOLSETS = ("core", "jobs")
+TOOLSETS = ("core", "jobs", "edit")
+USUAL_TOOLSETS = ("core", "jobs")
 SYSTEM_FOLDERS = ("/bin", "/dev", "/etc", "/proc", "/sbin", "/sys", "/usr", "/System", "/Applications", "/Library")
 SYSTEM_FOLDER_WORDS = ("windows", "program files", "program files (x86)")
 
@@ -42,7 +43,7 @@ SYSTEM_FOLDER_WORDS = ("windows", "program files", "program files (x86)")
 def _split(value: object) -> object:
     if not isinstance(value, str):
         return value
-    return tuple(part.strip().lower() for part in value.split(",") if part.strip()) or TOOLSETS
+    return tuple(part.strip().lower() for part in value.split(",") if part.strip()) or USUAL_TOOLSETS
 
 
 class Settings(BaseModel):
@@ -115,7 +116,9 @@ class Settings(BaseModel):
         None, validation_alias="CLAUDE_PROJECT_DIR", description="Project folder, as Claude Code gives it."
     )
     toolsets: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
-        TOOLSETS, validation_alias="MEDIAGEN_TOOLSETS", description="Groups of tools to offer: core, jobs."
+        USUAL_TOOLSETS,
+        validation_alias="MEDIAGEN_TOOLSETS",
+        description="Groups of tools to offer: core, jobs, edit (trim, join, convert and so on, free).",
     )
     max_usd_per_call: Cap | None = Field(
         None, validation_alias="MEDIAGEN_MAX_USD_PER_CALL", description="Most one job may cost."

@@ -5,7 +5,8 @@ import errno
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -200,6 +201,28 @@ class LocalStorage:
         """
         return await anyio.to_thread.run_sync(_store_bytes, data, directory, stem, suffix)
 
+    @contextlib.asynccontextmanager
+    async def workspace(self, directory: Path) -> AsyncIterator[Path]:
+        """Give a hidden folder within another one, for files that are still being made; it goes away at the end.
+
+        Raises:
+            StorageError: The folder is gone or cannot be written to.
+        """
+        folder = await anyio.to_thread.run_sync(_make_workspace, directory)
+        try:
+            yield folder
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+    async def take_over(self, made: Path, *, directory: Path, stem: str, suffix: str) -> StoredFile:
+        """Give a finished file of a workspace its final name; what is said of `store_bytes` holds.
+
+        Raises:
+            StorageError: The folder is gone or cannot be written to.
+        """
+        return await anyio.to_thread.run_sync(_take_over, made, directory, stem, suffix)
+
     async def open_part(self, directory: Path, key: str) -> PartFile:
         """Open the download of a job, new or begun earlier.
 
@@ -265,6 +288,20 @@ def _store_bytes(data: bytes, directory: Path, stem: str, suffix: str) -> Stored
         finally:
             temporary.unlink(missing_ok=True)
     return StoredFile(path=final, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def _make_workspace(directory: Path) -> Path:
+    with _translated(directory):
+        return Path(tempfile.mkdtemp(prefix=".mediagen-", dir=directory.absolute()))
+
+
+def _take_over(made: Path, directory: Path, stem: str, suffix: str) -> StoredFile:
+    directory = directory.absolute()
+    with _translated(directory):
+        sha256, size_bytes = digest_and_sync(made)
+        final = place_media(made, directory, safe_stem(stem), suffix)
+        made.unlink(missing_ok=True)
+    return StoredFile(path=final, size_bytes=size_bytes, sha256=sha256)
 
 
 def _check_directory(path: Path, field: str | None) -> Path:

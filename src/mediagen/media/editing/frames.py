@@ -53,7 +53,7 @@ async def extract_frame(source: Path, target: Path, *, request: FrameRequest, ff
     check_choice(request.format, ("png", "jpeg"), field="format")
     program = await executable(ffmpeg)
     clip = await open_clip(source, program, needs="video")
-    wanted = _moment(request.at, clip)
+    wanted = frame_moment(request.at, clip)
     with temporary_for(target) as temporary:
         for moment in dict.fromkeys((wanted, clip.seconds / 2)):
             await _take(clip, program, moment, temporary)
@@ -66,7 +66,12 @@ async def extract_frame(source: Path, target: Path, *, request: FrameRequest, ff
     return facts
 
 
-def _moment(at: float | str, clip: Clip) -> Fraction:
+def frame_moment(at: float | str, clip: Clip) -> Fraction:
+    """When the frame begins that is meant by seconds, ``first`` or ``last``.
+
+    Raises:
+        InvalidRequestError: The moment lies beyond the end.
+    """
     if at == "first":
         return clip.start_of(0)
     if at == "last":
