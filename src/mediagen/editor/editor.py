@@ -141,7 +141,7 @@ class Editor:
         program = await executable(self.ffmpeg)
         source = await self.sources.find(request.source, "source")
         audio = await self.sources.find(request.audio, "audio")
-        names = ("mode", "volume", "fade_in", "fade_out", "normalize_loudness")
+        values = {name: getattr(request, name) for name in ("volume", "fade_in", "fade_out", "normalize_loudness")}
         async with self.workshop.turn():
             clip = await open_clip(source.path, program, needs="video")
             edit = Edit(
@@ -151,7 +151,7 @@ class Editor:
                 request=request,
                 sources=(source, audio),
                 ending="_sound",
-                effective={**{name: getattr(request, name) for name in names}, **_facts(clip)},
+                effective={"audio_mode": request.mode, **values, **_facts(clip)},
             )
             return await self.workshop.make(
                 edit,

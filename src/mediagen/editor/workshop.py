@@ -18,6 +18,7 @@ from mediagen.jobs import Artifact, Charge, Job, JobStatus, Kind, Origin, PaidCa
 from mediagen.ledger.ids import new_artifact_id, new_job_id
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.editing.engine import OnProgress as OnFraction
+from mediagen.media.metadata.files import has_c2pa
 from mediagen.media.probe import MediaFacts
 from mediagen.report.job import JobReport, job_report
 from mediagen.report.sidecar import sidecar
@@ -91,7 +92,7 @@ class Workshop:
             except MediaError as error:
                 if error.code not in _BAD_SOURCE:
                     raise
-                raise InvalidRequestError(error.message, field="source", hint=error.hint, code=error.code) from error
+                raise InvalidRequestError(error.message, hint=error.hint, code=error.code) from error
             except StorageError as error:
                 # Its advice is about files that were paid for.
                 raise MediaError(
@@ -108,6 +109,7 @@ class Workshop:
         stem = _stem(edit)
         folder = await self.storage.check_directory(folder, field="output_dir" if edit.request.output_dir else None)
         began = self.clock()
+        warnings = await anyio.to_thread.run_sync(_lost_manifests, edit.sources)
         tell = _teller(edit.doing, on_progress, anyio.current_time)
         async with self.storage.workspace(folder) as room:
             made = room / stem
@@ -117,6 +119,7 @@ class Workshop:
                 suffix = SUFFIXES.get(facts.mime_type, ".bin")
                 stored = await self.storage.take_over(made, directory=folder, stem=stem, suffix=suffix)
                 job = self._job(edit, stored, facts, began=began, folder_origin=origin)
+                job = replace(job, warnings=warnings)
                 report = await self._recorded(job, stored.path)
         await tell(1.0)
         return report
@@ -162,7 +165,7 @@ class Workshop:
             created_at=began,
             updated_at=now,
             requested=given,
-            effective={**effective, "output_dir": str(stored.path.parent)},
+            effective={"mode": edit.tool, **effective, "output_dir": str(stored.path.parent)},
             origins={**_origins(edit.request, effective), "output_dir": folder_origin},
             quote=_free_quote(now),
             output_dir=str(stored.path.parent),
@@ -211,6 +214,16 @@ def _teller(doing: str, on_progress: OnProgress | None, seconds: Callable[[], fl
         )
 
     return tell
+
+
+def _lost_manifests(sources: tuple[FoundSource, ...]) -> tuple[str, ...]:
+    signed = []
+    for path in dict.fromkeys(source.path for source in sources):
+        with contextlib.suppress(MediaError):
+            signed += [path.name] if has_c2pa(path) else []
+    return tuple(
+        f"{name} carries a C2PA manifest, the result does not: an edit breaks its signature." for name in signed
+    )
 
 
 def _before_the_end(tell: OnFraction) -> OnFraction:

@@ -20,7 +20,7 @@ def edit_in_words(report: JobReport) -> str:
         case "concat_videos":
             done = f"joined {values.get('videos')} videos to {length}, {size}"
         case "add_audio":
-            verb = "replaced the sound of" if values.get("mode") == "replace" else "mixed sound into"
+            verb = "replaced the sound of" if values.get("audio_mode") == "replace" else "mixed sound into"
             done = f"{verb} {length} of video"
         case "convert_video":
             done = f"converted {values.get('source_size')} → {values.get('format')} {size}, {before} → {length}"

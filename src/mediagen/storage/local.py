@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from mediagen.storage.placing import (
 __all__ = ["LocalStorage", "PartFile", "StoredFile", "sanitise_name"]
 
 MIN_FREE_BYTES: Final = 50 * 1024**2
+WORKSPACE_PREFIX: Final = ".mediagen-work-"
+ABANDONED_SECONDS: Final = 86_400.0
 MAX_RECORD_BYTES: Final = 16 * 1024**2
 
 
@@ -292,7 +295,11 @@ def _store_bytes(data: bytes, directory: Path, stem: str, suffix: str) -> Stored
 
 def _make_workspace(directory: Path) -> Path:
     with _translated(directory):
-        return Path(tempfile.mkdtemp(prefix=".mediagen-", dir=directory.absolute()))
+        for left in directory.glob(f"{WORKSPACE_PREFIX}*"):
+            # A process that was killed could not remove its own.
+            if time.time() - left.lstat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix=WORKSPACE_PREFIX, dir=directory.absolute()))
 
 
 def _take_over(made: Path, directory: Path, stem: str, suffix: str) -> StoredFile:
