@@ -15,6 +15,7 @@ from mcp import Client
 from mcp.types import CallToolResult
 from tests.conftest import Connect, paid
 from tests.editor.conftest import files_in
+from tests.media.metadata.samples import signed
 
 from mediagen.app.app import App, open_app
 from mediagen.editor.workshop import MOST_AT_ONCE
@@ -253,6 +254,18 @@ async def test_without_ffmpeg_pictures_and_facts_still_work(opened, clip):
     assert any("Install ffmpeg" in warning for warning in sound["warnings"])
 
 
+async def test_lost_manifest_is_told(opened, work):
+    (work / "signed.png").write_bytes(signed((work / "cat.png").read_bytes()))
+    async with opened() as client:
+        facts = await made(client, "probe_media", source="signed.png")
+        report = await made(client, "resize_image", source="signed.png", width=40)
+        again = await made(client, "probe_media", source=report["job_id"])
+    assert facts["has_c2pa"] is True
+    assert any("C2PA" in warning for warning in report["warnings"])
+    assert again["has_c2pa"] is False
+    assert again["job_id"] == report["job_id"]
+
+
 async def test_progress_rises_to_the_end(opened, clip):
     seen: list[float] = []
 
@@ -265,6 +278,14 @@ async def test_progress_rises_to_the_end(opened, clip):
     assert not result.is_error
     assert seen == sorted(set(seen))
     assert seen[-1] == 1.0
+
+
+def hanging(child: Path) -> str:
+    """Script that reads files, and hangs when it is to make one; its process id is in `child` then."""
+    return (
+        'case "$*" in *framecrc*) exec $FFMPEG "$@";; esac\n'
+        f"printf %s $$ > '{child}.new'\nmv '{child}.new' '{child}'\nexec sleep 60\n"
+    )
 
 
 @asynccontextmanager
@@ -291,10 +312,7 @@ async def test_at_most_two_are_made_at_once(make_settings, clip, script, tmp_pat
 
 async def test_cancelled_edit_ends_its_child_and_leaves_nothing(make_settings, clip, script, tmp_path):
     child = tmp_path / "child"
-    wrapper = script(
-        f'case "$*" in *framecrc*) exec $FFMPEG "$@";; esac\nprintf %s $$ > \'{child}.new\'\n'
-        f"mv '{child}.new' '{child}'\nexec sleep 60\n"
-    )
+    wrapper = script(hanging(child))
     before = files_in(clip.parent)
     async with app_with(make_settings, MEDIAGEN_FFMPEG=wrapper) as app:
         async with anyio.create_task_group() as group:
@@ -309,6 +327,25 @@ async def test_cancelled_edit_ends_its_child_and_leaves_nothing(make_settings, c
         os.kill(int(child.read_text()), 0)
     assert page.jobs == ()
     assert files_in(clip.parent) == before
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+async def test_client_that_leaves_stops_the_edit(opened, clip, script, tmp_path):
+    child = tmp_path / "child"
+    wrapper = script(hanging(child))
+    before = files_in(clip.parent)
+    async with opened(MEDIAGEN_FFMPEG=wrapper) as client:
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.call_tool, "convert_video", {"source": clip.name})
+            with anyio.fail_after(20):
+                while not child.exists():
+                    await anyio.sleep(0.02)
+            group.cancel_scope.cancel()
+        with anyio.fail_after(20):
+            while files_in(clip.parent) != before:
+                await anyio.sleep(0.02)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(child.read_text()), 0)
 
 
 async def test_what_cannot_be_written_down_is_not_kept(make_settings, clip, work):

@@ -101,7 +101,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except KeyboardInterrupt:
-        print_error("stopped waiting; a job that was sent goes on at Google: `mediagen jobs resume` collects it.")
+        if namespace.command in EDITS:
+            print_error("stopped; nothing was made.")
+        else:
+            print_error("stopped waiting; a job that was sent goes on at Google: `mediagen jobs resume` collects it.")
         return 130
 
 

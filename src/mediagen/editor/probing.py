@@ -10,7 +10,7 @@ from mediagen.errors import MediaError
 from mediagen.media.editing.clip import DEMUXERS, Clip, open_clip
 from mediagen.media.editing.engine import executable
 from mediagen.media.fitting_facts import BOXED, read_clip
-from mediagen.media.metadata.files import has_c2pa
+from mediagen.media.metadata import has_c2pa
 from mediagen.media.probe import probe_file
 from mediagen.report.media import MediaReport
 

@@ -18,7 +18,7 @@ from mediagen.jobs import Artifact, Charge, Job, JobStatus, Kind, Origin, PaidCa
 from mediagen.ledger.ids import new_artifact_id, new_job_id
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.editing.engine import OnProgress as OnFraction
-from mediagen.media.metadata.files import has_c2pa
+from mediagen.media.metadata import has_c2pa
 from mediagen.media.probe import MediaFacts
 from mediagen.report.job import JobReport, job_report
 from mediagen.report.sidecar import sidecar
