@@ -20,6 +20,7 @@ from tests.media.metadata.samples import signed
 from mediagen.app.app import App, open_app
 from mediagen.editor.workshop import MOST_AT_ONCE
 from mediagen.errors import LedgerError
+from mediagen.media.ffmpeg import run_ffmpeg
 from mediagen.requests import ConvertVideoRequest, TrimVideoRequest
 
 EDITING = {"MEDIAGEN_TOOLSETS": "core,jobs,edit"}
@@ -181,6 +182,16 @@ async def test_probe_tells_the_facts_and_writes_nothing(opened, clip, work):
     assert (picture["mime_type"], picture["has_audio"], picture["has_c2pa"]) == ("image/png", None, False)
     assert jobs["jobs"] == []
     assert files_in(work) == before
+
+
+@pytest.mark.parametrize("name", ["sound.mp4", "sound.webm", "sound.mp3"])
+async def test_sound_alone_is_looked_at_too(opened, clip, work, ffmpeg, name):
+    await run_ffmpeg(ffmpeg, ["-v", "error", "-i", str(work / "tone.wav"), "-strict", "-2", str(work / name)], 20)
+    async with opened() as client:
+        facts = await made(client, "probe_media", source=name)
+    assert facts["width"] is None
+    assert facts["has_audio"] is True
+    assert facts["duration_seconds"] == pytest.approx(1, abs=0.1)
 
 
 async def test_existing_files_keep_their_names(opened, clip, work):

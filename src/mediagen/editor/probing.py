@@ -1,6 +1,7 @@
 """What a file is, as far as it can be told here."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -38,8 +39,7 @@ async def probe_source(source: FoundSource, ffmpeg: str | None) -> MediaReport:
         except MediaError as error:
             warnings.append(f"Some facts are missing: {error}")
         else:
-            needs = "audio" if facts.width is None and facts.mime_type.startswith("audio/") else "video"
-            found |= _of_packets(await open_clip(source.path, program, needs=needs))
+            found |= _of_packets(await _opened(source.path, program))
     signed = await anyio.to_thread.run_sync(partial(has_c2pa, source.path))
     return MediaReport.model_validate(
         {
@@ -54,6 +54,16 @@ async def probe_source(source: FoundSource, ffmpeg: str | None) -> MediaReport:
             "warnings": warnings,
         }
     )
+
+
+async def _opened(path: Path, program: str) -> Clip:
+    """A file of sound alone is one, too, whatever its container is called."""
+    try:
+        return await open_clip(path, program, needs="video")
+    except MediaError as error:
+        if error.code != "no_video":
+            raise
+        return await open_clip(path, program, needs="audio")
 
 
 async def _of_boxes(source: FoundSource) -> dict[str, Any]:

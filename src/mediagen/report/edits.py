@@ -23,7 +23,9 @@ def edit_in_words(report: JobReport) -> str:
             verb = "replaced the sound of" if values.get("audio_mode") == "replace" else "mixed sound into"
             done = f"{verb} {length} of video"
         case "convert_video":
-            done = f"converted {values.get('source_size')} → {values.get('format')} {size}, {before} → {length}"
+            done = f"converted {values.get('source_size')}, {before} → {values.get('format')} {size}"
+            # The length of an animated WebP is not read.
+            done += f", {length}" if made and made.duration_seconds else ""
         case "resize_image":
             done = f"resized {values.get('source_size')} → {size}"
         case _:
