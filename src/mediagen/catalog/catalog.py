@@ -111,7 +111,7 @@ class Catalog:
             return tuple(name for name in SURFACE_NAMES if name in plausible)
         return tuple(name for name in SURFACE_NAMES if name in spec.surfaces and not spec.is_retired(name, today))
 
-    def find(self, model_id: str, kind: Kind, surface: Surface, today: date) -> FoundModel:
+    def find(self, model_id: str, kind: Kind, surface: Surface, today: date, *, mode: str | None = None) -> FoundModel:
         """Find the model that a caller names.
 
         Args:
@@ -119,6 +119,7 @@ class Catalog:
             kind: What the caller wants to make.
             surface: API surface that will be used.
             today: Day for which retirements are judged.
+            mode: Mode that what a refusal proposes has to do.
 
         Returns:
             The model; an id that is not in the catalogue comes back unchecked, with a warning.
@@ -132,10 +133,10 @@ class Catalog:
             return self._unknown(_without_prefix(model_id), kind, surface)
         self._refuse_wrong_kind(spec, kind, surface)
         if spec.is_retired(surface, today):
-            raise self._retired(spec, surface)
+            raise self._retired(spec, surface, today, mode)
         on_it = spec.surfaces.get(surface)
         if on_it is None:
-            raise self._elsewhere(spec, surface, today)
+            raise self._elsewhere(spec, surface, today, mode)
         adjustments: tuple[Adjustment, ...] = ()
         if known != model_id:
             is_alias = _without_prefix(model_id).lower() in self.aliases
@@ -159,6 +160,13 @@ class Catalog:
             for spec in self.models("video", surface)
             if spec.modes and not spec.is_retired(surface, today) and spec.way_of(mode)
         )
+
+    def who_does(self, mode: str, surface: Surface, today: date) -> str:
+        """Say in words which model does a mode: on that surface if there is one, else elsewhere."""
+        for name in (surface, *(other for other in SURFACE_NAMES if other != surface)):
+            if models := self.models_for(mode, name, today):
+                return f"Use model={models[0]!r}{'' if name == surface else f' on {_listing([name])}'}."
+        return "No living model does it."
 
     def _get(self, model_id: str) -> ModelSpec | None:
         return next((spec for spec in self.specs if spec.id == model_id), None)
@@ -200,9 +208,9 @@ class Catalog:
             code="wrong_kind",
         )
 
-    def _retired(self, spec: ModelSpec, surface: Surface) -> InvalidRequestError:
+    def _retired(self, spec: ModelSpec, surface: Surface, today: date, mode: str | None) -> InvalidRequestError:
         on_it = spec.surfaces.get(surface)
-        instead = self._instead(spec, surface)
+        instead = self._instead_for(spec, surface, today, mode)
         if on_it is not None:
             where = f"was shut down on {SURFACE_NAMES[surface]} on {on_it.shutdown}"
         else:
@@ -215,14 +223,17 @@ class Catalog:
             code="model_retired",
         )
 
-    def _elsewhere(self, spec: ModelSpec, surface: Surface, today: date) -> InvalidRequestError:
+    def _elsewhere(self, spec: ModelSpec, surface: Surface, today: date, mode: str | None) -> InvalidRequestError:
         names: list[Surface] = [name for name in spec.surfaces if not spec.is_retired(name, today)]
-        instead = self._instead(spec, surface)
+        instead = self._instead_for(spec, surface, today, mode)
         hint = f"Use model={instead!r} here, or" if instead else f"No model makes {spec.kind}s here;"
+        hint += " choose one of those surfaces."
+        if mode and not spec.way_of(mode):  # where it is, it does not do it either
+            hint = f"{'' if instead else f'No model makes {spec.kind}s here. '}{self.who_does(mode, surface, today)}"
         return InvalidRequestError(
             f"model={spec.id!r} is not on {SURFACE_NAMES[surface]}; surfaces that have it: {_listing(names)}.",
             field="model",
-            hint=f"{hint} choose one of those surfaces.",
+            hint=hint,
             code="model_not_on_surface",
         )
 
@@ -240,6 +251,12 @@ class Catalog:
         if named is not None and named.serves(surface):
             return named.id
         return self.defaults[spec.kind].get(surface)
+
+    def _instead_for(self, spec: ModelSpec, surface: Surface, today: date, mode: str | None) -> str | None:
+        """The same, if it does the mode; else a model of the surface that does."""
+        instead = self._instead(spec, surface)
+        able = self.models_for(mode, surface, today) if mode else ()
+        return able[0] if able and instead not in able else instead
 
     def _availability(self, spec: ModelSpec, surface: Surface, on_it: SurfaceSpec, today: date) -> tuple[str, ...]:
         where = SURFACE_NAMES[surface]

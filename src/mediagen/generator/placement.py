@@ -126,12 +126,8 @@ class Placement:
         if inherited.is_emulated and route.backend != "emulator":
             # Its bucket would be somebody else's in the real world.
             layers = dataclasses.replace(layers, source=_without(layers.source, "storage_uri", "location"))
-        found = self.catalog.find(
-            model.id or self.catalog.default_model(kind, route.surface).id,
-            kind,
-            route.surface,
-            self.clock().date(),
-        )
+        name = model.id or self.catalog.default_model(kind, route.surface).id
+        found = self.catalog.find(name, kind, route.surface, self.clock().date(), mode=wish.mode)
         express = check_express_key(found.spec) if route.is_express else ()
         route, location_origin, moved = _located(route, found.spec, layers, project)
         adjustments, warnings = _replaced(model, found.spec)

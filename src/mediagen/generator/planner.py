@@ -174,6 +174,7 @@ class Planner:
         mode = video_mode(request)
         inherited = await inherited_from(request.source, ledger=self.ledger, loader=self.loader)
         place = self.placement.choose(request, "video", inherited)
+        way_in(self.placement.catalog, place, mode, request, self.clock().date())
         load = partial(self._image, request=request, place=place)
         last = await load(request.last_frame, "last_frame") if request.last_frame else None
         frames = Frames.given(None, last)

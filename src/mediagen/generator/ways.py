@@ -6,12 +6,11 @@ from typing import Any
 
 from mediagen.catalog import Api, Catalog
 from mediagen.catalog.allowed import in_words
-from mediagen.catalog.spec import SURFACE_NAMES
 from mediagen.endpoints.wire.body import prompt_in
 from mediagen.errors import InvalidRequestError
 from mediagen.generator.placement import Place
 from mediagen.modes import MODES, references_of, video_mode, worded
-from mediagen.requests import GenerateVideoRequest, GenerationRequest, VideoMode
+from mediagen.requests import GenerateVideoRequest, GenerationRequest, VideoMode, VideoRequest
 
 
 def asked_mode(request: GenerateVideoRequest) -> VideoMode:
@@ -34,14 +33,14 @@ def pictures_of(request: GenerateVideoRequest) -> list[tuple[str, str]]:
     return [*((reference.source, "reference_images") for reference in references_of(request)), *masks]
 
 
-def way_in(catalog: Catalog, place: Place, mode: VideoMode, request: GenerateVideoRequest, today: date) -> VideoMode:
+def way_in(catalog: Catalog, place: Place, mode: VideoMode, request: VideoRequest, today: date) -> VideoMode:
     """Mode by which the model of a place does what is asked.
 
     Raises:
         InvalidRequestError: It does not; names the models that do.
     """
     spec = place.spec
-    has_end = request.remix_end is not None or bool(request.remix_last_frame)
+    has_end = isinstance(request, GenerateVideoRequest) and _has_last_frame(request)
     way = spec.way_of(mode, frames=2 if has_end else 1)
     if way is not None:
         return next(known for known in MODES if known == way)
@@ -49,18 +48,13 @@ def way_in(catalog: Catalog, place: Place, mode: VideoMode, request: GenerateVid
     raise InvalidRequestError(
         f"mode={mode!r} is not allowed for {spec.id}; allowed: {in_words(able)}.",
         field="model" if request.model else "mode",
-        hint=_who_can(catalog, place, mode, today),
+        hint=catalog.who_does(mode, place.route.surface, today),
         code="mode_not_supported",
     )
 
 
-def _who_can(catalog: Catalog, place: Place, mode: VideoMode, today: date) -> str:
-    surfaces = [place.route.surface, *(name for name in SURFACE_NAMES if name != place.route.surface)]
-    for surface in surfaces:
-        if models := catalog.models_for(mode, surface, today):
-            where = "" if surface == place.route.surface else f" on {SURFACE_NAMES[surface]} (backend={surface!r})"
-            return f"Use model={models[0]!r}{where}."
-    return "No living model does it."
+def _has_last_frame(remix: GenerateVideoRequest) -> bool:
+    return remix.remix_end is not None or bool(remix.remix_last_frame)
 
 
 def prompt_for(request: GenerateVideoRequest, mode: VideoMode, api: Api) -> str:
