@@ -16,12 +16,13 @@ from mediagen.catalog.allowed import in_words
 from mediagen.catalog.matrix import Cell, cells
 from mediagen.catalog.spec import SURFACE_NAMES
 from mediagen.cli.parser import EDITS, build_parser
-from mediagen.defaults import VideoSource, image_parameters, video_parameters
+from mediagen.defaults import DEFAULT_VIDEO_SECONDS, Layers, VideoSource, image_parameters, video_parameters
 from mediagen.generator.estimates import usual_quote
+from mediagen.jobs import Quote
 from mediagen.modes import MODES, NEEDS
 from mediagen.presets import built_in_presets
 from mediagen.pricing import Prices
-from mediagen.requests import EstimateCostRequest, ImageParameters, VideoMode, VideoParameters
+from mediagen.requests import EstimateCostRequest, VideoMode
 from mediagen.server.errors import flat_schema
 from mediagen.server.toolsets import PAID, TOOLS
 from mediagen.settings import Settings, variables_of
@@ -164,6 +165,15 @@ def cli_page() -> str:
     return buffer.getvalue()
 
 
+REFERENCES = """\
+An entry of `reference_images` is `PATH`, `PATH:asset` or `PATH:style`; without a role it is an asset. Only the text
+behind the last colon counts, and only if it is exactly `asset` or `style`: drives (`C:\\p\\i.png:style`), gs:// and
+https addresses with ports and data: URIs keep their colons, and `PATH:STYLE` is a path. The role wins over a file of
+that very name: a file called `a:style` is given as `a:style:asset`. Assets and a style cannot be mixed, and there is
+one style at most.
+"""
+
+
 def modes_page() -> str:
     """Which model does which mode on which surface, and the presets that come along."""
     catalog, prices = Catalog.load(), Prices.load()
@@ -175,7 +185,7 @@ def modes_page() -> str:
     presets = [
         (f"`{preset.name}`", kind, SURFACE_NAMES[surface],
          ", ".join(f"{name}={value}" for name, value in values.items()),
-         _preset_price(kind, surface, values, catalog, prices), preset.about)
+         *_preset_prices(kind, surface, values, catalog, prices), preset.about)
         for preset in built_in_presets().values()
         for kind, by_surface in preset.values.items()
         for surface, values in by_surface.items()
@@ -183,13 +193,13 @@ def modes_page() -> str:
     as_of = next(iter(built_in_presets().values())).as_of
     return (
         "# Modes of a clip\n\nThe mode is found from the inputs; `mode` decides where they allow several.\n\n"
-        f"{table(('mode', 'inputs', 'limits'), inputs)}\n## Who does what\n\n"
+        f"{table(('mode', 'inputs', 'limits'), inputs)}\n## Reference pictures\n\n{REFERENCES}\n## Who does what\n\n"
         "`yes`: the API has fields for it. `by …`: it is done by that mode, which the result says. `-`: refused before "
         f"anything is sent. As of {catalog.as_of}.\n\n"
         f"{table(('model', 'on', *(f'`{mode}`' for mode in MODES)), matrix)}\n## Presets\n\n"
         f"They come along with the package (as of {as_of}). Arguments win over them, presets of the same name in the "
         "configuration file replace them, and a value that does not fit the mode gives way to the usual one.\n\n"
-        f"{table(('preset', 'for', 'on', 'values', 'price today', 'what for'), presets)}"
+        f"{table(('preset', 'for', 'on', 'values', 'price today', 'extending 8 s', 'what for'), presets)}"
     )
 
 
@@ -214,16 +224,36 @@ def _mode_limits(catalog: Catalog, mode: str) -> str:
     return "; ".join(found)
 
 
-def _preset_price(kind: str, surface: Surface, values: Mapping[str, object], catalog: Catalog, prices: Prices) -> str:
-    given = {name: value for name, value in values.items() if name != "thinking_level"}
-    request = EstimateCostRequest.model_validate({"kind": kind, **given})
-    spec = next(spec for spec in catalog.models(surface=surface) if spec.id == values["model"])
-    if request.kind == "image":
-        parameters: ImageParameters | VideoParameters = image_parameters(request, spec)[0]
-    else:
-        mode: VideoMode = "text_to_video"
-        parameters = video_parameters(request, spec, mode=mode, source=VideoSource())[0]
+def _preset_prices(
+    kind: str, surface: Surface, values: Mapping[str, object], catalog: Catalog, prices: Prices
+) -> tuple[str, str]:
+    """Price of a picture or new clip with a preset, and of an extension of a clip as long as the usual one."""
+    if kind == "image":
+        request = EstimateCostRequest(kind="image")
+        spec = next(spec for spec in catalog.models(surface=surface) if spec.id == values["model"])
+        parameters, _ = image_parameters(request, spec, Layers(built_in=values))
+        return _price(prices.quote(parameters, surface=surface)), ""
+    made = [_clip_price(mode, surface, values, catalog, prices) for mode in ("text_to_video", "video_extension")]
+    return made[0], made[1]
+
+
+def _clip_price(
+    mode: VideoMode, surface: Surface, values: Mapping[str, object], catalog: Catalog, prices: Prices
+) -> str:
+    on_it = {spec.id: spec for spec in catalog.models("video", surface)}
+    spec = on_it[str(values["model"])]
+    other = ""
+    if spec.way_of(mode) is None:
+        spec = on_it[catalog.defaults["video"][surface]]
+        other = f", by {spec.id}"
+    source = VideoSource(seconds=DEFAULT_VIDEO_SECONDS if mode == "video_extension" else None)
+    request = EstimateCostRequest(kind="video")
+    parameters, _ = video_parameters(request, spec, mode=mode, source=source, layers=Layers(built_in=values))
     quote = prices.quote(parameters, surface=surface)
+    return f"{parameters.duration_seconds} s: {_price(quote)}{other}"
+
+
+def _price(quote: Quote) -> str:
     return "unknown" if quote.usd is None else f"${quote.usd} ({quote.certainty}, {quote.as_of})"
 
 

@@ -178,7 +178,7 @@ def video_parameters(
     """
     durations = _durations(spec, mode, source)
     if mode == "video_edit":
-        _refuse_another_shape(request, source, durations)
+        _refuse_another_shape(request, layers.preset, source, durations)
     # What the pictures or the video are like says more than a default of the profile.
     ratio = {"aspect_ratio": source.aspect_ratio} if source.aspect_ratio else {}
     layers = dataclasses.replace(layers, source={**layers.source, **ratio})
@@ -217,9 +217,16 @@ def _durations(spec: ModelSpec, mode: VideoMode, source: VideoSource) -> tuple[i
 
 
 def _refuse_another_shape(
-    request: VideoRequest | EstimateCostRequest, source: VideoSource, durations: tuple[int, ...]
+    request: VideoRequest | EstimateCostRequest,
+    preset: Mapping[str, Any],
+    source: VideoSource,
+    durations: tuple[int, ...],
 ) -> None:
-    ratio, seconds = getattr(request, "aspect_ratio", None), request.duration_seconds
+    # A preset that the caller named is asked for like an argument.
+    ratio, seconds = (
+        preset.get(name) if getattr(request, name, None) is None else getattr(request, name)
+        for name in ("aspect_ratio", "duration_seconds")
+    )
     if ratio is not None and ratio != source.aspect_ratio:
         raise refuse("aspect_ratio", ratio, allowed=(), where="an edited video, which keeps its shape")
     if seconds is not None and source.seconds is not None and seconds not in durations:

@@ -182,7 +182,6 @@ async def test_mode_is_really_made_once(cell: Cell, everything: Settings, emulat
     ("mode", "backend", "model", "named"),
     [
         ("reference_style", "vertex", VEO, OMNI_12),
-        ("video_edit", "vertex", None, OMNI_12),
         ("insert_objects", "vertex", FAST_VEO, OMNI_12),
         ("reference_asset", "vertex", LITE_VEO, OMNI_12),
     ],
@@ -193,6 +192,15 @@ async def test_model_that_cannot_is_refused_with_one_that_can(everything, emulat
             await plan_clip(app, **INPUTS[mode], backend=backend, model=model)
     assert refused.value.hint == f"Use model={named!r}."
     assert refused.value.code == "mode_not_supported"
+
+
+async def test_default_that_does_not_do_the_mode_gives_way_and_says_so(everything, emulator):
+    async with open_app(everything) as app:
+        plain = await plan_clip(app, video="clip.mp4", backend="vertex")
+        preset = await plan_clip(app, video="clip.mp4", backend="vertex", preset="quality")
+    assert (plain.model, plain.origins["model"], change_of(plain, "model")) == (OMNI_11, "default", (VEO, OMNI_11))
+    assert any(f"{VEO} cannot be used here" in warning for warning in plain.warnings)
+    assert (preset.model, change_of(preset, "model")) == (OMNI_11, (VEO, OMNI_11))
 
 
 @pytest.mark.parametrize(

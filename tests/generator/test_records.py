@@ -289,7 +289,7 @@ def _nested(depth: int) -> Any:
 @pytest.mark.parametrize(
     "changes",
     [
-        {name: 7 for name in ("job_id", "ordinal", "timestamp", "state", "prompt", "backend", "origins", "input_files")},
+        dict.fromkeys(("job_id", "ordinal", "timestamp", "state", "prompt", "backend", "origins", "input_files"), 7),
         {name: ["x"] for name in ("job_id", "type", "timestamp", "charge", "cost_estimate", "command_args", "lineage")},
         {"prompt": "\x1b]0;owned\x07 \x9b2J \u202e", "lineage": _nested(300), "charge": {"usd": float("nan")}},
         {"prompt": "\ud800", "timestamp": "9999-99-99", "generation": {"model": "../..", "x": 10**30, "y": {"z": 1}}},

@@ -258,7 +258,10 @@ def _check_references(spec: ModelSpec, parameters: VideoParameters) -> None:
     if parameters.mode == "video_extension" and "reference_images" in (spec.extension_inputs or ()):
         modes = None
     if given and modes is not None and parameters.mode not in modes:
-        hint = "Leave them out" if not modes else f"Leave them out, or use mode={modes[0]!r}"
+        instead = (
+            "leave image and last_frame out" if parameters.input_images else f"use mode={modes[0]!r}" if modes else ""
+        )
+        hint = f"Leave them out, or {instead}" if modes else "Leave them out"
         raise refuse("reference_images", given, allowed="none", where=where, hint=f"{hint}.")
     if most is not None and given > most:
         hint = f"Leave out {given - most} of them."

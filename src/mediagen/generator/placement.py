@@ -178,6 +178,7 @@ class Placement:
             ("preset", "default", layers.built_in.get("model")),
             ("source", "source", layers.source.get("model")),
             ("profile", "profile", layers.profile.get("model")),
+            ("default", "default", self._default_that_cannot(wish, backend, project)),
         )
         for layer, origin, model in candidates:
             if model is None:
@@ -190,6 +191,14 @@ class Placement:
                 if successor and self._surfaces_of(successor, wish, backend, project):
                     return _Model(id=successor, origin="default", unusable=tuple(unusable))
         return _Model(id=None, origin="default", unusable=tuple(unusable))
+
+    def _default_that_cannot(self, wish: _Wish, backend: Backend, project: Project) -> str | None:
+        """The default model of the surface that would be used, if it does not do the mode."""
+        if wish.mode is None:
+            return None
+        surface = self._route(None, wish.kind, backend, project).surface
+        default = self.catalog.defaults[wish.kind].get(surface)
+        return default if default and not self._does(default, wish, surface, self.clock().date()) else None
 
     def _surfaces_of(self, model: str, wish: _Wish, backend: Backend, project: Project) -> list[Surface]:
         """Surfaces on which a model can be used for what is to be made."""
@@ -233,9 +242,17 @@ def _wish(request: GenerationRequest | EstimateCostRequest, kind: Kind, preset: 
 
 def _replaced(model: _Model, spec: ModelSpec) -> tuple[tuple[Adjustment, ...], tuple[str, ...]]:
     """How it is told that another model is used than that of the source or the profile."""
-    adjustments = tuple(
-        Adjustment(field="model", from_value=name, to_value=spec.id, reason=f"the {layer}'s model cannot be used here")
+    told = [
+        (
+            name,
+            "the default model does not do this mode"
+            if layer == "default"
+            else f"the {layer}'s model cannot be used here",
+        )
         for layer, name in model.unusable
+    ]
+    adjustments = tuple(
+        Adjustment(field="model", from_value=name, to_value=spec.id, reason=reason) for name, reason in told
     )
     warnings = tuple(
         f"The {layer}'s model {name} cannot be used here; {spec.id} is used instead, at its own price."

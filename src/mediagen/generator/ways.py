@@ -7,6 +7,7 @@ from typing import Any
 from mediagen.catalog import Api, Catalog
 from mediagen.catalog.allowed import in_words
 from mediagen.endpoints.wire.body import prompt_in
+from mediagen.endpoints.wire.interactions import EDIT_MODES
 from mediagen.errors import InvalidRequestError
 from mediagen.generator.placement import Place
 from mediagen.modes import MODES, references_of, video_mode, worded
@@ -42,9 +43,10 @@ def way_in(catalog: Catalog, place: Place, mode: VideoMode, request: VideoReques
     spec = place.spec
     has_end = isinstance(request, GenerateVideoRequest) and _has_last_frame(request)
     way = spec.way_of(mode, frames=2 if has_end else 1)
-    if way is not None:
+    # Of a model outside the catalogue only its API is known, and Veo's has no edits by words.
+    if way is not None and not (way in EDIT_MODES and spec.api == "predict_long_running"):
         return next(known for known in MODES if known == way)
-    able = [known for known in MODES if spec.way_of(known)]
+    able = [known for known in MODES if spec.way_of(known) and (spec.modes or known not in EDIT_MODES)]
     raise InvalidRequestError(
         f"mode={mode!r} is not allowed for {spec.id}; allowed: {in_words(able)}.",
         field="model" if request.model else "mode",

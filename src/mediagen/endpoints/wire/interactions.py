@@ -4,7 +4,7 @@ Source: https://ai.google.dev/gemini-api/docs/interactions and requests of googl
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,16 +106,25 @@ def _with_pictures(prompt: str, media: VideoMedia) -> str:
     ]
     references = [f"<IMAGE_REF_{number}>" for number in range(len(media.references))]
     tags = [*sources, *references]
-    if all(tag in prompt for tag in tags) or _HEADER.search(prompt):
+    # A header of the caller's may leave pictures out, as the mask, which is numbered behind his own.
+    has_header = _HEADER.search(prompt) is not None
+    missing = {tag for tag in tags if (f"{tag}@Image" if has_header else tag) not in prompt}
+    if not missing:
         return prompt
     if tags == ["<FIRST_FRAME>"]:
         return f"<FIRST_FRAME> {prompt}".rstrip()
-    return f"{_header('Sources', sources, 1)}{_header('References', references, 1 + len(sources))}{prompt}"
+    wanted = missing if has_header else set(tags)
+    numbered = dict(zip(tags, range(1, 1 + len(tags)), strict=True))
+    headers = (
+        _header(title, {tag: numbered[tag] for tag in group if tag in wanted})
+        for title, group in (("Sources", sources), ("References", references))
+    )
+    return f"{''.join(headers)}{prompt}"
 
 
-def _header(title: str, tags: Sequence[str], first: int) -> str:
-    bound = " ".join(f"{tag}@Image{number}" for number, tag in enumerate(tags, first))
-    return f"[# {title} {bound}] " if tags else ""
+def _header(title: str, numbered: Mapping[str, int]) -> str:
+    bound = " ".join(f"{tag}@Image{number}" for tag, number in numbered.items())
+    return f"[# {title} {bound}] " if numbered else ""
 
 
 _HEADER = re.compile(r"\[# (?:Sources|References) [^\]]*@Image\d")
