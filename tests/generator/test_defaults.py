@@ -272,7 +272,8 @@ async def test_model_of_the_profile_that_cannot_extend_is_replaced(make_settings
     assert change_of(longer, "model") == (LITE_VEO, VEO)
     assert any(LITE_VEO in warning and VEO in warning for warning in longer.warnings)
     assert priced.model == VEO
-    assert refused.value.field == "mode"
+    assert (refused.value.field, refused.value.code) == ("model", "mode_not_supported")
+    assert refused.value.hint == f"Use model={OMNI_12!r}."
 
 
 @pytest.mark.parametrize(
