@@ -62,10 +62,12 @@ async def test_file_is_found_in_the_ledger_after_it_was_renamed_and_moved(make_s
     assert (found.found_in, found.job_id, found.is_in_ledger) == ("ledger", report.job_id, True)
     assert (found.prompt, found.model, found.kind, found.mode) == ("a fox", report.model, "image", "text_to_image")
     assert found.requested == {"prompt": "a fox", "aspect_ratio": "3:2"}
-    assert found.file and found.file.path == str(elsewhere)
+    assert found.file
+    assert found.file.path == str(elsewhere)
     assert found.file.sha256 == report.artifacts[0].sha256
     assert found.is_changed is False
-    assert found.charge and found.charge.billed == "no"
+    assert found.charge
+    assert found.charge.billed == "no"
     assert found.warnings == []
 
 
@@ -94,7 +96,8 @@ async def test_newest_of_several_jobs_with_the_same_content_is_shown_and_the_oth
         found = await app.records.find(str(moved))
         in_place = await app.records.find(first.artifacts[0].path)
     assert found.job_id == second.job_id
-    assert first.job_id and first.job_id in " ".join(found.warnings)
+    assert first.job_id
+    assert first.job_id in " ".join(found.warnings)
     assert in_place.job_id == first.job_id
 
 
@@ -109,8 +112,10 @@ async def test_job_and_artifact_are_found_by_their_names(make_settings: MakeSett
             await app.records.find("job_00000000000000000000000000")
     assert by_job.job_id == by_artifact.job_id == report.job_id
     assert "2 files" in " ".join(by_job.warnings)
-    assert by_artifact.file and by_artifact.file.path == report.artifacts[1].path
-    assert gone.file and not gone.file.exists
+    assert by_artifact.file
+    assert by_artifact.file.path == report.artifacts[1].path
+    assert gone.file
+    assert not gone.file.exists
     assert "no longer there" in record_summary(gone)
 
 

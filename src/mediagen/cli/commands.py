@@ -173,7 +173,10 @@ async def _generate(app: App, namespace: argparse.Namespace) -> int:
     values = request_values(namespace, request_type)
     if namespace.show_defaults:
         values["dry_run"] = True
-    request = await repeated_request(app, namespace, values) if namespace.like else request_type.model_validate(values)
+    if namespace.like is None:
+        request = request_type.model_validate(values)
+    else:
+        request = await repeated_request(app, namespace, values)
     with progress_display() as show:
         report = await _made(app, request, show)
         if namespace.wait_seconds is None:

@@ -168,7 +168,7 @@ def described(told: Told, kind: Kind) -> dict[str, Any]:
         "kind": told.kind or kind,
         "mode": _text(generation, "mode", _WORD) or _text(arguments, "mode", _WORD),
         "status": _text(values, "state", _WORD),
-        "model": _text(generation, "model", _WORD) or _text(arguments, "model", _WORD),
+        "model": _safe(generation).get("model") or _safe(arguments).get("model"),
         "backend": _text(values, "backend", _WORD),
         "created_at": _moment(values.get("timestamp")),
         "prompt": prompt if isinstance(prompt, str) else None,
@@ -183,7 +183,7 @@ def described(told: Told, kind: Kind) -> dict[str, Any]:
 
 
 def _own_arguments(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    asked = {name for name, origin in _dict(values, "origins").items() if origin in {"explicit", "source"}}
+    asked = {name for name, origin in _dict(values, "origins").items() if origin in ("explicit", "source")}
     return _safe({name: value for name, value in arguments.items() if name not in SENT or name in asked})
 
 

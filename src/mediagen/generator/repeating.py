@@ -1,6 +1,5 @@
 """Turns the record of a generation into the arguments that ask for it again."""
 
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -208,12 +207,11 @@ class _Inputs:
             if self.found.is_in_ledger:
                 return value
             return self._lost(name, shown(source), "is an address, and the record is not of this ledger")
-        path = await self._local(_Input(field=name, source=source, sha256=self._digest(source)), parsed.path)
+        path = await self._local(_Input(field=name, source=source, sha256=self._digest(source)), _expanded(parsed.path))
         return None if path is None else f"{path}{suffix}"
 
     async def _local(self, wanted: _Input, path: Path) -> str | None:
         is_known = self.found.is_in_ledger
-        path = Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises where there is no such user
         if path.is_absolute() and is_known:
             return await self._there(wanted, path)
         folders = [path] if path.is_absolute() else [folder / path for folder in self._folders()]
@@ -267,6 +265,13 @@ class _Inputs:
         self.fields.append(name)
         self.missing.append(f"{name}={source} {why}")
         return None
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # there is no such user; then there is no such file either
+        return path
 
 
 def told(found: FoundRecord, taken: Repeated) -> str:
