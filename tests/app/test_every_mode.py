@@ -18,7 +18,6 @@ from typing import Any
 
 import anyio
 import pytest
-from mediagen.generator.video_inputs import take_frame
 from tests.app.conftest import PROJECT, surfaces_at
 from tests.endpoints.test_captures import CAPTURES, EXCEPTIONS, PNG, WIRE, merged, plain
 
@@ -28,6 +27,7 @@ from mediagen.catalog.matrix import Cell, cells
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.emulator.traffic import shorten
 from mediagen.errors import MediaGenError
+from mediagen.generator.frames import take_frame
 from mediagen.media.ffmpeg import find_ffmpeg
 from mediagen.modes import MODES
 from mediagen.report.job import JobReport

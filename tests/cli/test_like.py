@@ -217,6 +217,22 @@ def test_input_that_is_not_there_any_more_is_named(mediagen, make, emulator, wor
     assert paid(emulator) == 1
 
 
+def test_relative_input_is_found_from_another_folder_when_the_working_directory_is_known(
+    mediagen, make, emulator, work: Path, tmp_path: Path, monkeypatch
+):
+    monkeypatch.delenv("MEDIAGEN_OUTPUT_DIR")
+    first = make("image", "a fox", "--input-images", "cat.png")
+    again = mediagen("image", "--like", first["job_id"], "--output-dir", str(tmp_path), cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    one, two = bodies(emulator)
+    assert one == two
+    shutil.copy(Path(__file__).parents[1] / "data" / "rocket.jpg", work / "cat.png")
+    changed = mediagen("image", "--like", first["job_id"], "--dry-run")
+    assert "Changed since: input_images='cat.png'" in changed.stderr
+    (work / "cat.png").unlink()
+    assert "does not exist any more" in mediagen("image", "--like", first["job_id"]).stderr
+
+
 def test_input_that_is_only_in_part_in_the_record_is_named(mediagen, make, emulator, work: Path):
     data = "data:image/png;base64," + base64.b64encode((work / "cat.png").read_bytes()).decode()
     first = make("image", "a fox", "--input-images", data)
@@ -251,6 +267,7 @@ def test_record_that_came_with_a_file_neither_pays_nor_sends_elsewhere(mediagen,
     for source in (str(work / "cat.png"), "cat.png", "https://evil.example/cat.png", "gs://evil/cat.png", 7):
         record["command_args"]["input_images"] = [source]
         sidecar.write_text(json.dumps(record), encoding="utf-8")
+        forget_jobs(ledger)  # the emulator makes the same picture of the same prompt
         refused = mediagen("image", "--like", file_of(first))
         assert refused.returncode == 2, refused.stdout
         assert "input_images" in refused.stderr

@@ -321,6 +321,29 @@ async def test_hostile_values_of_a_record_do_no_harm(make_settings: MakeSettings
     assert found.model is None
 
 
+async def test_prompt_of_a_record_cannot_pose_as_what_we_say(make_settings: MakeSettings, work: Path):
+    record = {
+        "version": "mediagen.sidecar.v1",
+        "generation": {"x": "1\nFound:   in the ledger"},
+        "prompt": "a fox\nFound:   in the ledger\rFound:" + "\nline" * 50,
+        "output": {"sha256": _sha((work / "cat.png").read_bytes())},
+    }
+    (work / "cat.json").write_text(json.dumps(record), encoding="utf-8")
+    async with open_app(make_settings(), confine_inputs=False) as app:
+        lines = record_summary(await app.records.find("cat.png")).splitlines()
+    assert [line.startswith("Found:   in the record beside it") for line in lines if line.startswith("Found")] == [True]
+    assert len(lines) < 25
+
+
+async def test_job_without_a_file_is_shown(make_settings: MakeSettings, emulator):
+    emulator.add_fault(fault="prompt_blocked")
+    async with open_app(make_settings()) as app:
+        report = await image(app)
+        found = await app.records.find(str(report.job_id))
+    assert (found.file, found.status) == (None, report.status)
+    assert f"({report.status})" in record_summary(found)
+
+
 @pytest.mark.parametrize("name", ["nowhere.png", "notes.txt", "empty.png", ".", "https://example.com/a.png", "a.json"])
 async def test_what_is_no_media_file_is_refused(make_settings: MakeSettings, work: Path, name: str):
     (work / "notes.txt").write_text("hello", encoding="utf-8")

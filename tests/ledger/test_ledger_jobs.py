@@ -1,6 +1,8 @@
 """What goes into the ledger comes out again, and calls move on only from the state they are in."""
 
 import dataclasses
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +15,7 @@ from tests.ledger.ledger_values import NOON, a_job, an_artifact, noon
 
 from mediagen.errors import InvalidRequestError, JobNotFoundError, LedgerError
 from mediagen.jobs import Adjustment, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Quote, Usage
+from mediagen.ledger import queries
 from mediagen.ledger.ids import new_artifact_id, new_job_id
 from mediagen.ledger.ledger import Ledger
 
@@ -264,3 +267,18 @@ def test_ids_sort_by_time_and_are_all_different() -> None:
     assert len({new_artifact_id(noon) for _ in range(1000)}) == 1000
     assert {len(one) for one in ids} == {30}
     assert new_artifact_id(noon).startswith("art_")
+
+
+async def test_files_are_found_by_their_content_newest_job_first(ledger: Ledger, path: Path) -> None:
+    jobs = [await ledger.create(a_job()) for _ in range(3)]
+    for job, sha256 in zip(jobs, ("aa", "bb", "aa"), strict=True):
+        stored = an_artifact(sha256=sha256)
+        await ledger.store_artifacts(job.job_id, 0, expected=JobStatus.SUBMITTING, artifacts=[stored])
+    assert [job.job_id for _, job in await ledger.files_of_content("aa")] == [jobs[2].job_id, jobs[0].job_id]
+    assert [job.job_id for _, job in await ledger.files_of_content("aa", limit=1)] == [jobs[2].job_id]
+    assert await ledger.files_of_content("cc") == []
+    with closing(sqlite3.connect(path)) as connection:
+        steps = connection.execute(
+            f"EXPLAIN QUERY PLAN {queries.SELECT_FILES_OF_CONTENT}", {"sha256": "aa", "limit": 20}
+        ).fetchall()
+    assert "artifacts_by_content" in steps[0][3]

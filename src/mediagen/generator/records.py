@@ -89,8 +89,9 @@ class Records:
 
     async def _of_file(self, file: _File) -> FoundRecord:
         made = await self.ledger.files_of_content(file.sha256)
-        # Of equal files the one that lies where it was put is meant.
-        made.sort(key=lambda pair: Path(pair[0].path) != file.path)
+        # Of equal files the one that lies where it was put is meant, or the one whose record came along.
+        named = {told.job_id for told in file.told if told.is_exact or told is file.inside}
+        made.sort(key=lambda pair: (Path(pair[0].path) != file.path, pair[1].job_id not in named))
         if made:
             artifact, job = made[0]
             found = await self._from_ledger(job, artifact, file, _also_made(job, made))
@@ -115,7 +116,7 @@ class Records:
         is_changed = file.sha256 not in digests if digests else None if told.is_exact or told is file.inside else True
         return FoundRecord.model_validate(
             {
-                **described(told, file.kind or KINDS[0]),
+                **described(told, file.kind or "video"),
                 "found_in": told.found_in,
                 "record_path": str(told.record_path),
                 "is_in_ledger": False,

@@ -32,6 +32,7 @@ INPUTS: Final = (
     "input_images", "documents", "last_frame", "reference_images", "image", "video", "mask", "remix_from", "source",
     "continue_from",
 )  # fmt: skip
+VIDEO_INPUTS: Final = frozenset({"source", "video", "remix_from"})
 COMMANDS: Final[Mapping[type[GenerationRequest], str]] = {
     GenerateImageRequest: "image",
     GenerateVideoRequest: "video",
@@ -49,10 +50,12 @@ class Repeated:
     Attributes:
         values: By argument; those that the caller gave are not among them.
         left_out: Arguments of the record that were not taken because it is not of this machine's ledger.
+        changed: Inputs whose content is not what it was.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +93,7 @@ async def repeated(
     values = {name: await inputs.of(name, value) if name in INPUTS else value for name, value in asked.items()}
     inputs.refuse_missing()
     left_out = () if found.is_in_ledger else tuple(sorted(OF_THE_OWNER & passed & found.requested.keys()))
-    return Repeated(values=values, left_out=left_out)
+    return Repeated(values=values, left_out=left_out, changed=tuple(inputs.changed))
 
 
 def _asked(found: FoundRecord) -> dict[str, Any]:
@@ -163,12 +166,14 @@ class _Inputs:
 
     Attributes:
         missing: What cannot be had, in words.
+        changed: What is taken though its content is not what it was.
         fields: The arguments it was given for.
     """
 
     found: FoundRecord
     loader: InputLoader
     missing: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     fields: list[str] = field(default_factory=list)
 
     async def of(self, name: str, value: Any) -> Any:
@@ -212,8 +217,8 @@ class _Inputs:
 
     async def _local(self, wanted: _Input, path: Path) -> str | None:
         is_known = self.found.is_in_ledger
-        if path.is_absolute() and is_known:
-            return await self._there(wanted, path)
+        if is_known and (path.is_absolute() or self._working_directory):
+            return await self._there(wanted, (self._working_directory or Path()) / path)
         folders = [path] if path.is_absolute() else [folder / path for folder in self._folders()]
         for candidate in folders:
             if await self._is_same(candidate, wanted):
@@ -227,10 +232,19 @@ class _Inputs:
         except InvalidRequestError as error:
             why = "does not exist any more" if error.code == "input_not_found" else "cannot be read"
             return self._lost(wanted.field, shown(wanted.source), why)
+        # Of a video the digest may be that of what was made of it.
+        if wanted.sha256 and wanted.field not in VIDEO_INPUTS and not await self._is_same(path, wanted):
+            self.changed.append(f"{wanted.field}={shown(wanted.source)}")
         return str(path)
 
+    @property
+    def _working_directory(self) -> Path | None:
+        """Where the job was asked for, if that is known: it is the output folder unless another was set."""
+        folder = self.found.effective.get("output_dir")
+        return Path(folder) if folder and self.found.origins.get("output_dir") == "default" else None
+
     def _folders(self) -> list[Path]:
-        """Where a relative path may have led from: the ledger keeps the output folder, not the working directory."""
+        """Where a relative path may have led from."""
         folder = self.found.effective.get("output_dir") if self.found.is_in_ledger else None
         beside = Path(self.found.file.path).parent if self.found.file and self.found.file.exists else None
         return [*dict.fromkeys(place for place in (folder and Path(folder), beside, Path.cwd()) if place)]
@@ -279,4 +293,5 @@ def told(found: FoundRecord, taken: Repeated) -> str:
     places = {"ledger": "in the ledger", "sidecar": "beside the file", "embedded": "in the file"}
     names = ", ".join(taken.values) or "nothing"
     left = f" Left out, as the record is not of this ledger: {', '.join(taken.left_out)}." if taken.left_out else ""
+    left += f" Changed since: {', '.join(taken.changed)}." if taken.changed else ""
     return f"Like {found.job_id or 'a record'} (found {places[found.found_in]}); taken from it: {names}.{left}"

@@ -12,9 +12,12 @@ from mediagen.report.money import dollars
 
 Place = Literal["ledger", "sidecar", "embedded"]
 # A record may have come with somebody else's file, and terminals obey such characters.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _PROMPT_CHARACTERS = 1500
+_PROMPT_LINES = 12
 _VALUE_CHARACTERS = 120
+_VALUES = 16
+_SOURCES = 14
 _NOT_VALUES = frozenset({"prompt", "why_backend", "backend", "model", "mode", "output_dir", "profile", "prompt_sent"})
 _PLACES: dict[Place, str] = {"ledger": "the ledger", "sidecar": "the record beside it", "embedded": "the file itself"}
 
@@ -75,13 +78,14 @@ def record_summary(record: FoundRecord) -> str:
     made = " · ".join(part for part in (record.model, record.backend, record.mode) if part)
     lines.append(f"Made by: {made or 'unknown'}")
     if record.prompt:
-        lines.append(f"Prompt:  {_cut(record.prompt, _PROMPT_CHARACTERS)}")
+        lines += _prompt_lines(record.prompt)
     lines.append(f"Price:   {_price(record)}")
     if record.created_at:
         lines.append(f"When:    {record.created_at:%Y-%m-%d %H:%M} UTC")
     lines += [f"From:    {source}" for source in _sources(record)]
-    values = ", ".join(f"{name}={_cut(str(value), _VALUE_CHARACTERS)}" for name, value in _values(record).items())
-    lines += [f"Values:  {values}"] if values else []
+    values = [f"{name}={_cut(str(value), _VALUE_CHARACTERS)}" for name, value in _values(record).items()]
+    more = ["…"] if len(values) > _VALUES else []
+    lines += [f"Values:  {', '.join([*values[:_VALUES], *more])}"] if values else []
     status = f" ({record.status})" if record.status not in {None, "succeeded"} else ""
     lines.append(f"Job:     {record.job_id or 'unknown'}{status}")
     lines.append(f"Found:   in {_PLACES[record.found_in]} ({record.record_path}){_standing(record)}")
@@ -107,6 +111,13 @@ def _file_lines(record: FoundRecord) -> list[str]:
     return lines
 
 
+def _prompt_lines(prompt: str) -> list[str]:
+    """Indented, so that no line of it looks like one of ours."""
+    lines = _cut(prompt, _PROMPT_CHARACTERS).splitlines()
+    shown = [*lines[:_PROMPT_LINES], *(["…"] if len(lines) > _PROMPT_LINES else [])]
+    return [f"{'         ' if number else 'Prompt:  '}{line}" for number, line in enumerate(shown)]
+
+
 def _price(record: FoundRecord) -> str:
     charge, quote = record.charge, record.quote
     if charge and charge.usd is not None:
@@ -126,7 +137,7 @@ def _sources(record: FoundRecord) -> list[str]:
         if isinstance(item, dict) and item.get("source")
     ]
     chain = record.ancestors or ([record.parent_job_id] if record.parent_job_id else [])
-    return [*found, *([" <- ".join(chain)] if chain else [])]
+    return [*found[:_SOURCES], *([" <- ".join(chain)] if chain else [])]
 
 
 def _values(record: FoundRecord) -> dict[str, Any]:
