@@ -180,6 +180,26 @@ def test_like_works_from_the_record_beside_the_file(make, emulator, ledger: Path
     assert one == two
 
 
+@pytest.mark.parametrize("ledger_is_gone", [False, True])
+def test_like_brings_every_kind_of_local_input_again(make, emulator, ledger: Path, work: Path, ledger_is_gone: bool):
+    film = shutil.copy(Path(__file__).parents[1] / "data" / "bigbuckbunny.mp4", work / "film ü? %41.mp4")
+    (work / "notes.md").write_text("# Notes", encoding="utf-8")
+    usual = ("--duration-seconds", "3", "--resolution", "360p")
+    calls = [
+        ("video", "waves", "--reference-images", "cat.png:asset", "--reference-images", str(work / "cat.png"), *usual),
+        ("video", "waves", "--remix-from", Path(film).name, "--remix-start", "0.5", *usual),
+        ("image", "a fox", "--documents", "notes.md", "--input-images", "cat.png"),
+    ]
+    for call in calls:
+        first = make(*call)
+        if ledger_is_gone:
+            forget_jobs(ledger)
+        make(call[0], "--like", file_of(first))
+    sent = bodies(emulator)
+    assert sent[::2] == sent[1::2]
+    assert len(sent) == 2 * len(calls)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

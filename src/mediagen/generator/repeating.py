@@ -9,6 +9,7 @@ import anyio
 
 from mediagen.errors import InvalidRequestError, MediaGenError
 from mediagen.generator.inheritance import INHERITED, JOB_ID
+from mediagen.jobs import public_address
 from mediagen.media.inputs import MAX_VIDEO_BYTES, InputLoader
 from mediagen.media.local_files import read_digest
 from mediagen.media.metadata.record import SHORTENED
@@ -60,11 +61,11 @@ class Repeated:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Input:
-    """An input that a record names: argument, place, and the digest that its content had when it was sent."""
+    """An input that a record names: argument, place, and the digests of its content and of what was made of it."""
 
     field: str
     source: str
-    sha256: str | None
+    digests: frozenset[str]
 
 
 async def repeated(
@@ -212,7 +213,9 @@ class _Inputs:
             if self.found.is_in_ledger:
                 return value
             return self._lost(name, shown(source), "is an address, and the record is not of this ledger")
-        path = await self._local(_Input(field=name, source=source, sha256=self._digest(source)), _expanded(parsed.path))
+        path = await self._local(
+            _Input(field=name, source=source, digests=self._digests(source)), _expanded(parsed.path)
+        )
         return None if path is None else f"{path}{suffix}"
 
     async def _local(self, wanted: _Input, path: Path) -> str | None:
@@ -233,7 +236,7 @@ class _Inputs:
             why = "does not exist any more" if error.code == "input_not_found" else "cannot be read"
             return self._lost(wanted.field, shown(wanted.source), why)
         # Of a video the digest may be that of what was made of it.
-        if wanted.sha256 and wanted.field not in VIDEO_INPUTS and not await self._is_same(path, wanted):
+        if wanted.digests and wanted.field not in VIDEO_INPUTS and not await self._is_same(path, wanted):
             self.changed.append(f"{wanted.field}={shown(wanted.source)}")
         return str(path)
 
@@ -251,7 +254,7 @@ class _Inputs:
 
     async def _is_same(self, path: Path, wanted: _Input) -> bool:
         """Whether a file has the content that was sent, as it is or once it is made ready to be sent."""
-        if wanted.sha256 is None:
+        if not wanted.digests:
             return False
         load: Callable[[str, str], Awaitable[Any]] = (
             self.loader.load_document if wanted.field == "documents" else self.loader.load_image
@@ -263,17 +266,20 @@ class _Inputs:
             _, sha256, _ = await anyio.to_thread.run_sync(
                 lambda: read_digest(real, wanted.field, max_bytes=MAX_VIDEO_BYTES)
             )
-            return sha256 == wanted.sha256 or (await load(str(path), wanted.field)).sha256 == wanted.sha256
+            return sha256 in wanted.digests or (await load(str(path), wanted.field)).sha256 in wanted.digests
         except MediaGenError:
             return False
 
-    def _digest(self, source: str) -> str | None:
-        for items in self.found.input_files.values():
-            for item in items if isinstance(items, list) else ():
-                if isinstance(item, dict) and item.get("source") == source and isinstance(item.get("sha256"), str):
-                    digest: str = item["sha256"]
-                    return digest
-        return None
+    def _digests(self, source: str) -> frozenset[str]:
+        named = public_address(source)  # as records have it
+        entries = (items if isinstance(items, list) else () for items in self.found.input_files.values())
+        digests = (
+            item.get("sha256")
+            for items in entries
+            for item in items
+            if isinstance(item, dict) and item.get("source") == named
+        )
+        return frozenset(digest for digest in digests if isinstance(digest, str))
 
     def _lost(self, name: str, source: str, why: str) -> str | None:
         self.fields.append(name)
