@@ -54,7 +54,8 @@ def test_lineage_names_what_a_file_comes_from():
         "link": 2,
         "times": 3,
     }
-    assert embedded_record(job, job.calls[0], 1)["lineage"] == record["lineage"]
+    # The path of somebody's machine does not go along with the file.
+    assert embedded_record(job, 1)["lineage"] == {**record["lineage"], "source": {"sha256": "ab"}}
 
 
 def test_lineage_leaves_out_what_does_not_apply():
@@ -80,16 +81,30 @@ def test_embedded_record_does_not_change_with_what_is_learnt_later():
     job = a_job(effective={"mode": "text_to_video", "duration_seconds": 8})
     later = replace(job, updated_at=job.updated_at + timedelta(hours=3))
     charged = replace(job.calls[0], status=JobStatus.DOWNLOADING, warnings=("something",))
-    first, second = embedded_record(job, job.calls[0], 0), embedded_record(later, charged, 0)
+    first, second = embedded_record(job, 0), embedded_record(replace(later, calls=(charged,)), 0)
     assert first == second
     assert (first["status"], first["state"]) == ("SUCCESS", "succeeded")
     assert not {"output", "charge", "error"} & set(first)
     assert json.dumps(first)
 
 
-def test_embedded_records_of_two_clips_of_one_request_name_their_own_addresses():
-    job = a_job()
-    call = replace(job.calls[0], samples=2, remote_uris=("gs://b/0.mp4", "gs://b/1.mp4"))
-    job = replace(job, calls=(call,))
-    found = [embedded_record(job, call, position)["api_response"]["video_uri"] for position in (0, 1)]
-    assert found == ["gs://b/0.mp4", "gs://b/1.mp4"]
+def test_embedded_record_names_no_project_bucket_or_folder():
+    job = a_job(
+        profile="work",
+        requested={
+            "prompt": "/imagine a cat in C:\\temp",
+            "profile": "work",
+            "image": "/home/ann/secret/cat.png",
+            "input_images": ["C:\\Users\\ann\\dog.png", "gs://films-bucket/in/bird.png", "file:///home/ann/fish.png"],
+            "aspect_ratio": "1:1",
+        },
+        effective={"project": "films", "output_dir": "/home/ann/out", "storage_uri": "gs://films-bucket/out"},
+        input_files={"image": [{"source": "~/secret/cat.png", "path": "/home/ann/secret/cat.png", "sha256": "ab"}]},
+    )
+    record = embedded_record(job, 0)
+    assert record["prompt"] == record["command_args"]["prompt"] == "/imagine a cat in C:\\temp"
+    assert record["command_args"]["image"] == "cat.png"
+    assert record["command_args"]["input_images"] == ["dog.png", "bird.png", "fish.png"]
+    assert record["command_args"]["aspect_ratio"] == "1:1"
+    assert record["input_files"] == {"image": [{"source": "cat.png", "sha256": "ab"}]}
+    assert not any(word in json.dumps(record) for word in ("ann", "films", "work", "secret", "bucket"))

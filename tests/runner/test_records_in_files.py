@@ -89,7 +89,7 @@ async def test_part_that_has_a_record_already_gets_no_second_one(tmp_path: Path)
     job = await collector.ledger.get("job_1")
     sealed = Path(job.output_dir) / ".mediagen-job_1-0.whole"
     sealed.write_bytes(still("png"))
-    assert embed_record(sealed, embedded_record(job, job.calls[0], 0))
+    assert embed_record(sealed, embedded_record(job, 0))
     before = sealed.read_bytes()
     done = await go_on(collector)
     assert Path(done.artifacts[0].path).read_bytes() == before
@@ -115,9 +115,8 @@ async def test_secrets_of_addresses_are_not_in_the_record(tmp_path: Path):
     job = job_of(tmp_path, kind="video")
     call = job.calls[0]
     call = replace(call, remote_uris=("https://x.example/f?X-Goog-Signature=abc",))
-    record = json.dumps(embedded_record(job, call, 0))
+    record = json.dumps(embedded_record(replace(job, calls=(call,)), 0))
     assert "X-Goog-Signature" not in record
-    assert "https://x.example/f" in record
 
 
 def test_killed_at_any_instant_a_picture_is_stored_once_with_its_record(tmp_path: Path):

@@ -18,6 +18,7 @@ from mediagen.editor.sources import SourceFinder
 from mediagen.editor.workshop import Workshop
 from mediagen.endpoints.wire.body import GeminiBodies, VertexBodies
 from mediagen.errors import ConfigurationError
+from mediagen.generator.alternatives import Alternatives
 from mediagen.generator.chains import Chains
 from mediagen.generator.checks import Checks
 from mediagen.generator.clips import stored_file
@@ -106,6 +107,7 @@ def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps,
         runner=runner,
         storage=storage,
         endpoints=pool,
+        alternatives=Alternatives(placement=planner.placement, prices=planner.prices),
         clock=now,
     )
     runner.on_link_ended = Chains(ledger=steps.ledger, make_next=generator.make_next_link).go_on

@@ -19,9 +19,10 @@ from mediagen.ledger.ids import new_artifact_id, new_job_id
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.editing.engine import OnProgress as OnFraction
 from mediagen.media.metadata import has_c2pa
+from mediagen.media.metadata.putting import put_record
 from mediagen.media.probe import MediaFacts
 from mediagen.report.job import JobReport, job_report
-from mediagen.report.sidecar import sidecar
+from mediagen.report.sidecar import embedded_record, sidecar
 from mediagen.requests import EditRequest
 from mediagen.storage.local import LocalStorage, StoredFile, sanitise_name
 from mediagen.storage.names import MAX_NAME_BYTES, MAX_NAME_CHARACTERS, safe_stem
@@ -40,6 +41,8 @@ SUFFIXES: Final[Mapping[str, str]] = {
     "video/mp4": ".mp4",
     "video/webm": ".webm",
 }
+# Formats with no place for one.
+WITHOUT_RECORD: Final = frozenset({"image/gif", "video/webm"})
 FREE: Final = "made on this machine, free"
 _BAD_SOURCE: Final = frozenset({"unreadable_media", "no_video", "no_audio", "media_too_large"})
 _turns: RunVar[anyio.CapacityLimiter] = RunVar("mediagen_edits")
@@ -116,10 +119,13 @@ class Workshop:
             facts = await work(made, _before_the_end(tell))
             # Told to stop now, the call would leave a file without its record.
             with anyio.CancelScope(shield=True):
+                job = self._job(edit, facts, began=began, folder=folder, folder_origin=origin)
+                if facts.mime_type not in WITHOUT_RECORD:
+                    why = await anyio.to_thread.run_sync(put_record, made, embedded_record(job, 0))
+                    warnings += (why,) if why else ()
                 suffix = SUFFIXES.get(facts.mime_type, ".bin")
                 stored = await self.storage.take_over(made, directory=folder, stem=stem, suffix=suffix)
-                job = self._job(edit, stored, facts, began=began, folder_origin=origin)
-                job = replace(job, warnings=warnings)
+                job = replace(job, warnings=warnings, calls=(self._made(job.calls[0], stored, facts),))
                 report = await self._recorded(job, stored.path)
         await tell(1.0)
         return report
@@ -146,14 +152,16 @@ class Workshop:
             raise
         return job_report(job, self.clock())
 
-    def _job(self, edit: Edit, stored: StoredFile, facts: MediaFacts, *, began: datetime, folder_origin: Origin) -> Job:
+    def _made(self, call: PaidCall, stored: StoredFile, facts: MediaFacts) -> PaidCall:
+        return replace(call, artifacts=(_artifact(new_artifact_id(self.clock), stored, facts),))
+
+    def _job(self, edit: Edit, facts: MediaFacts, *, began: datetime, folder: Path, folder_origin: Origin) -> Job:
         now, job_id = self.clock(), new_job_id(self.clock)
-        artifact = _artifact(new_artifact_id(self.clock), stored, facts)
         given = edit.request.model_dump(mode="json", exclude_unset=True)
         effective = {name: value for name, value in edit.effective.items() if value is not None}
         kind: Kind = "image" if facts.mime_type.startswith("image/") else "video"
         charge = Charge(usd=Decimal(0), basis=FREE, certainty="exact", billed="no")
-        call = PaidCall(job_id=job_id, ordinal=0, status=JobStatus.SUCCEEDED, artifacts=(artifact,), charge=charge)
+        call = PaidCall(job_id=job_id, ordinal=0, status=JobStatus.SUCCEEDED, charge=charge)
         return Job(
             job_id=job_id,
             kind=kind,
@@ -165,10 +173,10 @@ class Workshop:
             created_at=began,
             updated_at=now,
             requested=given,
-            effective={"mode": edit.tool, **effective, "output_dir": str(stored.path.parent)},
+            effective={"mode": edit.tool, **effective, "output_dir": str(folder)},
             origins={**_origins(edit.request, effective), "output_dir": folder_origin},
             quote=_free_quote(now),
-            output_dir=str(stored.path.parent),
+            output_dir=str(folder),
             output_name=edit.request.output_name,
             calls=(call,),
             parent_job_id=next((source.job.job_id for source in edit.sources[:1] if source.job), None),

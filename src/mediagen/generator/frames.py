@@ -162,7 +162,7 @@ async def remix_frames(
     return Frames(
         first=shown[0],
         last=shown[1] if times.has_end else None,
-        inputs=tuple(inputs),
+        inputs=(*([video] if video else []), *inputs),
         width=found.width,
         height=found.height,
         job=found.job,

@@ -20,6 +20,7 @@ import anyio
 from mediagen.credentials import Identity
 from mediagen.endpoints.base import Endpoint, PaidRequest
 from mediagen.errors import BudgetExceededError, InvalidRequestError
+from mediagen.generator.alternatives import Alternatives
 from mediagen.generator.budget import caps, check_budget
 from mediagen.generator.chains import (
     as_link,
@@ -108,6 +109,7 @@ class Generator:
     runner: Runner
     storage: LocalStorage
     endpoints: Endpoints
+    alternatives: Alternatives
     clock: Callable[[], datetime]
 
     async def generate_image(self, request: GenerateImageRequest, on_progress: OnProgress | None = None) -> JobReport:
@@ -227,7 +229,11 @@ class Generator:
         return first_link(plan, request.times, spec=spec, prices=self.planner.prices)
 
     async def _plan_extension(self, request: ExtendVideoRequest) -> Plan:
-        return await self.planner.plan_extension(request, self._address_of(request))
+        try:
+            return await self.planner.plan_extension(request, self._address_of(request))
+        except InvalidRequestError as error:
+            error.hint = f"{error.hint} {self.alternatives.instead_of(request, error)}".strip()
+            raise
 
     def _address_of(self, request: GenerationRequest) -> AddressOf:
         async def address_of(route: Route) -> str | None:
@@ -367,9 +373,11 @@ class Generator:
     async def _report(self, job: Job, *warnings: str) -> JobReport:
         notes = () if job.status.is_terminal else self.runner.notes(job.job_id)
         report = job_report(job, self.clock(), extra_warnings=(*notes, *warnings))
-        if job.chain is None:
-            return report
-        return with_chain(report, job, await self.ledger.chain(job.chain.chain_id), self.clock())
+        if job.chain:
+            report = with_chain(report, job, await self.ledger.chain(job.chain.chain_id), self.clock())
+        if other_way := self.alternatives.after(job):
+            report = report.model_copy(update={"next": other_way})
+        return report
 
 
 def _origins(plan: Plan, request: GenerationRequest) -> dict[str, Origin]:

@@ -134,10 +134,7 @@ class Planner:
         draft = self._draft(request, place, parameters, chosen)
         draft = draft.asked(mode, prompt_for(request, mode, place.spec.api), ways_told(mode, way, request))
         draft = dataclasses.replace(draft, told=frames.told)
-        plan = await self._clip(draft, _Inputs(frames=frames, pictures=pictures, video=video), warnings)
-        return dataclasses.replace(
-            plan, parent_job_id=plan.parent_job_id or (frames.job.job_id if frames.job else None)
-        )
+        return await self._clip(draft, _Inputs(frames=frames, pictures=pictures, video=video), warnings)
 
     async def _frames(
         self, request: GenerateVideoRequest, place: Place, load: LoadImage, address_of: AddressOf
@@ -209,8 +206,8 @@ class Planner:
             warnings=(*warnings, *(video.warnings if video else ())),
             inputs=[*inputs.frames.inputs, *inputs.pictures, *([video.input] if video else [])],
         )
-        parent = video.job.job_id if video and video.job else None
-        return dataclasses.replace(plan, upload=upload, parent_job_id=parent)
+        parent = video.job if video else inputs.frames.job
+        return dataclasses.replace(plan, upload=upload, parent_job_id=parent.job_id if parent else None)
 
     def _draft(
         self,

@@ -1,7 +1,9 @@
 """The record written beside each file, or in its place when there is none. Pure."""
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from mediagen.jobs import Artifact, Job, JobStatus, PaidCall, progress_of, public_address
@@ -45,18 +47,18 @@ def sidecar(job: Job, call: PaidCall, *, position: int, artifact: Artifact | Non
     }
 
 
-def embedded_record(job: Job, call: PaidCall, position: int) -> dict[str, Any]:
+def embedded_record(job: Job, position: int) -> dict[str, Any]:
     """Record that goes into a file itself before it has its name.
 
     What it says is the same each time that it is made, so that a file is the same whoever finishes it; what is only
-    known afterwards (name, digest, charge) is in the sidecar and the ledger.
+    known afterwards (name, digest, charge) is in the sidecar and the ledger. Files are passed on to others, so it names
+    neither projects nor buckets, and of files of this machine only their names.
 
     Args:
         job: The job.
-        call: Its paid call, whose files are here.
         position: Place of the file among all that the job asks for, from 0.
     """
-    return {
+    record = {
         **_head(job, position),
         "status": "SUCCESS",
         "state": str(JobStatus.SUCCEEDED),
@@ -64,9 +66,29 @@ def embedded_record(job: Job, call: PaidCall, position: int) -> dict[str, Any]:
         **_asked(job),
         "generation": job.effective,
         **_inputs(job, position),
-        "api_response": _answer(job, call, position - sum(each.samples for each in job.calls[: call.ordinal])),
         "cost_estimate": _cost(job),
     }
+    return _for_others(record)  # type: ignore[no-any-return]
+
+
+_OURS = frozenset({"project", "project_id", "profile", "storage_uri", "upload_to", "output_dir", "path", "gcs_uri"})
+_WORDS = frozenset({"prompt", "prompt_sent", "negative_prompt", "basis", "reason"})
+_PLACE = re.compile(r"[/~]|\\\\|[A-Za-z]:[/\\]|(?:file|gs)://")
+
+
+def _for_others(value: Any) -> Any:
+    """The same without what tells about this machine and its accounts."""
+    if isinstance(value, Mapping):
+        kept = {name: item for name, item in value.items() if name not in _OURS}
+        return {name: item if name in _WORDS else _for_others(item) for name, item in kept.items()}
+    if isinstance(value, list | tuple):
+        return [_for_others(item) for item in value]
+    return _name_of(value) if isinstance(value, str) else value
+
+
+def _name_of(text: str) -> str:
+    """Of a path or an address in a bucket its name; any other text as it is."""
+    return PureWindowsPath(text).name if _PLACE.match(text) else text
 
 
 def _head(job: Job, position: int) -> dict[str, Any]:

@@ -1,24 +1,21 @@
 """Gives whole paid files their record and their place: never lost for want of a record, never changed when signed."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 
 from mediagen.errors import MediaGenError
 from mediagen.jobs import Artifact, Job, PaidCall
-from mediagen.media.metadata import embed_record, has_c2pa
+from mediagen.media.metadata.putting import put_record
 from mediagen.media.probe import MediaFacts, probe_file
 from mediagen.media.sniff import SNIFF_BYTES, sniff
 from mediagen.report.sidecar import embedded_record
 from mediagen.runner.differences import differences
 from mediagen.runner.joining import Extended, Joiner
 from mediagen.storage.local import LocalStorage, PartFile, StoredFile
-
-logger = logging.getLogger(__name__)
 
 SUFFIXES: Mapping[str, str] = {
     "image/png": ".png",
@@ -128,10 +125,10 @@ class Placer:
         """Put the record into a file that has no name yet; why it is not in there, if it should be."""
         if await part.is_placed():
             return ()
-        record = embedded_record(job, call, position(job, call, sample))
+        record = embedded_record(job, position(job, call, sample))
         unfinished = part.path.with_name(f".mediagen-{_part_key(job, call, sample)}-embedding.part")
-        why = await anyio.to_thread.run_sync(_embed, part.path, record, unfinished)
-        return (f"{why} It is in the sidecar.",) if why else ()
+        why = await anyio.to_thread.run_sync(partial(put_record, part.path, record, temporary=unfinished))
+        return (why,) if why else ()
 
 
 def file_stem(job: Job, call: PaidCall, sample: int) -> str:
@@ -151,19 +148,6 @@ def position(job: Job, call: PaidCall, sample: int) -> int:
 def _part_key(job: Job, call: PaidCall, sample: int) -> str:
     key = f"{job.job_id}-{call.ordinal}"
     return f"{key}-{sample}" if sample else key
-
-
-def _embed(path: Path, record: Mapping[str, Any], unfinished: Path) -> str:
-    try:
-        # Any change would break Google's signature.
-        if has_c2pa(path) or embed_record(path, record, temporary=unfinished):
-            return ""
-    except MediaGenError as error:
-        return f"The record could not be put into the file: {error.code}."
-    except Exception as error:  # noqa: BLE001 - a paid file is delivered whatever is wrong with its insides
-        # Only the kind of the exception: its text may hold a prompt.
-        logger.error("a record could not be put into a file: %s", type(error).__name__)  # noqa: TRY400 - as above
-    return "The record could not be put into the file, which is damaged or of a format without a place for it."
 
 
 async def _head(path: Path) -> bytes:
