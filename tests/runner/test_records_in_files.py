@@ -175,10 +175,10 @@ async def test_large_clip_gets_its_record_in_little_memory(tmp_path: Path):
         file.truncate(file.tell() + 200_000_000)
     program = (
         "import resource, sys, pathlib\n"
-        "from mediagen.runner.placing import _embed\n"
+        "from mediagen.media.metadata.putting import put_record\n"
         "path = pathlib.Path(sys.argv[1])\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "assert _embed(path, {'prompt': 'x'}, path.with_name('.unfinished')) == ''\n"
+        "assert put_record(path, {'prompt': 'x'}) == ''\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
     done = subprocess.run([sys.executable, "-c", program, str(large)], capture_output=True, text=True, timeout=60)

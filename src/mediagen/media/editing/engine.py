@@ -21,8 +21,7 @@ OnProgress = Callable[[float], Awaitable[None]]
 
 SAMPLE_RATE: Final = 48000
 H264: Final = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p")
-# The quick search of the encoder: half of its time, and at this rate no loss that is heard.
-AAC: Final = ("-c:a", "aac", "-aac_coder", "fast", "-b:a", "192k")
+AAC: Final = ("-c:a", "aac", "-b:a", "192k")
 MP4: Final = ("-movflags", "+faststart", "-f", "mp4")
 _READ_FROM_STREAMS: Final = frozenset({"video/webm", "image/gif"})
 
