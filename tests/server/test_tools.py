@@ -197,7 +197,7 @@ async def test_client_that_leaves_does_not_stop_the_job(connect: Connect, emulat
         ("generate_video", {"prompt": "x", "mode": "image_to_video"}, "mode"),
         ("generate_video", {"prompt": "x", "mask": "cat.png"}, "mask"),
         ("extend_video", {"source": "gs://bucket/clip.mp4", "prompt": "x"}, "gs://"),
-        ("extend_video", {"source": "https://example.com/clip.mp4", "prompt": "x"}, "https://"),
+        ("extend_video", {"source": "http://example.com/clip.mp4", "prompt": "x"}, "https"),
         ("extend_video", {"source": "job_unknown", "prompt": "x"}, "job_unknown"),
         ("extend_video", {"source": "cat.png", "prompt": "x"}, "source"),
         ("get_job", {"job_id": "job_unknown"}, "job_unknown"),
@@ -215,17 +215,20 @@ async def test_bad_request_is_refused_before_anything_is_sent(connect, emulator,
     assert posts == []
 
 
-async def test_source_clip_of_25_frames_is_refused_before_anything_is_sent(connect, emulator, work):
+async def test_source_clip_of_25_frames_is_made_24_and_the_change_is_told(connect, emulator, work):
     import shutil
 
     from tests.conftest import DATA
 
     shutil.copy(DATA / "bigbuckbunny.mp4", work / "bunny.mp4")
     async with connect() as client:
-        result = await client.call_tool("extend_video", {"source": "bunny.mp4", "prompt": "x"})
-    assert result.is_error
-    assert "24" in text_of(result)
-    assert paid(emulator) == 0
+        report = content_of(
+            await client.call_tool("extend_video", {"source": "bunny.mp4", "prompt": "x", "wait_seconds": 60})
+        )
+    assert report["status"] == "succeeded", report["error"]
+    changes = {change["field"]: (change["from"], change["to"]) for change in report["adjustments"]}
+    assert changes["source.fps"] == ("25 fps", "24 fps")
+    assert paid(emulator) == 1
 
 
 async def test_dry_run_shows_everything_and_sends_nothing(connect, emulator):

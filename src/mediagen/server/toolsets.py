@@ -79,9 +79,9 @@ TOOLS: tuple[ToolDefinition, ...] = (
         title="Make a clip",
         toolset="core",
         description="Make a short clip with sound from text, a first frame (image), first and last frame, reference "
-        "images, or frames of a video (remix_from); or change a video as the prompt says (video, Omni). Veo on Vertex AI "
-        "also makes silent ones, and up to 4 at once. COSTS MONEY: about $0.02-$0.60 per second. Takes 1-5 minutes; if it "
-        "is still running when this returns, follow it with get_job and do not call this again.",
+        "images, or frames of a video (remix_from); or change a video as the prompt says (video, Omni). Veo on Vertex "
+        "AI also makes silent ones, and up to 4 at once. COSTS MONEY: about $0.02-$0.60 per second. Takes 1-5 minutes; "
+        "if it is still running when this returns, follow it with get_job and do not call this again.",
         request=requests.GenerateVideoRequest,
         handler=generation.generate_video,
         result=JobReport,
@@ -93,8 +93,8 @@ TOOLS: tuple[ToolDefinition, ...] = (
         title="Continue a clip",
         toolset="core",
         description="Continue an existing clip: source is a job_id, an artifact URI, a local path, a gs:// or https "
-        "address, or a Gemini file; it is made what Google takes. COSTS MONEY like generate_video, times=N about N times "
-        "as much. Takes 1-5 minutes each; follow it with get_job.",
+        "address, or a Gemini file; it is made what Google takes. COSTS MONEY like generate_video, times=N about N "
+        "times as much. Takes 1-5 minutes each; follow it with get_job.",
         request=requests.ExtendVideoRequest,
         handler=generation.extend_video,
         result=JobReport,
