@@ -15,6 +15,7 @@ from mediagen.app.app import App, open_app
 from mediagen.cli.console import print_error, print_report, progress_display
 from mediagen.cli.defaults_view import defaults_text
 from mediagen.cli.editing import run_edit
+from mediagen.cli.next_command import next_command
 from mediagen.cli.parser import COMMANDS, EDITS, build_parser, request_values
 from mediagen.cli.records import repeated_request, show_record
 from mediagen.cli.settings_view import models_text, settings_rows
@@ -255,7 +256,7 @@ async def _show_job(app: App, namespace: argparse.Namespace, wait_seconds: float
 
 async def _cancel_job(app: App, namespace: argparse.Namespace) -> int:
     report = await app.generator.cancel_job(CancelJobRequest(job_id=namespace.job_id))
-    print_report(report, summary(report), as_json=namespace.json)
+    print_report(report, summary(report, next_command), as_json=namespace.json)
     return OK
 
 
@@ -274,7 +275,7 @@ async def _resume_jobs(app: App, namespace: argparse.Namespace) -> int:
 
 
 def _job_printed(report: JobReport, namespace: argparse.Namespace) -> int:
-    print_report(report, summary(report), as_json=namespace.json)
+    print_report(report, summary(report, next_command), as_json=namespace.json)
     return _job_code(report)
 
 

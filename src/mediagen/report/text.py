@@ -1,17 +1,23 @@
 """The structured results in words, for models and for hosts that read only text."""
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 
 from mediagen.errors import MediaGenError
 from mediagen.report.checks import AlternativeReport, EstimateReport
 from mediagen.report.edits import edit_in_words
-from mediagen.report.job import JobListReport, JobReport, QuoteReport
+from mediagen.report.job import JobListReport, JobReport, NextReport, QuoteReport
 from mediagen.report.money import dollars
 
 
-def summary(report: JobReport) -> str:
-    """Say in words what the structured result says, for models and logs of hosts that read only text."""
+def summary(report: JobReport, next_words: Callable[[NextReport], str] | None = None) -> str:
+    """Say in words what the structured result says, for models and logs of hosts that read only text.
+
+    Args:
+        report: The result.
+        next_words: Words the call that makes sense now; None words it as a tool call.
+    """
     lines = [_headline(report)]
     for artifact in report.artifacts:
         size = f"{artifact.width}x{artifact.height}" if artifact.width else ""
@@ -40,7 +46,8 @@ def summary(report: JobReport) -> str:
     lines += [f"Changed {a.field}: {a.from_!r} -> {a.to!r} ({a.reason})" for a in report.adjustments]
     lines += [f"Warning: {warning}" for warning in report.warnings]
     if report.next:
-        lines.append(f"Next: {report.next.tool} {report.next.arguments} - {report.next.reason}")
+        call = next_words(report.next) if next_words else f"{report.next.tool} {report.next.arguments}"
+        lines.append(f"Next: {call} - {report.next.reason}")
     return "\n".join(lines)
 
 
