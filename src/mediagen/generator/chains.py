@@ -12,9 +12,9 @@ import anyio
 
 from mediagen.catalog import ModelSpec
 from mediagen.defaults import ROUNDING_SECONDS
-from mediagen.errors import InvalidRequestError, MediaGenError
+from mediagen.errors import ConfigurationError, InvalidRequestError, MediaGenError
 from mediagen.generator.plan import Plan, PlannedLink
-from mediagen.jobs import ChainLink, Job, JobStatus, Progress, Quote
+from mediagen.jobs import CHAIN_RESUMED_WITHIN, ChainLink, Job, JobStatus, Progress, Quote
 from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
 from mediagen.report.money import dollars
@@ -139,6 +139,26 @@ def next_request(before: Job) -> ExtendVideoRequest:
     return ExtendVideoRequest.model_validate(values)
 
 
+def refuse_elsewhere(plan: Plan, before: Job, address: str) -> None:
+    """Refuse a link that would go, or be paid for, where nobody asked for it: the settings of this process may differ.
+
+    Args:
+        plan: Of the link.
+        before: The link that it goes on from.
+        address: Where it would be sent.
+
+    Raises:
+        ConfigurationError: Names what differs.
+    """
+    then = {"profile": before.profile, "project": before.effective.get("project"), "address": before.base_url}
+    now = {"profile": plan.project.name, "project": plan.route.project, "address": address}
+    # The built-in emulator listens elsewhere each time, and costs nothing.
+    names = [name for name in then if then[name] != now[name]] if before.backend != "emulator" else []
+    if names:
+        differing = ", ".join(f"{name} {then[name] or '(none)'} became {now[name] or '(none)'}" for name in names)
+        raise ConfigurationError(f"The settings are no longer those that it was begun with: {differing}.")
+
+
 def later_link(plan: Plan, before: Job, links: Sequence[Job]) -> Plan:
     """Make the next link of a chain out of the plan of its extension; `links` are those made so far."""
     chain = chain_of(before)
@@ -242,7 +262,12 @@ class Chains:
         now = await self.ledger.get(job.job_id)
         if now.status is not JobStatus.SUCCEEDED or now.chain is None or now.chain.is_last or now.chain.stopped:
             return False
-        return await self.ledger.next_link(now) is None
+        if await self.ledger.next_link(now) is not None:
+            return False
+        if now.updated_at - now.created_at > CHAIN_RESUMED_WITHIN:
+            await self._stop(job, "this link was done more than a day after it was asked for.")
+            return False
+        return True
 
     async def _stop(self, job: Job, reason: str) -> None:
         logger.warning("job %s: its chain stops", job.job_id)

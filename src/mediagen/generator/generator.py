@@ -29,6 +29,7 @@ from mediagen.generator.chains import (
     later_link,
     next_request,
     of_chain,
+    refuse_elsewhere,
     refuse_with_times,
 )
 from mediagen.generator.clips import stored_file
@@ -145,9 +146,9 @@ class Generator:
             MediaGenError: It was not made; nothing was sent.
         """
         request = next_request(before)
-        plan = later_link(
-            await self._plan_extension(request), before, await self.ledger.chain(chain_of(before).chain_id)
-        )
+        plan = await self._plan_extension(request)
+        refuse_elsewhere(plan, before, await self.endpoints.base_url(plan.route))
+        plan = later_link(plan, before, await self.ledger.chain(chain_of(before).chain_id))
         assert plan.link is not None
         warnings = check_budget(plan.link.quote, request.max_usd, plan.project.limits)
         await self._send(dataclasses.replace(plan, warnings=(*plan.warnings, *warnings)), request)
