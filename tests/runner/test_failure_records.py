@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.runner.asking import clip, until, wait_for
+from tests.runner.asking import change, clip, until, wait_for
 
 from mediagen.app.app import open_app
 from mediagen.requests import CancelJobRequest
@@ -45,3 +45,19 @@ async def test_each_end_without_a_file_leaves_a_record(
     if status != "cancelled":
         assert record["error"]["type"] == (report.error.code if report.error else None)
     assert list(work.glob("*.mp4")) == []
+
+
+async def test_answer_that_comes_late_takes_the_place_of_the_record_of_its_failure(
+    make_settings: Callable[..., Settings], emulator, work: Path, ledger_file: Path
+):
+    """As when another process gave the call up, and wrote that down, while its answer was on its way."""
+    emulator.add_fault(fault="delay", seconds=0.4, match=POST)
+    async with open_app(make_settings()) as app:
+        report = await clip(app, output_name="late", wait_seconds=0.05)
+        assert report.status == "submitting"
+        change(ledger_file, "UPDATE calls SET status = 'unconfirmed' WHERE job_id = ?", report.job_id)
+        (work / "late.json").write_text(json.dumps({"job_id": report.job_id, "ordinal": 0, "status": "ERROR"}))
+        report = await until(app, report, "succeeded")
+    assert sorted(path.name for path in work.glob("*late*")) == ["late.json", "late.mp4"]
+    assert json.loads((work / "late.json").read_text())["state"] == "succeeded"
+    assert Path(report.artifacts[0].path).name == "late.mp4"

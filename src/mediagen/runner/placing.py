@@ -95,8 +95,11 @@ class Placer:
         whole = film or part
         mime_type = sniff(await _head(whole.path)) or "application/octet-stream"
         warnings = await self._embed(job, call, sample, whole)
+        stem = file_stem(job, call, sample)
+        # The answer came after the call was given up; the record of that would keep the name from the file.
+        await self.storage.remove_failure(Path(job.output_dir) / stem, job.job_id, position(job, call, sample))
         # Each step can be taken again: what has its name keeps it.
-        stored = await whole.finish(file_stem(job, call, sample), SUFFIXES.get(mime_type, ".bin"), keep_part=True)
+        stored = await whole.finish(stem, SUFFIXES.get(mime_type, ".bin"), keep_part=True)
         kept = (await part.finish(f"{stored.path.stem}_part", ".mp4", keep_part=True)).path if film else None
         if extended:
             warnings += extended.warning(job, stored.path, kept)

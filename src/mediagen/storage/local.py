@@ -273,6 +273,19 @@ class LocalStorage:
         """
         return await anyio.to_thread.run_sync(_write_sidecar, media_or_stem, record)
 
+    async def remove_failure(self, stem: Path, job_id: str, ordinal: int) -> None:
+        """Remove the record that a file could not be had, because it is here after all; files stay.
+
+        Args:
+            stem: Path of the file without suffix.
+            job_id: Whose record it is.
+            ordinal: The same.
+
+        Raises:
+            StorageError: It cannot be removed.
+        """
+        await anyio.to_thread.run_sync(_remove_failure, stem, {"job_id": job_id, "ordinal": ordinal})
+
 
 def _open_part(directory: Path, key: str) -> PartFile:
     directory = directory.absolute()
@@ -348,6 +361,14 @@ def _write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
             return earlier
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _remove_failure(stem: Path, named: dict[str, Any]) -> None:
+    directory = stem.absolute().parent
+    with _translated(directory):
+        earlier = _own_record(directory, record_stem(stem), named)
+        if earlier and json.loads(earlier.read_bytes()).get("status") == "ERROR":
+            earlier.unlink()
 
 
 def _record_key(record: dict[str, Any]) -> str | None:
