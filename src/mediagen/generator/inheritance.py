@@ -1,5 +1,6 @@
 """What a clip that is continued says about how it was made: from the ledger, or from the record beside its file."""
 
+import contextlib
 import json
 import re
 import stat
@@ -10,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from mediagen.errors import InvalidRequestError
+from mediagen.errors import InvalidRequestError, JobNotFoundError
 from mediagen.jobs import Job
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
@@ -84,16 +85,38 @@ async def inherited_from(source: str, *, ledger: Ledger, loader: InputLoader) ->
         InvalidRequestError: A path that may not be read.
     """
     if JOB_ID.fullmatch(source):
-        return inherited_from_job(await ledger.get(source))
+        return inherited_from_job(await _maker(await ledger.get(source), ledger))
     if source.startswith(ARTIFACT_PREFIX):
         _, job = await ledger.artifact(source.removeprefix(ARTIFACT_PREFIX))
-        return inherited_from_job(job)
+        return inherited_from_job(await _maker(job, ledger))
     if re.match(r"https?://", source):
         file = FILE_ID.search(source)
         made = await ledger.find_remote(file[1]) if file else None
         return inherited_from_job(made[1]) if made else NOTHING_INHERITED
     path = await loader.find_local(source, "source")
-    return NOTHING_INHERITED if path is None else await anyio.to_thread.run_sync(_beside, path)
+    if path is None:
+        return NOTHING_INHERITED
+    if edited := await anyio.to_thread.run_sync(_edited, path):
+        # The record may have come with the file, from another machine.
+        with contextlib.suppress(JobNotFoundError):
+            return inherited_from_job(await _maker(await ledger.get(edited), ledger))
+    return await anyio.to_thread.run_sync(_beside, path)
+
+
+async def _maker(job: Job, ledger: Ledger) -> Job:
+    """The job that made a clip; of a clip that was edited on this machine, the one that made what was edited."""
+    while job.backend == "local" and job.parent_job_id:
+        job = await ledger.get(job.parent_job_id)
+    return job
+
+
+def _edited(path: Path) -> str | None:
+    """Job that made what an edit of this machine was made of, if the record beside the file says so."""
+    record = _json(path.with_suffix(".json"))
+    if not isinstance(record, dict) or record.get("backend") != "local":
+        return None
+    parent = str(record.get("parent_job_id"))
+    return parent if JOB_ID.fullmatch(parent) else None
 
 
 def inherited_from_job(job: Job) -> Inherited:
@@ -121,6 +144,12 @@ def _beside(path: Path) -> Inherited:
 
 def _read(record: Path) -> Inherited | str:
     """What a record says, or why it says nothing; empty when there is none."""
+    values = _json(record)
+    return values if isinstance(values, str) else _of_record(values, record)
+
+
+def _json(record: Path) -> object:
+    """Values of a record, or in words why there are none."""
     try:
         found = record.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -134,7 +163,7 @@ def _read(record: Path) -> Inherited | str:
         return error.strerror or type(error).__name__
     except (ValueError, RecursionError):
         return "it is not JSON"
-    return _of_record(values, record)
+    return "it is no record of a clip" if isinstance(values, str) else values
 
 
 def _of_record(found: object, record: Path) -> Inherited | str:
