@@ -246,7 +246,7 @@ async def _list_jobs(app: App, namespace: argparse.Namespace) -> int:
 
 async def _show_job(app: App, namespace: argparse.Namespace, wait_seconds: float = 0.0) -> int:
     if wait_seconds:
-        await app.runner.resume()
+        await app.runner.resume(only=namespace.job_id)
     with progress_display() as show:
         request = GetJobRequest(job_id=namespace.job_id, wait_seconds=wait_seconds)
         report = await app.generator.get_job(request, show if wait_seconds else None)

@@ -68,20 +68,28 @@ class Runner:
         """Resume every open job that no living process drives, now and from time to time."""
         self._group.start_soon(self._sweep)
 
-    async def resume(self) -> list[Job]:
-        """Take over open jobs whose process is gone, and chains that it did not go on with; returns those taken."""
+    async def resume(self, only: str | None = None) -> list[Job]:
+        """Take over open jobs whose process is gone, and chains that it did not go on with; returns those taken.
+
+        Args:
+            only: Job that alone is taken over, so that no other chain goes on and costs.
+        """
         taken = []
         for job in await self._ledger.open_jobs():
-            if job.job_id not in self._driven and await self._ledger.claim(job.job_id):
+            if only in {None, job.job_id} and job.job_id not in self._driven and await self._ledger.claim(job.job_id):
                 logger.info("job %s resumed (%s)", job.job_id, job.status)
                 self._drive(job, ())
                 taken.append(job)
-        return [*taken, *await self._resume_chains()]
+        return [*taken, *await self._resume_chains(only)]
 
-    async def _resume_chains(self) -> list[Job]:
+    async def _resume_chains(self, only: str | None) -> list[Job]:
         taken = []
         for job in await self._ledger.interrupted_links(self._steps.clock() - CHAIN_RESUMED_WITHIN):
-            if job.job_id not in self._driven and await self._ledger.claim_chain(job.job_id):
+            if (
+                only in {None, job.job_id}
+                and job.job_id not in self._driven
+                and await self._ledger.claim_chain(job.job_id)
+            ):
                 logger.info("job %s: its chain goes on", job.job_id)
                 self._driven.add(job.job_id)
                 self._group.start_soon(self._drive_job, replace(job, calls=()), ())
