@@ -13,6 +13,7 @@ from tests.generator.test_chains import GEMINI, chain, links
 from tests.runner.asking import change, clip, until, wait_for
 
 from mediagen.app.app import open_app
+from mediagen.cli.commands import run
 from mediagen.emulator.settings import EmulatorSettings
 from mediagen.emulator.thread import running_emulator
 from mediagen.generator import chains
@@ -110,3 +111,33 @@ async def test_link_that_is_written_down_is_sent_although_the_server_is_told_to_
         made = await links(app)
     assert [job.status for job in made] == ["succeeded", "running"]
     assert paid(emulator) == 3
+
+
+async def test_waiting_for_another_job_pays_for_no_link(
+    make_settings: MakeSettings, emulator, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+):
+    for name, value in {**environment, **GEMINI}.items():
+        monkeypatch.setenv(name, value)
+    settings = make_settings(**GEMINI)
+    await interrupted(settings, monkeypatch)
+    async with open_app(settings) as app:
+        other = await clip(app, wait_seconds=0)
+        await until(app, other, "running")
+    code = await anyio.to_thread.run_sync(run, ["jobs", "wait", str(other.job_id)])
+    assert code == 0
+    async with open_app(settings) as app:
+        assert len(await links(app)) == 1
+    assert paid(emulator) == 3
+
+
+async def test_setting_that_was_changed_meanwhile_stops_the_chain(
+    make_settings: MakeSettings, emulator, monkeypatch: pytest.MonkeyPatch, work: Path
+):
+    write_config(work, "[video]\ncount = 1\n")
+    report = await interrupted(make_settings(**GEMINI), monkeypatch)
+    write_config(work, "[video]\ncount = 1\nnegative_prompt = 'rain'\n")
+    async with open_app(make_settings(**GEMINI)) as app:
+        await app.runner.resume()
+        report = await until(app, report, "succeeded", "Chain stopped after link 1 of 3")
+    assert "negative_prompt (none) became rain" in " ".join(report.warnings)
+    assert paid(emulator) == 2

@@ -31,6 +31,7 @@ OF_ONE_LINK: tuple[str, ...] = ("last_frame", "reference_images")
 OF_THE_CALL = frozenset({"times", "request_id", "force_new", "dry_run", "preview", "wait_seconds"})
 # Decided by the first link, so that a setting changed meanwhile does not change the film or its price.
 KEPT = ("duration_seconds", "resolution", "generate_audio")
+UNCHANGING = ("project", "location", "aspect_ratio", "negative_prompt", "person_generation", "storage_uri", "upload_to")
 
 
 def refuse_with_times(request: ExtendVideoRequest) -> None:
@@ -150,13 +151,20 @@ def refuse_elsewhere(plan: Plan, before: Job, address: str) -> None:
     Raises:
         ConfigurationError: Names what differs.
     """
-    then = {"profile": before.profile, "project": before.effective.get("project"), "address": before.base_url}
-    now = {"profile": plan.project.name, "project": plan.route.project, "address": address}
+    then = {"profile": before.profile, "address": before.base_url, **_unchanging(before)}
+    now = {"profile": plan.project.name, "address": address, **_unchanging(plan)}
     # The built-in emulator listens elsewhere each time, and costs nothing.
     names = [name for name in then if then[name] != now[name]] if before.backend != "emulator" else []
     if names:
         differing = ", ".join(f"{name} {then[name] or '(none)'} became {now[name] or '(none)'}" for name in names)
         raise ConfigurationError(f"The settings are no longer those that it was begun with: {differing}.")
+
+
+def _unchanging(made: Plan | Job) -> dict[str, Any]:
+    """What is the same in all links; what is to be avoided may stand in the prompt instead of a field."""
+    avoided = [change.from_value for change in made.adjustments if change.field == "negative_prompt"]
+    values = {name: made.effective.get(name) for name in UNCHANGING}
+    return {**values, "negative_prompt": values["negative_prompt"] or next(iter(avoided), None)}
 
 
 def later_link(plan: Plan, before: Job, links: Sequence[Job]) -> Plan:
