@@ -1,31 +1,42 @@
 """What people see: progress bars on a terminal, plain lines otherwise, JSON on request."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pydantic import BaseModel
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mediagen.jobs import Progress as JobProgress
 from mediagen.runner.runner import OnProgress
 
 PLAIN_SECONDS = 5.0
+# Prompts, names of files and records of strangers may hold them: terminals obey some, some turn the line around, and
+# half a character cannot be printed at all. JSON escapes the first 32 by itself.
+_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_COMMANDS = re.compile(f"[\x00-\x08\x0b-\x1f]|{_UNSEEN.pattern}")
 
 
 def print_report(report: BaseModel, text: str, *, as_json: bool) -> None:
     """Print a result on standard output."""
     if as_json:
-        print(json.dumps(report.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False))
+        written = json.dumps(report.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False)
+        print(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", written))
     else:
-        print(text)
+        print(_harmless(text))
 
 
 def print_error(text: str) -> None:
     """Print an error on standard error."""
-    print(f"mediagen: {text}", file=sys.stderr)
+    print(f"mediagen: {_harmless(text)}", file=sys.stderr)
+
+
+def _harmless(text: str) -> str:
+    return _COMMANDS.sub("\ufffd", text)
 
 
 @contextmanager
@@ -51,7 +62,7 @@ def _bar(console: Console) -> Iterator[OnProgress]:
         task = bar.add_task("starting", total=1.0)
 
         async def show(progress: JobProgress) -> None:
-            bar.update(task, completed=progress.fraction, description=progress.message)
+            bar.update(task, completed=progress.fraction, description=escape(_harmless(progress.message)))
 
         yield show
 
@@ -63,6 +74,6 @@ def _plain_lines() -> OnProgress:
         nonlocal shown_at
         if progress.fraction >= 1.0 or progress.elapsed_seconds - shown_at >= PLAIN_SECONDS:
             shown_at = progress.elapsed_seconds
-            print(f"{progress.fraction:4.0%} {progress.message}", file=sys.stderr, flush=True)
+            print(f"{progress.fraction:4.0%} {_harmless(progress.message)}", file=sys.stderr, flush=True)
 
     return show
