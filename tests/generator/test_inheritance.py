@@ -307,6 +307,43 @@ async def test_damaged_record_is_warned_of_and_the_defaults_hold(
     assert report.origins["aspect_ratio"] == "source"
 
 
+@pytest.mark.parametrize("place", ["beside", "earlier tool"])
+async def test_record_that_is_a_link_out_of_the_folders_is_not_followed(
+    place: str, make_settings: MakeSettings, emulator, work: Path, clip: Path, metadata: Path, tmp_path: Path
+):
+    secret = tmp_path / "elsewhere" / "secret.json"
+    secret.parent.mkdir()
+    secret.write_text(json.dumps(earlier_record(storage_uri="gs://secret-bucket/")))
+    (metadata if place == "earlier tool" else clip.with_suffix(".json")).symlink_to(secret)
+    async with open_app(make_settings(**vertex(emulator.url, MEDIAGEN_INPUT_ROOTS=str(work)))) as app:
+        report = await plan_extension(app, clip)
+    assert "secret-bucket" not in report.model_dump_json()
+    assert report.origins["model"] == "default"
+    assert any("symbolic links are not followed" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize("mark", ["\x9b31m", "\u202e", "\u2028", "\ud800"])
+async def test_profile_of_a_record_that_would_command_a_terminal_is_left_out(
+    mark: str, make_settings: MakeSettings, emulator, clip: Path
+):
+    write_record(clip, profile=f"film{mark}")
+    async with open_app(make_settings(**vertex(emulator.url))) as app:
+        report = await plan_extension(app, clip)
+    assert any("no usable profile" in warning for warning in report.warnings), report.warnings
+
+
+async def test_other_host_with_the_name_of_our_file_says_nothing(make_settings: MakeSettings, emulator, work: Path):
+    async with open_app(make_settings(**both(emulator.url))) as app:
+        made = await plan_clip(app, dry_run=False, backend="gemini", duration_seconds=3, aspect_ratio="9:16")
+        job = await app.generator.ledger.get(made.job_id or "")
+        own = str(job.calls[0].remote_uris[0]).partition("?")[0]
+        name = own.partition("/files/")[2].removesuffix(":download")
+        ours = await plan_extension(app, own)
+        theirs = await plan_extension(app, f"https://evil.example/files/{name}")
+    assert ours.origins["model"] == "source"
+    assert theirs.origins["model"] == "default"
+
+
 async def test_record_that_may_not_be_read_is_warned_of(
     make_settings: MakeSettings, emulator, clip: Path, metadata: Path
 ):

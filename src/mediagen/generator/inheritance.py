@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,9 @@ from mediagen.errors import InvalidRequestError, JobNotFoundError
 from mediagen.jobs import Job
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
+from mediagen.media.local_files import read_file
 from mediagen.media.sources import ARTIFACT_PREFIX
-from mediagen.routing import LOCATION, PROJECT
+from mediagen.routing import GEMINI_HOST, LOCATION, PROJECT
 from mediagen.storage.gs_uri import parse_gs_uri
 
 JOB_ID = re.compile(r"job_[0-9a-z]+")
@@ -27,7 +27,7 @@ OWN_RECORD = "mediagen.sidecar."
 TIMESTAMP = re.compile(r"\d{8}_\d{6}")
 MODEL = re.compile(r"[A-Za-z0-9][\w./@-]{0,199}", re.ASCII)
 WORD = re.compile(r"[0-9A-Za-z:]{1,20}")
-PROFILE = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+PROFILE = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]{1,200}")
 
 
 def _is_prefix(value: str) -> bool:
@@ -92,7 +92,7 @@ async def inherited_from(source: str, *, ledger: Ledger, loader: InputLoader) ->
     if re.match(r"https?://", source):
         file = FILE_ID.search(source)
         made = await ledger.find_remote(file[1]) if file else None
-        return inherited_from_job(made[1]) if made else NOTHING_INHERITED
+        return inherited_from_job(made[1]) if made and _is_of(made[1], source) else NOTHING_INHERITED
     path = await loader.find_local(source, "source")
     if path is None:
         return NOTHING_INHERITED
@@ -117,6 +117,11 @@ def _edited(path: Path) -> str | None:
         return None
     parent = str(record.get("parent_job_id"))
     return parent if JOB_ID.fullmatch(parent) else None
+
+
+def _is_of(job: Job, address: str) -> bool:
+    """Whether an address is where a job was sent to; another host may use the name of one of its files."""
+    return any(address.startswith(f"{host.rstrip('/')}/") for host in (GEMINI_HOST, job.base_url) if host)
 
 
 def inherited_from_job(job: Job) -> Inherited:
@@ -151,19 +156,24 @@ def _read(record: Path) -> Inherited | str:
 def _json(record: Path) -> object:
     """Values of a record, or in words why there are none."""
     try:
-        found = record.stat()
-        if not stat.S_ISREG(found.st_mode):
-            return "it is not a file"
-        if found.st_size > RECORD_BYTES:
-            return "it is larger than 1 MB"
-        values = json.loads(record.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        return error.strerror or type(error).__name__
+        # A link is not followed: it may lead out of the folders from which files may be read.
+        data = read_file(record, "source", max_bytes=RECORD_BYTES)
+        values = json.loads(data.decode("utf-8-sig"))
+    except InvalidRequestError as error:
+        return "" if error.code == "input_not_found" else _why_unread(record, error)
     except (ValueError, RecursionError):
         return "it is not JSON"
     return "it is no record of a clip" if isinstance(values, str) else values
+
+
+def _why_unread(record: Path, error: InvalidRequestError) -> str:
+    if record.is_symlink():
+        return "symbolic links are not followed"
+    if error.code == "input_too_large":
+        return "it is larger than 1 MB"
+    if isinstance(error.__cause__, OSError):
+        return error.__cause__.strerror or type(error.__cause__).__name__
+    return "it is not JSON" if record.is_file() else "it is not a file"
 
 
 def _of_record(found: object, record: Path) -> Inherited | str:
