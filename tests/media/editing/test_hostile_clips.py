@@ -96,6 +96,22 @@ async def test_very_short_video_gives_its_last_frame(make_clip: MakeClip, tmp_pa
     assert (facts.mime_type, facts.width) == ("image/jpeg", 160)
 
 
+@pytest.mark.parametrize("at", ["last", 1.9])
+async def test_frame_that_is_damaged_is_refused_and_no_other_taken(make_clip: MakeClip, tmp_path: Path, at) -> None:
+    source = await make_clip(seconds=2, sound=False, options=["-g", "96", "-bf", "0"])
+    data = bytearray(source.read_bytes())
+    start = data.index(b"mdat") + 4
+    end = start + int.from_bytes(data[start - 8 : start - 4], "big") - 8
+    middle = end - (end - start) // 8
+    data[middle:end] = bytes(end - middle)
+    source.write_bytes(data)
+    with pytest.raises(MediaError, match=r"no picture at 1\.") as raised:
+        await extract_frame(source, tmp_path / "out.png", request=FrameRequest(at=at))
+    assert raised.value.code == "no_frame"
+    assert not (tmp_path / "out.png").exists()
+    assert leftovers(tmp_path) == []
+
+
 async def test_frame_after_the_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequestError, match=r"lasts 5\.28 s"):
         await extract_frame(BUNNY, tmp_path / "out.png", request=FrameRequest(at=5.28))

@@ -48,17 +48,22 @@ async def extract_frame(source: Path, target: Path, *, request: FrameRequest, ff
 
     Raises:
         InvalidRequestError: The moment lies beyond the end.
-        MediaError: The video cannot be read, or the picture not written.
+        MediaError: The video cannot be read, gives no picture there (code ``no_frame``), or the picture cannot be
+            written.
     """
     check_choice(request.format, ("png", "jpeg"), field="format")
     program = await executable(ffmpeg)
     clip = await open_clip(source, program, needs="video")
     wanted = frame_moment(request.at, clip)
     with temporary_for(target) as temporary:
-        for moment in dict.fromkeys((wanted, clip.seconds / 2)):
-            await _take(clip, program, moment, temporary)
-            if await _has_content(temporary):
-                break
+        await _take(clip, program, wanted, temporary)
+        if not await _has_content(temporary):
+            # Another frame in its place would be sent, or written down, as the one that was asked for.
+            raise MediaError(
+                f"{source.name} gives no picture at {float(wanted):.3f} s.",
+                hint="It may be damaged there; give another time.",
+                code="no_frame",
+            )
         if request.format == "jpeg":
             await anyio.to_thread.run_sync(_as_jpeg, temporary, target.name)
         facts = await finished_facts(temporary, target.name, program)
@@ -104,8 +109,6 @@ async def _has_content(path: Path) -> bool:
 
 
 def _as_jpeg(path: Path, name: str) -> None:
-    if not path.exists() or path.stat().st_size == 0:
-        raise MediaError(f"ffmpeg made nothing for {name}.", hint="The source may be damaged.", code="empty_result")
     with open_still(path, "image/png", name) as image:
         picture = image.convert("RGB")
     with path.open("wb") as file:
