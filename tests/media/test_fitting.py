@@ -484,3 +484,19 @@ async def test_join_once_joins_nothing_twice(make: Make, ffmpeg: str, tmp_path: 
     assert target.read_bytes() == made
     with pytest.raises(MediaError, match=r"exists already and is another film"):
         await join_once(target, new_part, source, ffmpeg=ffmpeg)
+
+
+def box(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(data), kind) + data
+
+
+async def test_boxes_within_boxes_without_end_are_refused(tmp_path: Path) -> None:
+    nested = b""
+    for _ in range(3000):
+        nested = box(b"edts", nested)
+    path = tmp_path / "nested.mp4"
+    film = box(b"moov", box(b"mvhd", bytes(100)) + box(b"trak", nested))
+    path.write_bytes(box(b"ftyp", b"isom\0\0\0\0isom") + film)
+    with pytest.raises(MediaError, match="damaged") as raised:
+        await read_clip(path, None)
+    assert raised.value.code == "unreadable_media"

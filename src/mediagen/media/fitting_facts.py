@@ -112,7 +112,7 @@ def _from_boxes(path: Path, mime_type: str, size_bytes: int) -> ClipFacts:
     try:
         with path.open("rb") as file:
             tracks = _read_tracks(file)
-    except (OSError, struct.error, IndexError, ZeroDivisionError) as error:
+    except (OSError, struct.error, IndexError, ZeroDivisionError, RecursionError) as error:
         raise MediaError(
             f"{path.name} is not a readable video: one of its boxes is damaged.", code="unreadable_media"
         ) from error
