@@ -373,6 +373,19 @@ async def test_what_is_wrong_anyway_is_refused_before_the_video_is_fetched(setti
     assert not inputs.exists()
 
 
+@pytest.mark.parametrize("field", ["source", "video", "remix_from"])
+async def test_a_file_of_terabytes_is_refused_before_it_is_read(settings: Settings, emulator, work: Path, field: str):
+    with (work / "sparse.mp4").open("wb") as file:
+        file.write(BUNNY.read_bytes())
+        file.truncate(2**43)
+    ask = partial(extend, source="sparse.mp4") if field == "source" else partial(made, **{field: "sparse.mp4"})
+    async with open_app(settings) as app:
+        with anyio.fail_after(10), pytest.raises(InvalidRequestError, match="larger than 2 GB") as refused:
+            await ask(app, **TARGETS["Gemini Omni"])
+    assert (refused.value.field, refused.value.code) == (field, "input_too_large")
+    assert emulator.requests() == []
+
+
 async def test_a_large_file_without_a_bucket_names_its_own_argument(emulator, work: Path, make_settings: MakeSettings):
     clip = make_clip(work / "good.mp4", width=1280, height=720, seconds=4)
     with clip.open("ab") as file:  # a box that players skip

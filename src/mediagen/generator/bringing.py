@@ -34,9 +34,9 @@ from mediagen.media.editing.engine import executable
 from mediagen.media.fitting import Fitted, judge_clip, make_acceptable
 from mediagen.media.fitting_facts import BOXED, ClipFacts, read_clip
 from mediagen.media.fitting_rules import judge_size
-from mediagen.media.inputs import InputLoader, InputMedia
+from mediagen.media.inputs import MAX_VIDEO_BYTES, InputLoader, InputMedia
 from mediagen.media.local_files import read_digest
-from mediagen.media.sources import shown
+from mediagen.media.sources import shown, too_large
 from mediagen.routing import Route
 from mediagen.storage.local import PartFile
 
@@ -44,7 +44,6 @@ from mediagen.storage.local import PartFile
 # Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21)
 INTERACTION_LIFETIME = timedelta(hours=23)
 NOT_LOOKED_AT = "{field} is not here; its length and format are checked when the job is sent."
-_ANY_SIZE = 2**63
 
 
 class Stores(Protocol):
@@ -217,6 +216,9 @@ class Bringer:
 
     async def _file(self, path: Path, source: str, target: Target) -> Brought:
         """A file that is here, made acceptable where that is needed."""
+        # Before it is read: terabytes that were never written would keep a thread for hours.
+        if await _size(path) > MAX_VIDEO_BYTES:
+            raise too_large(target.field, shown(source), MAX_VIDEO_BYTES)
         try:
             fitted = await self._fitted(path, target)
         except MediaError as error:
@@ -228,7 +230,7 @@ class Bringer:
         await self.folder.used(path)
         await self.folder.used(fitted.path)
         _, sha256, size_bytes = await anyio.to_thread.run_sync(
-            lambda: read_digest(fitted.path, target.field, max_bytes=_ANY_SIZE)
+            lambda: read_digest(fitted.path, target.field, max_bytes=MAX_VIDEO_BYTES)
         )
         facts = fitted.facts
         video = InputMedia(
@@ -261,6 +263,13 @@ class Bringer:
     async def _facts(self, path: Path) -> ClipFacts:
         facts = await read_clip(path, None)
         return facts if facts.mime_type in BOXED else await read_clip(path, await executable(self.ffmpeg))
+
+
+async def _size(path: Path) -> int:
+    try:
+        return (await anyio.Path(path).stat()).st_size
+    except OSError:  # whoever reads it says why it cannot be
+        return 0
 
 
 def _later(source: str, target: Target, *, uri: str | None = None) -> Brought:

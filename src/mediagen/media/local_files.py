@@ -129,7 +129,7 @@ def read_file(path: Path, field: str, *, max_bytes: int) -> bytes:
 
 
 def read_digest(path: Path, field: str, *, max_bytes: int) -> tuple[bytes, str, int]:
-    """Read the first bytes, the SHA-256 and the size of a resolved file of any length.
+    """Read the first bytes, the SHA-256 and the size of a resolved file, piece by piece.
 
     Raises:
         InvalidRequestError: It cannot be read or has more than `max_bytes`.
@@ -143,6 +143,8 @@ def read_digest(path: Path, field: str, *, max_bytes: int) -> tuple[bytes, str, 
             while chunk := file.read(_CHUNK_BYTES):
                 head = head or chunk[:4096]
                 size += len(chunk)
+                if size > max_bytes:  # it grows while it is read
+                    raise too_large(field, shown(str(path)), max_bytes)
                 digest.update(chunk)
         except OSError as error:
             raise _unreadable(error, shown(str(path)), field) from error
