@@ -500,3 +500,18 @@ async def test_boxes_within_boxes_without_end_are_refused(tmp_path: Path) -> Non
     with pytest.raises(MediaError, match="damaged") as raised:
         await read_clip(path, None)
     assert raised.value.code == "unreadable_media"
+
+
+async def test_source_that_changes_while_it_is_converted_leaves_no_conversion(
+    make: Make, ffmpeg: str, tmp_path: Path
+) -> None:
+    source, other = make("source.mp4", rate="25"), make("other.mp4", rate="30")
+    kept = tmp_path / "kept"
+
+    async def swap(_: float) -> None:
+        shutil.copy(other, source)
+
+    with pytest.raises(MediaError, match="changed while it was converted") as raised:
+        await make_acceptable(source, SMALL, folder=kept, ffmpeg=ffmpeg, on_progress=swap)
+    assert raised.value.code == "source_changed"
+    assert list(kept.iterdir()) == []

@@ -99,7 +99,7 @@ async def make_acceptable(
 
     Raises:
         InvalidRequestError: It is too long or too short, which is left to the caller.
-        MediaError: It cannot be read or converted, or ffmpeg is missing.
+        MediaError: It cannot be read or converted, changed meanwhile (code ``source_changed``), or ffmpeg is missing.
     """
     judged = await _judged(path, requirements, ffmpeg=ffmpeg, field=field)
     if isinstance(judged, Fitted):
@@ -108,6 +108,7 @@ async def make_acceptable(
     if not await _is_usable(target, requirements):
         await _convert(judged, target, on_progress=on_progress)
         await _check_result(target, requirements, path.name)
+        await _check_source(path, requirements, target)
     return Fitted(path=target, facts=await read_clip(target, None), changes=judged.changes, converted=True)
 
 
@@ -195,6 +196,17 @@ async def _check_result(target: Path, requirements: Requirements, name: str) -> 
             f"{name} was converted and still does not fit {requirements.name}: {'; '.join(map(str, left))}.",
             hint="Convert it with convert_video, or give another clip.",
             code="still_unfit",
+        )
+
+
+async def _check_source(path: Path, requirements: Requirements, target: Path) -> None:
+    """A conversion is found again by what its source held; it must not be of what came into its place meanwhile."""
+    if await anyio.to_thread.run_sync(_kept_at, path, requirements, target.parent) != target:
+        await anyio.Path(target).unlink(missing_ok=True)
+        raise MediaError(
+            f"{path.name} changed while it was converted.",
+            hint="Call again once it is written completely.",
+            code="source_changed",
         )
 
 
