@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -371,6 +372,39 @@ async def test_what_is_wrong_anyway_is_refused_before_the_video_is_fetched(setti
     assert refused.value.field == "duration_seconds"
     assert emulator.requests() == []
     assert not inputs.exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "left"),
+    [
+        ("HTTPS://example.com/cat.png?X-Goog-Signature=s3cr3t", "HTTPS://example.com/cat.png?…"),
+        ("https://example.com/cat.png?sig=s3cr3t", "https://example.com/cat.png?…"),
+    ],
+)
+async def test_signature_of_an_address_is_kept_nowhere(settings: Settings, emulator, work: Path, source: str, left: str):
+    async with open_app(settings) as app:
+        report = await made(app, image=source, **{**TARGETS["Gemini Omni"], "dry_run": True})
+        assert report.requested["image"] == left
+        kept = {name: value for name, value in report.model_dump(mode="json").items() if "body" not in name}
+    assert "s3cr3t" not in str({name: kept[name] for name in ("requested", "effective", "warnings")})
+
+
+async def test_inline_picture_is_shortened_however_its_scheme_is_written(settings: Settings, emulator, work: Path):
+    picture = b64encode((DATA / "chelsea.png").read_bytes()).decode()
+    async with open_app(settings) as app:
+        report = await made(app, image=f"DATA:image/png;base64,{picture}", backend="gemini", dry_run=True)
+    assert len(str(report.requested["image"])) < 100
+
+
+@pytest.mark.parametrize("field", ["image", "video", "remix_from"])
+async def test_password_in_an_address_is_refused_and_not_repeated(settings: Settings, emulator, field: str):
+    address = "https://user:pa55@w0rd@example.com/cat.png"
+    async with open_app(settings) as app:
+        with pytest.raises(InvalidRequestError, match="user name or a password") as refused:
+            await made(app, **{**TARGETS["Gemini Omni"], field: address, "dry_run": True})
+    assert refused.value.field == field
+    assert "pa55" not in str(refused.value)
+    assert "w0rd" not in str(refused.value)
 
 
 @pytest.mark.parametrize("field", ["source", "video", "remix_from"])

@@ -113,6 +113,7 @@ def _payload(value: Any) -> Any:
 def _shorten(value: Any) -> Any:
     if isinstance(value, list):
         return [_shorten(item) for item in value]
-    if isinstance(value, str) and value.startswith("data:") and len(value) > SHOWN_CHARACTERS:
+    # The names of schemes may be written in capitals, too.
+    if isinstance(value, str) and value[:5].lower() == "data:" and len(value) > SHOWN_CHARACTERS:
         return f"{value[:40]}… ({len(value)} characters)"
-    return public_address(value) if isinstance(value, str) and re.match(r"https?://", value) else value
+    return public_address(value) if isinstance(value, str) and re.match(r"(?i)https?://", value) else value

@@ -76,7 +76,7 @@ def shown(source: str) -> str:
         return f"{source[:40].partition(',')[0].partition(';')[0]};…"
     if "://" in source[:20]:
         source = source.partition("?")[0].partition("#")[0]
-        source = re.sub(r"//[^/@]*@", "//", source)
+        source = re.sub(r"//[^/]*@", "//", source)
     return repr(source if len(source) <= MAX_SHOWN else f"{source[:MAX_SHOWN]}…")
 
 
@@ -146,6 +146,13 @@ def _remote(source: str, scheme: str, field: str) -> RemoteSource:
             f"{field}={shown(source)} is not an address that can be used.",
             field=field,
             hint="Give a local path, an https URL, a gs:// URI, a data: URI or mediagen://artifacts/<id>.",
+        )
+    if scheme == "https" and "@" in parts.netloc:
+        # It would be kept in the ledger and in records.
+        raise InvalidRequestError(
+            f"{field}={shown(source)} has a user name or a password in it.",
+            field=field,
+            hint="Give an address without them, or download the file and give its path.",
         )
     suffix = PurePosixPath(unquote(parts.path)).suffix.lower()
     return RemoteSource(uri=source, mime_type=SUFFIX_TYPES.get(suffix))
