@@ -375,6 +375,30 @@ async def test_what_is_wrong_anyway_is_refused_before_the_video_is_fetched(setti
 
 
 @pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"remix_from": "{}", "remix_start": "soon"}, "remix_start"),
+        ({"remix_from": "{}", "remix_start": "0:05", "remix_end": "0:04"}, "remix_end"),
+        ({"remix_from": "{}", "duration_seconds": 59}, "duration_seconds"),
+        ({"remix_from": "{}", "reference_images": ["gone.png"]}, "reference_images"),
+        ({"video": "{}", "resolution": "9k"}, "resolution"),
+        ({"video": "{}", "upload_to": "s3://elsewhere"}, "upload_to"),
+    ],
+)
+async def test_what_is_wrong_with_a_remix_or_an_edit_is_refused_before_its_video_is_fetched(
+    settings: Settings, emulator, web: str, inputs: Path, values: dict[str, Any], field: str
+):
+    address = f"{web}/bigbuckbunny.mp4"
+    asked = {name: address if value == "{}" else value for name, value in values.items()}
+    async with open_app(settings, web=LOCAL) as app:
+        with pytest.raises(InvalidRequestError) as refused:
+            await made(app, **{**TARGETS["Gemini Omni"], **asked})
+    assert refused.value.field == field
+    assert not inputs.exists()
+    assert emulator.requests() == []
+
+
+@pytest.mark.parametrize(
     ("source", "left"),
     [
         ("HTTPS://example.com/cat.png?X-Goog-Signature=s3cr3t", "HTTPS://example.com/cat.png?…"),

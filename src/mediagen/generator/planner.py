@@ -8,14 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from mediagen.catalog import Surface, check_image, check_video
-from mediagen.defaults import Chosen, image_parameters, video_parameters
+from mediagen.defaults import Chosen, VideoSource, image_parameters, video_parameters
 from mediagen.endpoints.base import BodyEncoder
 from mediagen.errors import InvalidRequestError
 from mediagen.generator.bringing import Bringer, Stores
 from mediagen.generator.conversation import Conversation, find_conversation
 from mediagen.generator.destinations import destinations_of
 from mediagen.generator.drafts import Draft, prompt_of
-from mediagen.generator.frames import Frames, FrameTaker, known_of, remix_frames, take_frame, wire
+from mediagen.generator.frames import Frames, FrameTaker, frame_times, known_of, remix_frames, take_frame, wire
 from mediagen.generator.inheritance import NOTHING_INHERITED, inherited_from
 from mediagen.generator.input_folder import InputFolder
 from mediagen.generator.placement import Place, Placement
@@ -125,8 +125,9 @@ class Planner:
         place = self.placement.choose(request, "video")
         way = way_in(self.placement.catalog, place, mode, request, self.clock().date())
         load = partial(self._image, request=request, place=place)
-        frames = await self._frames(request, place, load, address_of)
         pictures = [await load(source, field) for source, field in pictures_of(request)]
+        self._check_unseen(request, place, way, references=len(pictures))
+        frames = await self._frames(request, place, load, address_of)
         video = await self._video_to_edit(request, place, way, address_of)
         known = known_of(frames, video, references=len(pictures))
         parameters, chosen = video_parameters(request, place.spec, mode=way, source=known, layers=place.layers)
@@ -135,6 +136,18 @@ class Planner:
         draft = draft.asked(mode, prompt_for(request, mode, place.spec.api), ways_told(mode, way, request))
         draft = dataclasses.replace(draft, told=frames.told)
         return await self._clip(draft, _Inputs(frames=frames, pictures=pictures, video=video), warnings)
+
+    def _check_unseen(
+        self, request: GenerateVideoRequest, place: Place, way: VideoMode, *, references: int
+    ) -> None:
+        """Before a video is fetched or converted: what is wrong whatever it is like."""
+        if request.video is None and request.remix_from is None:
+            return
+        frames = 1 + frame_times(request, None).has_end if request.remix_from else 0
+        unseen = VideoSource(frames=frames, references=references)
+        parameters, chosen = video_parameters(request, place.spec, mode=way, source=unseen, layers=place.layers)
+        check_video(place.spec, parameters)
+        self._draft(request, place, parameters, chosen)
 
     async def _frames(
         self, request: GenerateVideoRequest, place: Place, load: LoadImage, address_of: AddressOf
