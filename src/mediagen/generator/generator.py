@@ -390,5 +390,18 @@ def _origins(plan: Plan, request: GenerationRequest) -> dict[str, Origin]:
 
 
 def _folder(request: GenerationRequest, plan: Plan) -> Path:
-    """Absolute folder for the files of a request."""
-    return Path(request.output_dir).expanduser().resolve() if request.output_dir else plan.project.folder
+    """Absolute folder for the files of a request.
+
+    Raises:
+        InvalidRequestError: It is no path.
+    """
+    if not request.output_dir:
+        return plan.project.folder
+    try:
+        return Path(request.output_dir).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InvalidRequestError(
+            f"output_dir={request.output_dir[:300]!r} is no usable path.",
+            field="output_dir",
+            hint="Nothing was sent. Choose a folder that can be written to.",
+        ) from error
