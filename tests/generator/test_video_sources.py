@@ -24,10 +24,11 @@ from tests.runner.asking import change
 from mediagen.app.app import App, open_app
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.errors import AuthenticationError, EndpointError, InvalidRequestError, JobNotFoundError, MediaGenError
+from mediagen.jobs import Progress
 from mediagen.media.fetch import FetchSettings
 from mediagen.media.ffmpeg import find_ffmpeg
 from mediagen.report.job import JobReport
-from mediagen.requests import GenerateVideoRequest
+from mediagen.requests import ExtendVideoRequest, GenerateVideoRequest
 from mediagen.settings import Settings
 
 BUNNY = DATA / "bigbuckbunny.mp4"  # 25 fps, 5.1 sound
@@ -171,6 +172,22 @@ async def test_a_25_fps_clip_from_anywhere_is_made_acceptable_and_extended(
     assert ("/files/" in address) == (target == "Gemini Omni")
     assert ("gs://media/" in address) == (target != "Gemini Omni")
     assert "gs://media/in/bunny.mp4" not in address
+
+
+async def test_a_call_tells_how_far_its_video_is_fetched_and_converted(settings: Settings, web: str):
+    told: list[Progress] = []
+
+    async def keep(progress: Progress) -> None:
+        told.append(progress)
+
+    values = {"prompt": "more", "source": f"{web}/bigbuckbunny.mp4?sig=s3cr3t", **TARGETS["Gemini Omni"]}
+    async with open_app(settings, web=LOCAL) as app:
+        await app.generator.extend_video(ExtendVideoRequest.model_validate(values), keep)
+    words = [progress.message for progress in told]
+    assert words[0].startswith("fetching source: ")
+    assert "converting source: 100%" in words
+    assert "s3cr3t" not in str(told)
+    assert max(progress.fraction for progress in told if "ing source" in progress.message) < 0.05
 
 
 async def test_an_object_that_fits_is_passed_on_by_its_own_address(settings: Settings, emulator, work: Path):
@@ -405,7 +422,9 @@ async def test_what_is_wrong_with_a_remix_or_an_edit_is_refused_before_its_video
         ("https://example.com/cat.png?sig=s3cr3t", "https://example.com/cat.png?…"),
     ],
 )
-async def test_signature_of_an_address_is_kept_nowhere(settings: Settings, emulator, work: Path, source: str, left: str):
+async def test_signature_of_an_address_is_kept_nowhere(
+    settings: Settings, emulator, work: Path, source: str, left: str
+):
     async with open_app(settings) as app:
         report = await made(app, image=source, **{**TARGETS["Gemini Omni"], "dry_run": True})
         assert report.requested["image"] == left
@@ -425,7 +444,7 @@ async def test_password_in_an_address_is_refused_and_not_repeated(settings: Sett
     address = "https://user:pa55@w0rd@example.com/cat.png"
     async with open_app(settings) as app:
         with pytest.raises(InvalidRequestError, match="user name or a password") as refused:
-            await made(app, **{**TARGETS["Gemini Omni"], field: address, "dry_run": True})
+            await made(app, **TARGETS["Gemini Omni"], **dict[str, Any]({field: address}), dry_run=True)
     assert refused.value.field == field
     assert "pa55" not in str(refused.value)
     assert "w0rd" not in str(refused.value)
@@ -436,7 +455,7 @@ async def test_a_file_of_terabytes_is_refused_before_it_is_read(settings: Settin
     with (work / "sparse.mp4").open("wb") as file:
         file.write(BUNNY.read_bytes())
         file.truncate(2**43)
-    ask = partial(extend, source="sparse.mp4") if field == "source" else partial(made, **{field: "sparse.mp4"})
+    ask = partial(extend, source="sparse.mp4") if field == "source" else partial(made, **dict[str, Any]({field: "sparse.mp4"}))
     async with open_app(settings) as app:
         with anyio.fail_after(10), pytest.raises(InvalidRequestError, match="larger than 2 GB") as refused:
             await ask(app, **TARGETS["Gemini Omni"])

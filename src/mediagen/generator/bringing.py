@@ -1,7 +1,7 @@
 """Brings a video to where its target can have it: by the name of an interaction, by an address, or as a mended file."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ from mediagen.generator.clips import (
 from mediagen.generator.input_folder import InputFolder
 from mediagen.generator.policy import Project
 from mediagen.generator.targets import Brought, Target
+from mediagen.jobs import Progress
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.editing.engine import executable
 from mediagen.media.fitting import Fitted, judge_clip, make_acceptable
@@ -38,11 +39,13 @@ from mediagen.media.inputs import MAX_VIDEO_BYTES, InputLoader, InputMedia
 from mediagen.media.local_files import read_digest
 from mediagen.media.sources import shown, too_large
 from mediagen.routing import Route
+from mediagen.runner.runner import OnProgress
 from mediagen.storage.local import PartFile
 
 # Interactions are kept one day on the free tier and longer on paid ones, and we cannot see the tier.
 # Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21)
 INTERACTION_LIFETIME = timedelta(hours=23)
+PREPARED = 0.02  # of the whole call, whose fractions are estimates anyway
 NOT_LOOKED_AT = "{field} is not here; its length and format are checked when the job is sent."
 
 
@@ -64,7 +67,11 @@ class Stores(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bringer:
-    """Brings videos of every kind; costs nothing."""
+    """Brings videos of every kind; costs nothing.
+
+    Attributes:
+        on_progress: Told how far a video is that is fetched or converted: callers give up on what says nothing.
+    """
 
     ledger: Ledger
     loader: InputLoader
@@ -72,6 +79,7 @@ class Bringer:
     folder: InputFolder
     clock: Callable[[], datetime]
     ffmpeg: str | None = None
+    on_progress: OnProgress | None = None
 
     async def bring(self, source: str, target: Target) -> Brought:
         """Find out what a video is, and bring it to where its target can have it.
@@ -94,7 +102,7 @@ class Bringer:
             case WebAddress():
                 if target.dry_run:
                     return _later(source, target)
-                path = await self.folder.fetch_url(clip.url, target.field)
+                path = await self.folder.fetch_url(clip.url, target.field, self._fetched(target.field))
                 return await self._file(path, source, target)
             case LocalClip():
                 found = await self.loader.find_local(clip.source, target.field)
@@ -257,8 +265,45 @@ class Bringer:
             return await judge_clip(path, requirements, ffmpeg=self.ffmpeg, field=target.field)
         await self.folder.swept()
         return await make_acceptable(
-            path, requirements, folder=self.folder.path, ffmpeg=self.ffmpeg, field=target.field
+            path,
+            requirements,
+            folder=self.folder.path,
+            ffmpeg=self.ffmpeg,
+            on_progress=self._converted(target.field),
+            field=target.field,
         )
+
+    def _fetched(self, field: str) -> Callable[[int, int | None], Awaitable[None]]:
+        tell = self._teller()
+
+        async def told(size: int, total: int | None) -> None:
+            of = f" of {total / 1024**2:.0f} MB" if total else ""
+            await tell(size / total if total else 0.0, f"fetching {field}: {size / 1024**2:.0f} MB{of}")
+
+        return told
+
+    def _converted(self, field: str) -> Callable[[float], Awaitable[None]]:
+        tell = self._teller()
+
+        async def told(part: float) -> None:
+            await tell(part, f"converting {field}: {part:.0%}")
+
+        return told
+
+    def _teller(self) -> Callable[[float, str], Awaitable[None]]:
+        began = anyio.current_time()
+
+        async def tell(part: float, words: str) -> None:
+            if self.on_progress:
+                elapsed = anyio.current_time() - began
+                whole = elapsed / max(part, 0.01)
+                # The job itself has not begun.
+                fraction = PREPARED * min(part, 1.0)
+                await self.on_progress(
+                    Progress(fraction=fraction, message=words, elapsed_seconds=elapsed, estimated_seconds=whole)
+                )
+
+        return tell
 
     async def _facts(self, path: Path) -> ClipFacts:
         facts = await read_clip(path, None)

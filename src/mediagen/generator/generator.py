@@ -127,9 +127,8 @@ class Generator:
         Raises:
             InvalidRequestError, BudgetExceededError, ConfigurationError: Nothing was sent.
         """
-        return await self._make(
-            request, partial(self.planner.plan_video, request, self._address_of(request)), on_progress
-        )
+        planner = dataclasses.replace(self.planner, on_progress=on_progress)
+        return await self._make(request, partial(planner.plan_video, request, self._address_of(request)), on_progress)
 
     async def extend_video(self, request: ExtendVideoRequest, on_progress: OnProgress | None = None) -> JobReport:
         """Continue a clip. Costs money.
@@ -137,7 +136,7 @@ class Generator:
         Raises:
             InvalidRequestError, BudgetExceededError, ConfigurationError, JobNotFoundError: Nothing was sent.
         """
-        return await self._make(request, partial(self._plan_first_link, request), on_progress)
+        return await self._make(request, partial(self._plan_first_link, request, on_progress), on_progress)
 
     async def make_next_link(self, before: Job) -> None:
         """Make the link of a chain that goes on from a finished one, and start it.
@@ -221,17 +220,18 @@ class Generator:
             return await self._follow(existing, request.wait_seconds, on_progress, note)
         return await self._run(await plan(), request, on_progress)
 
-    async def _plan_first_link(self, request: ExtendVideoRequest) -> Plan:
+    async def _plan_first_link(self, request: ExtendVideoRequest, on_progress: OnProgress | None) -> Plan:
         if not request.times or request.times == 1:
-            return await self._plan_extension(request)
+            return await self._plan_extension(request, on_progress)
         refuse_with_times(request)
-        plan = await self._plan_extension(request)
+        plan = await self._plan_extension(request, on_progress)
         spec = self.planner.placement.catalog.find(plan.model, "video", plan.route.surface, self.clock().date()).spec
         return first_link(plan, request.times, spec=spec, prices=self.planner.prices)
 
-    async def _plan_extension(self, request: ExtendVideoRequest) -> Plan:
+    async def _plan_extension(self, request: ExtendVideoRequest, on_progress: OnProgress | None = None) -> Plan:
+        planner = dataclasses.replace(self.planner, on_progress=on_progress)
         try:
-            return await self.planner.plan_extension(request, self._address_of(request))
+            return await planner.plan_extension(request, self._address_of(request))
         except InvalidRequestError as error:
             error.hint = f"{error.hint} {self.alternatives.instead_of(request, error)}".strip()
             raise

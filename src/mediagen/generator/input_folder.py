@@ -19,6 +19,7 @@ from mediagen.storage.local import PartFile
 
 if TYPE_CHECKING:
     from mediagen.media.fetch import FetchSettings
+    from mediagen.media.fetch import OnProgress as OnBytes
 
 KEPT_SECONDS = 7 * 24 * 3600
 VIDEOS = frozenset({"video"})
@@ -58,8 +59,13 @@ class InputFolder:
             with anyio.CancelScope(shield=True), contextlib.suppress(MediaGenError):
                 await part.discard()
 
-    async def fetch_url(self, url: str, field: str) -> Path:
+    async def fetch_url(self, url: str, field: str, on_progress: "OnBytes | None" = None) -> Path:
         """Bring a video from the web here.
+
+        Args:
+            url: Its address.
+            field: Argument it was given for.
+            on_progress: Told the bytes so far and in total, None when that is not known.
 
         Raises:
             InvalidRequestError, UnavailableError, ConfigurationError, MediaError: As for `fetch_media`.
@@ -71,7 +77,9 @@ class InputFolder:
         settings = dataclasses.replace(self.web or FetchSettings(), field=field)
         target = self.path / f".input-{uuid.uuid4().hex}.part"
         try:
-            await fetch_media(url, target, max_bytes=MAX_VIDEO_BYTES, kinds=VIDEOS, settings=settings)
+            await fetch_media(
+                url, target, max_bytes=MAX_VIDEO_BYTES, kinds=VIDEOS, on_progress=on_progress, settings=settings
+            )
             return await anyio.to_thread.run_sync(self._keep, target)
         finally:
             with contextlib.suppress(OSError):

@@ -38,6 +38,7 @@ from mediagen.requests import (
     VideoParameters,
 )
 from mediagen.routing import Route
+from mediagen.runner.runner import OnProgress
 from mediagen.storage.conversations import Conversations, Turns
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Planner:
 
     Attributes:
         web: How videos are fetched from the web; None is as usual.
+        on_progress: Of one call: told how far a video is that is fetched or converted.
     """
 
     placement: Placement
@@ -74,6 +76,7 @@ class Planner:
     encoders: Mapping[Surface, BodyEncoder]
     clock: Callable[[], datetime]
     take_frame: FrameTaker = take_frame
+    on_progress: OnProgress | None = None
     web: "FetchSettings | None" = None
 
     async def plan_image(self, request: GenerateImageRequest) -> Plan:
@@ -137,9 +140,7 @@ class Planner:
         draft = dataclasses.replace(draft, told=frames.told)
         return await self._clip(draft, _Inputs(frames=frames, pictures=pictures, video=video), warnings)
 
-    def _check_unseen(
-        self, request: GenerateVideoRequest, place: Place, way: VideoMode, *, references: int
-    ) -> None:
+    def _check_unseen(self, request: GenerateVideoRequest, place: Place, way: VideoMode, *, references: int) -> None:
         """Before a video is fetched or converted: what is wrong whatever it is like."""
         if request.video is None and request.remix_from is None:
             return
@@ -255,6 +256,7 @@ class Planner:
             folder=InputFolder(path=policy.state_folder / INPUTS, web=self.web),
             clock=self.clock,
             ffmpeg=policy.ffmpeg,
+            on_progress=self.on_progress,
         )
 
     async def _image(self, source: str, field: str, request: GenerationRequest, place: Place) -> InputMedia:
