@@ -10,14 +10,15 @@ from typing import Any, Final
 import anyio
 
 from mediagen.errors import InvalidRequestError
-from mediagen.jobs import Artifact, Job, JobStatus
+from mediagen.jobs import Artifact, Job
+from mediagen.ledger.ids import JOB_ID
 from mediagen.ledger.ledger import Ledger
+from mediagen.ledger.only_file import only_file
 from mediagen.media.ffmpeg import MAX_FILE_BYTES
 from mediagen.media.inputs import InputLoader
 from mediagen.media.local_files import read_digest
 from mediagen.media.sources import ARTIFACT_PREFIX, parse_source, shown
 
-_JOB_ID: Final = re.compile(r"job_[0-9a-z]+")
 _ADDRESS: Final = re.compile(r"(https?|gs|data):", re.IGNORECASE)
 
 
@@ -70,9 +71,9 @@ class SourceFinder:
             InvalidRequestError: It is of no use here, may not be read or does not exist.
             JobNotFoundError: No such job or artifact, or its file is gone.
         """
-        if _JOB_ID.fullmatch(source):
+        if JOB_ID.fullmatch(source):
             job = await self.ledger.get(source)
-            return await self._made(_only_file(job, field), job, source, field)
+            return await self._made(only_file(job, field), job, source, field)
         if source.startswith(ARTIFACT_PREFIX):
             parse_source(source, field, max_bytes=0)
             artifact, job = await self.ledger.artifact(source.removeprefix(ARTIFACT_PREFIX))
@@ -105,19 +106,3 @@ async def _with_digest(path: Path, source: str, field: str) -> FoundSource:
     read = partial(read_digest, path, field, max_bytes=MAX_FILE_BYTES)
     _, sha256, size_bytes = await anyio.to_thread.run_sync(read)
     return FoundSource(field=field, source=source, path=path, sha256=sha256, size_bytes=size_bytes)
-
-
-def _only_file(job: Job, field: str) -> Artifact:
-    if job.status is not JobStatus.SUCCEEDED:
-        raise InvalidRequestError(
-            f"{field} is {job.job_id}, which is {job.status}.",
-            field=field,
-            hint="It has no file." if job.status.is_terminal else "Wait for it with get_job.",
-        )
-    if len(job.artifacts) != 1:
-        raise InvalidRequestError(
-            f"{field} is {job.job_id}, which made {len(job.artifacts)} files.",
-            field=field,
-            hint=f"Name one of them: {', '.join(made.uri for made in job.artifacts)}.",
-        )
-    return job.artifacts[0]

@@ -8,9 +8,10 @@ from pathlib import Path
 import anyio
 
 from mediagen.errors import InvalidRequestError, JobNotFoundError
-from mediagen.generator.inheritance import JOB_ID
-from mediagen.jobs import Artifact, Job, JobStatus, PaidCall
+from mediagen.jobs import Artifact, Job, PaidCall
+from mediagen.ledger.ids import JOB_ID
 from mediagen.ledger.ledger import Ledger
+from mediagen.ledger.only_file import only_file
 from mediagen.media.sources import ARTIFACT_PREFIX, DataSource, LocalSource, RemoteSource, parse_source
 from mediagen.routing import GEMINI_HOST
 from mediagen.storage.gs_uri import parse_gs_object
@@ -83,7 +84,9 @@ async def find_clip(source: str, field: str, *, ledger: Ledger, gemini_hosts: Se
         JobNotFoundError: No such job or artifact.
     """
     if JOB_ID.fullmatch(source):
-        return _clip_of(await ledger.get(source), field)
+        job = await ledger.get(source)
+        _check_kind(job, field)
+        return made_clip(job, only_file(job, field, word="clip"), field)
     if file := gemini_file(source, gemini_hosts):
         found = await ledger.find_remote(file.id)
         return made_clip(found[1], found[0], field) if found else file
@@ -130,23 +133,6 @@ def _check_kind(job: Job, field: str) -> None:
             field=field,
             hint="Use generate_video with image set to that picture.",
         )
-
-
-def _clip_of(job: Job, field: str) -> MadeClip:
-    _check_kind(job, field)
-    if job.status is not JobStatus.SUCCEEDED or not job.artifacts:
-        raise InvalidRequestError(
-            f"{field} is {job.job_id}, which is {job.status}.",
-            field=field,
-            hint="Wait for it with get_job." if not job.status.is_terminal else f"It has no clip to use as {field}.",
-        )
-    if len(job.artifacts) > 1:
-        raise InvalidRequestError(
-            f"{field} is {job.job_id}, which made {len(job.artifacts)} clips.",
-            field=field,
-            hint=f"Name one of them: {', '.join(made.uri for made in job.artifacts)}.",
-        )
-    return made_clip(job, job.artifacts[0], field)
 
 
 async def stored_file(ledger: Ledger, artifact_id: str) -> Path:

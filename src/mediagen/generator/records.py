@@ -9,8 +9,8 @@ import anyio
 
 from mediagen.errors import InvalidRequestError, JobNotFoundError, MediaError
 from mediagen.generator.foreign_records import KINDS, Beside, Told, described, record_inside, records_beside
-from mediagen.generator.inheritance import JOB_ID
 from mediagen.jobs import Artifact, Job, Kind
+from mediagen.ledger.ids import JOB_ID
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import MAX_VIDEO_BYTES, InputLoader
 from mediagen.media.local_files import read_digest, resolve_local

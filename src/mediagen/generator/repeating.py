@@ -8,8 +8,9 @@ from typing import Any, Final, get_args
 import anyio
 
 from mediagen.errors import InvalidRequestError, MediaGenError
-from mediagen.generator.inheritance import INHERITED, JOB_ID
+from mediagen.generator.inheritance import INHERITED
 from mediagen.jobs import public_address
+from mediagen.ledger.ids import JOB_ID
 from mediagen.media.inputs import MAX_VIDEO_BYTES, InputLoader
 from mediagen.media.local_files import read_digest
 from mediagen.media.metadata.record import SHORTENED

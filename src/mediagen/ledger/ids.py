@@ -1,5 +1,6 @@
 """Ids of jobs and artifacts: sortable by time, not to be guessed, short."""
 
+import re
 import secrets
 from collections.abc import Callable
 from datetime import datetime
@@ -7,6 +8,7 @@ from datetime import datetime
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that is misread
 ID_CHARACTERS = 26
 RANDOM_BITS = 80
+JOB_ID = re.compile(r"job_[0-9a-z]+")
 
 
 def new_job_id(clock: Callable[[], datetime]) -> str:
