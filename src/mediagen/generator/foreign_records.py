@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from mediagen.errors import InvalidRequestError, MediaError
-from mediagen.generator.inheritance import INHERITED, JOB_ID, OWN_RECORD, RECORD_BYTES, TIMESTAMP
+from mediagen.generator.beside import OWN_RECORD, paths_beside, read_beside
+from mediagen.generator.inheritance import INHERITED
 from mediagen.jobs import Kind
-from mediagen.media.local_files import read_file
+from mediagen.ledger.ids import JOB_ID
 from mediagen.media.metadata import read_record
-from mediagen.media.metadata.record import parse_record
 from mediagen.report.record import Place
 
 MAX_DEPTH: Final = 8
@@ -89,11 +89,9 @@ def records_beside(path: Path, *, sha256: str, size_bytes: int, kind: Kind | Non
         size_bytes: Of its content.
         kind: Picture or video, from its content.
     """
-    timestamp = TIMESTAMP.search(path.name)
-    names = [path.with_suffix(".json"), *([path.with_name(f"metadata_{timestamp[0]}.json")] if timestamp else [])]
     told: list[Told] = []
     warnings: list[str] = []
-    for name in names:
+    for name in paths_beside(path):
         values = _read(name)
         if isinstance(values, str):
             warnings += [f"{name.name} beside the file was not used: {values}."] if values else []
@@ -123,16 +121,9 @@ def record_inside(path: Path) -> Told | None:
 
 def _read(record: Path) -> dict[str, Any] | str:
     """A record, or why there is none; empty when there is no such file."""
-    try:
-        data = read_file(record, "file", max_bytes=RECORD_BYTES)
-    except InvalidRequestError as error:
-        return "" if error.code == "input_not_found" else error.message.partition("=")[2].rstrip(".") or error.message
-    try:
-        values = parse_record(data.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        return "it is not UTF-8 text"
-    if values is None:
-        return "it is no JSON object"
+    values = read_beside(record)
+    if isinstance(values, str):
+        return values
     if not any(isinstance(values.get(name), dict) for name in ("generation", "command_args")):
         return "it is no record of a generation"
     plain: dict[str, Any] = _plain(values)

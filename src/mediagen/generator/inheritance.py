@@ -1,7 +1,6 @@
 """What a clip that is continued says about how it was made: from the ledger, or from the record beside its file."""
 
 import contextlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,20 +10,16 @@ from typing import Any
 import anyio
 
 from mediagen.errors import InvalidRequestError, JobNotFoundError
+from mediagen.generator.beside import OWN_RECORD, paths_beside, read_beside
 from mediagen.jobs import Job
+from mediagen.ledger.ids import JOB_ID
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
-from mediagen.media.local_files import read_file
 from mediagen.media.sources import ARTIFACT_PREFIX
 from mediagen.routing import GEMINI_HOST, LOCATION, PROJECT
 from mediagen.storage.gs_uri import parse_gs_uri
 
-JOB_ID = re.compile(r"job_[0-9a-z]+")
 FILE_ID = re.compile(r"/files/([A-Za-z0-9_-]+)(?::download)?(?:\?.*)?$")
-RECORD_BYTES = 1_000_000
-OWN_RECORD = "mediagen.sidecar."
-# Of earlier tools: the record is named after the time in the name of the file, not after the file.
-TIMESTAMP = re.compile(r"\d{8}_\d{6}")
 MODEL = re.compile(r"[A-Za-z0-9][\w./@-]{0,199}", re.ASCII)
 WORD = re.compile(r"[0-9A-Za-z:]{1,20}")
 PROFILE = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]{1,200}")
@@ -112,8 +107,8 @@ async def _maker(job: Job, ledger: Ledger) -> Job:
 
 def _edited(path: Path) -> str | None:
     """Job that made what an edit of this machine was made of, if the record beside the file says so."""
-    record = _json(path.with_suffix(".json"))
-    if not isinstance(record, dict) or record.get("backend") != "local":
+    record = read_beside(path.with_suffix(".json"))
+    if isinstance(record, str) or record.get("backend") != "local":
         return None
     parent = str(record.get("parent_job_id"))
     return parent if JOB_ID.fullmatch(parent) else None
@@ -132,13 +127,11 @@ def inherited_from_job(job: Job) -> Inherited:
 
 def _beside(path: Path) -> Inherited:
     """Read the record beside a file: our own sidecar, or that of an earlier tool."""
-    timestamp = TIMESTAMP.search(path.name)
-    records = [path.with_suffix(".json")]
-    if timestamp:
-        records.append(path.with_name(f"metadata_{timestamp[0]}.json"))
+    records = paths_beside(path)
     trouble = []
     for record in records:
-        found = _read(record)
+        values = read_beside(record)
+        found = _of_record(values, record) if isinstance(values, dict) else values
         if isinstance(found, Inherited):
             return found
         if found:
@@ -147,38 +140,7 @@ def _beside(path: Path) -> Inherited:
     return Inherited(warnings=tuple(trouble or [missing]))
 
 
-def _read(record: Path) -> Inherited | str:
-    """What a record says, or why it says nothing; empty when there is none."""
-    values = _json(record)
-    return values if isinstance(values, str) else _of_record(values, record)
-
-
-def _json(record: Path) -> object:
-    """Values of a record, or in words why there are none."""
-    try:
-        # A link is not followed: it may lead out of the folders from which files may be read.
-        data = read_file(record, "source", max_bytes=RECORD_BYTES)
-        values = json.loads(data.decode("utf-8-sig"))
-    except InvalidRequestError as error:
-        return "" if error.code == "input_not_found" else _why_unread(record, error)
-    except (ValueError, RecursionError):
-        return "it is not JSON"
-    return "it is no record of a clip" if isinstance(values, str) else values
-
-
-def _why_unread(record: Path, error: InvalidRequestError) -> str:
-    if record.is_symlink():
-        return "symbolic links are not followed"
-    if error.code == "input_too_large":
-        return "it is larger than 1 MB"
-    if isinstance(error.__cause__, OSError):
-        return error.__cause__.strerror or type(error.__cause__).__name__
-    return "it is not JSON" if record.is_file() else "it is not a file"
-
-
-def _of_record(found: object, record: Path) -> Inherited | str:
-    if not isinstance(found, dict):
-        return "it is no record of a clip"
+def _of_record(found: Mapping[str, Any], record: Path) -> Inherited | str:
     is_own = str(found.get("version", "")).startswith(OWN_RECORD)
     said = found.get("generation" if is_own else "command_args")
     if not isinstance(said, dict):

@@ -12,7 +12,7 @@ from mediagen.errors import InvalidRequestError
 from mediagen.media.sources import shown, too_large
 
 _CHUNK_BYTES: Final = 1024 * 1024
-_OPEN_FLAGS: Final = (
+OPEN_FLAGS: Final = (
     os.O_RDONLY
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_CLOEXEC", 0)
@@ -99,7 +99,7 @@ def _working_directory() -> str:
 def _open(path: Path, field: str) -> int:
     name = shown(str(path))
     try:
-        descriptor = os.open(path, _OPEN_FLAGS)
+        descriptor = os.open(path, OPEN_FLAGS)
     except (OSError, ValueError) as error:
         raise _unreadable(error, name, field) from error
     try:
@@ -126,6 +126,12 @@ def read_file(path: Path, field: str, *, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise too_large(field, shown(str(path)), max_bytes)
     return data
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file; what goes wrong is an OSError. Blocking."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_digest(path: Path, field: str, *, max_bytes: int) -> tuple[bytes, str, int]:
