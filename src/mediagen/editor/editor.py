@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from mediagen.editor.probing import probe_source
 from mediagen.editor.sources import SourceFinder
-from mediagen.editor.workshop import Edit, OnProgress, Workshop
+from mediagen.editor.workshop import Edit, Workshop
 from mediagen.errors import InvalidRequestError
 from mediagen.media.editing.clip import Clip, open_clip
 from mediagen.media.editing.concat import ConcatRequest, concat_videos
@@ -30,6 +30,7 @@ from mediagen.requests import (
     ResizeImageRequest,
     TrimVideoRequest,
 )
+from mediagen.runner.runner import OnProgress
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +48,7 @@ class Editor:
     workshop: Workshop
     ffmpeg: str | None
 
-    async def probe_media(self, request: ProbeMediaRequest, on_progress: OnProgress | None = None) -> MediaReport:  # noqa: ARG002 - one signature for all tools
+    async def probe_media(self, request: ProbeMediaRequest) -> MediaReport:
         """What a file is; nothing is written."""
         source = await self.sources.find(request.source, "source")
         async with self.workshop.turn():

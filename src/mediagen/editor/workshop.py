@@ -14,33 +14,27 @@ from anyio.lowlevel import RunVar
 
 from mediagen.editor.sources import FoundSource
 from mediagen.errors import InvalidRequestError, MediaError, MediaGenError, StorageError
-from mediagen.jobs import Artifact, Charge, Job, JobStatus, Kind, Origin, PaidCall, Progress, Quote
+from mediagen.jobs import Charge, Job, JobStatus, Kind, Origin, PaidCall, Progress, Quote
 from mediagen.ledger.ids import new_artifact_id, new_job_id
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.editing.engine import OnProgress as OnFraction
 from mediagen.media.metadata import has_c2pa
 from mediagen.media.metadata.putting import put_record
 from mediagen.media.probe import MediaFacts
+from mediagen.media.sniff import suffix_of
 from mediagen.report.job import JobReport, job_report
 from mediagen.report.sidecar import embedded_record, sidecar
 from mediagen.requests import EditRequest
+from mediagen.runner.placing import artifact_of
+from mediagen.runner.runner import OnProgress
 from mediagen.storage.local import LocalStorage, StoredFile, sanitise_name
 from mediagen.storage.names import MAX_NAME_BYTES, MAX_NAME_CHARACTERS, safe_stem
 
 logger = logging.getLogger(__name__)
 
-OnProgress = Callable[[Progress], Awaitable[None]]
 Make = Callable[[Path, OnFraction], Awaitable[MediaFacts]]
 
 MOST_AT_ONCE: Final = 2
-SUFFIXES: Final[Mapping[str, str]] = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "image/gif": ".gif",
-    "video/mp4": ".mp4",
-    "video/webm": ".webm",
-}
 # Formats with no place for one.
 WITHOUT_RECORD: Final = frozenset({"image/gif", "video/webm"})
 FREE: Final = "made on this machine, free"
@@ -123,7 +117,7 @@ class Workshop:
                 if facts.mime_type not in WITHOUT_RECORD:
                     why = await anyio.to_thread.run_sync(put_record, made, embedded_record(job, 0))
                     warnings += (why,) if why else ()
-                suffix = SUFFIXES.get(facts.mime_type, ".bin")
+                suffix = suffix_of(facts.mime_type)
                 stored = await self.storage.take_over(made, directory=folder, stem=stem, suffix=suffix)
                 job = replace(job, warnings=warnings, calls=(self._made(job.calls[0], stored, facts),))
                 report = await self._recorded(job, stored.path)
@@ -153,7 +147,7 @@ class Workshop:
         return job_report(job, self.clock())
 
     def _made(self, call: PaidCall, stored: StoredFile, facts: MediaFacts) -> PaidCall:
-        return replace(call, artifacts=(_artifact(new_artifact_id(self.clock), stored, facts),))
+        return replace(call, artifacts=(artifact_of(new_artifact_id(self.clock), stored, facts),))
 
     def _job(self, edit: Edit, facts: MediaFacts, *, began: datetime, folder: Path, folder_origin: Origin) -> Job:
         now, job_id = self.clock(), new_job_id(self.clock)
@@ -241,21 +235,6 @@ def _before_the_end(tell: OnFraction) -> OnFraction:
         await tell(min(fraction, 0.99))
 
     return told
-
-
-def _artifact(artifact_id: str, stored: StoredFile, facts: MediaFacts) -> Artifact:
-    return Artifact(
-        artifact_id=artifact_id,
-        path=str(stored.path),
-        mime_type=facts.mime_type,
-        size_bytes=stored.size_bytes,
-        sha256=stored.sha256,
-        width=facts.width,
-        height=facts.height,
-        duration_seconds=facts.duration_seconds,
-        fps=facts.fps,
-        has_audio=facts.has_audio,
-    )
 
 
 def _free_quote(now: datetime) -> Quote:

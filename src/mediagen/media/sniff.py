@@ -2,6 +2,15 @@
 
 SNIFF_BYTES = 4096
 
+_SUFFIXES = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "video/mp4": ".mp4",
+    "video/webm": ".webm",
+}
+
 _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -29,6 +38,11 @@ _OLD_QUICKTIME_BOXES = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b
 _BMP_HEADER_SIZES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 _MPEG_AUDIO_LAYERS = frozenset({0xFA, 0xFB, 0xF2, 0xF3, 0xE2, 0xE3})
 _ADTS_SECOND_BYTES = frozenset({0xF0, 0xF1, 0xF8, 0xF9})
+
+
+def suffix_of(mime_type: str) -> str:
+    """End of the name of a file that is stored."""
+    return _SUFFIXES.get(mime_type, ".bin")
 
 
 def sniff(head: bytes) -> str | None:

@@ -22,7 +22,7 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
 from mediagen.runner.joining import Joiner
-from mediagen.runner.placing import Placed, Placer, file_stem, position
+from mediagen.runner.placing import Placed, Placer, artifact_of, file_stem, position
 from mediagen.runner.spool import KEPT_MISSING, Spool, copy_kept, recreate
 from mediagen.storage.gs_uri import object_uri
 from mediagen.storage.local import LocalStorage, PartFile
@@ -225,7 +225,7 @@ class Collector:
             facts, differing = await file.facts(job)
             copy = copies.get(file.stored.path, "")
             gcs_uri = copy if copy.startswith("gs://") else file.gcs_uri
-            artifacts.append(file.artifact(new_artifact_id(self.clock), facts, gcs_uri))
+            artifacts.append(artifact_of(new_artifact_id(self.clock), file.stored, facts, gcs_uri))
             found += [*file.warnings, *differing]
         charge = self.charge(job, call.usage, made=len(call.remote_uris))
         # In the order of the artifacts, and nothing that is only here for a while.

@@ -1,6 +1,5 @@
 """Gives whole paid files their record and their place: never lost for want of a record, never changed when signed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,19 +10,11 @@ from mediagen.errors import MediaGenError
 from mediagen.jobs import Artifact, Job, PaidCall
 from mediagen.media.metadata.putting import put_record
 from mediagen.media.probe import MediaFacts, probe_file
-from mediagen.media.sniff import SNIFF_BYTES, sniff
+from mediagen.media.sniff import SNIFF_BYTES, sniff, suffix_of
 from mediagen.report.sidecar import embedded_record
 from mediagen.runner.differences import differences
 from mediagen.runner.joining import Extended, Joiner
 from mediagen.storage.local import LocalStorage, PartFile, StoredFile
-
-SUFFIXES: Mapping[str, str] = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "video/mp4": ".mp4",
-    "video/webm": ".webm",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,22 +43,6 @@ class Placed:
         answer = self.extended.answer if self.extended else None
         new_sound = self.extended.new_sound if self.extended else None
         return facts, differences(job.effective, facts, answer=answer, new_sound=new_sound)
-
-    def artifact(self, artifact_id: str, facts: MediaFacts, gcs_uri: str | None) -> Artifact:
-        """The file as the ledger keeps it."""
-        return Artifact(
-            artifact_id=artifact_id,
-            path=str(self.stored.path),
-            mime_type=facts.mime_type,
-            size_bytes=self.stored.size_bytes,
-            sha256=self.stored.sha256,
-            width=facts.width,
-            height=facts.height,
-            duration_seconds=facts.duration_seconds,
-            fps=facts.fps,
-            has_audio=facts.has_audio,
-            gcs_uri=gcs_uri,
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +74,7 @@ class Placer:
         # The answer came after the call was given up; the record of that would keep the name from the file.
         await self.storage.remove_failure(Path(job.output_dir) / stem, job.job_id, position(job, call, sample))
         # Each step can be taken again: what has its name keeps it.
-        stored = await whole.finish(stem, SUFFIXES.get(mime_type, ".bin"), keep_part=True)
+        stored = await whole.finish(stem, suffix_of(mime_type), keep_part=True)
         kept = (await part.finish(f"{stored.path.stem}_part", ".mp4", keep_part=True)).path if film else None
         if extended:
             warnings += extended.warning(job, stored.path, kept)
@@ -132,6 +107,23 @@ class Placer:
         unfinished = part.path.with_name(f".mediagen-{_part_key(job, call, sample)}-embedding.part")
         why = await anyio.to_thread.run_sync(partial(put_record, part.path, record, temporary=unfinished))
         return (why,) if why else ()
+
+
+def artifact_of(artifact_id: str, stored: StoredFile, facts: MediaFacts, gcs_uri: str | None = None) -> Artifact:
+    """A stored file as the ledger keeps it."""
+    return Artifact(
+        artifact_id=artifact_id,
+        path=str(stored.path),
+        mime_type=facts.mime_type,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        width=facts.width,
+        height=facts.height,
+        duration_seconds=facts.duration_seconds,
+        fps=facts.fps,
+        has_audio=facts.has_audio,
+        gcs_uri=gcs_uri,
+    )
 
 
 def file_stem(job: Job, call: PaidCall, sample: int) -> str:
