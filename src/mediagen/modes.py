@@ -9,7 +9,6 @@ from mediagen.jobs import Adjustment
 from mediagen.requests import ExtendVideoRequest, GenerateVideoRequest, VideoMode, VideoRequest
 
 Role = Literal["asset", "style"]
-MaskMode = Literal["insert", "remove", "remove_static", "outpaint"]
 MODES: tuple[VideoMode, ...] = (
     "text_to_video",
     "image_to_video",

@@ -32,7 +32,6 @@ SIZE_FACTORS: dict[str, float] = {"512": 0.5, "1K": 1, "2K": 2, "4K": 4}
 
 VIDEO_SHORT_SIDES: dict[str, int] = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}
 VIDEO_TOKENS_PER_SECOND: dict[str, int] = {"360p": 1931, "720p": 5792, "1080p": 8688, "4k": 17376}
-VIDEO_RATIOS = ("16:9", "9:16")
 VIDEO_FPS = 24
 VIDEO_INPUT_TOKENS_PER_SECOND = 5792
 INPUT_IMAGE_TOKENS = 1120

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import time
 import uuid
@@ -15,6 +14,7 @@ import anyio
 
 from mediagen.errors import EndpointError, MediaError, MediaGenError, StorageError
 from mediagen.media.inputs import MAX_VIDEO_BYTES
+from mediagen.media.local_files import file_digest
 from mediagen.storage.local import PartFile
 
 if TYPE_CHECKING:
@@ -103,9 +103,7 @@ class InputFolder:
 
     def _keep(self, part: Path) -> Path:
         try:
-            with part.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            whole = self.path / f"fetched-{digest[:32]}.video"
+            whole = self.path / f"fetched-{file_digest(part)[:32]}.video"
             part.replace(whole)
         except OSError as error:
             raise _unwritable(self.path, error) from error

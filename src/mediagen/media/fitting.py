@@ -20,7 +20,6 @@ from mediagen.media.editing.engine import (
     H264,
     MP4,
     SAMPLE_RATE,
-    OnProgress,
     encoder_options,
     executable,
     render,
@@ -29,6 +28,7 @@ from mediagen.media.editing.engine import (
 from mediagen.media.editing.placing import write_error
 from mediagen.media.fitting_facts import BOXED, ClipFacts, read_clip
 from mediagen.media.fitting_rules import Frame, Misfit, Requirements, choose_frame, judge
+from mediagen.media.local_files import file_digest
 
 # Part of the names of kept conversions: another recipe makes other files.
 RECIPE: Final = "1"
@@ -84,7 +84,6 @@ async def make_acceptable(
     *,
     folder: Path,
     ffmpeg: str | None,
-    on_progress: OnProgress | None = None,
     field: str = "video",
 ) -> Fitted:
     """Give a clip that fits: itself, a conversion made earlier, or a new one.
@@ -94,7 +93,6 @@ async def make_acceptable(
         requirements: What it must be.
         folder: Where conversions are kept; made when it is missing. Whoever gives it empties it.
         ffmpeg: Executable as configured, None to look for it; needed only for a conversion.
-        on_progress: Told how far that is, from 0 to 1.
         field: Argument the clip was given for; named in errors.
 
     Raises:
@@ -106,7 +104,7 @@ async def make_acceptable(
         return judged
     target = await anyio.to_thread.run_sync(_kept_at, path, requirements, folder)
     if not await _is_usable(target, requirements):
-        await _convert(judged, target, on_progress=on_progress)
+        await _convert(judged, target)
         await _check_result(target, requirements, path.name)
         await _check_source(path, requirements, target)
     return Fitted(path=target, facts=await read_clip(target, None), changes=judged.changes, converted=True)
@@ -171,8 +169,7 @@ def _kept_at(path: Path, requirements: Requirements, folder: Path) -> Path:
     shaping = (RECIPE, requirements.fps, requirements.sizes, sorted(requirements.video_codecs))
     recipe = hashlib.sha256(repr(shaping).encode()).hexdigest()
     try:
-        with path.open("rb") as file:
-            source = hashlib.file_digest(file, "sha256").hexdigest()
+        source = file_digest(path)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise write_error(error, path) from error
@@ -245,7 +242,7 @@ def _frame_in_words(frame: Frame) -> str:
     return f"{size}{bars[frame.fill]}"
 
 
-async def _convert(plan: _Plan, target: Path, *, on_progress: OnProgress | None) -> None:
+async def _convert(plan: _Plan, target: Path) -> None:
     clip = plan.clip
     assert clip.video is not None
     await anyio.Path(target).unlink(missing_ok=True)
@@ -259,7 +256,7 @@ async def _convert(plan: _Plan, target: Path, *, on_progress: OnProgress | None)
         sound = f"aresample={SAMPLE_RATE}:async=1:first_pts=0"
         arguments += ["-map", f"0:{clip.audio.index}", *AAC, "-ac", "2", "-af", sound]
     try:
-        await render(plan.ffmpeg, [*arguments, *MP4], target, seconds=_whole(clip), on_progress=on_progress)
+        await render(plan.ffmpeg, [*arguments, *MP4], target, seconds=_whole(clip))
     except MediaError as error:
         # Another process made the same file from the same source.
         if error.code != "output_exists":

@@ -9,7 +9,7 @@ import anyio
 from mediagen.errors import MediaError
 from mediagen.media.editing.clip import open_clip
 from mediagen.media.editing.concat import ConcatRequest, concat_videos
-from mediagen.media.editing.engine import OnProgress, executable
+from mediagen.media.editing.engine import executable
 from mediagen.media.probe import probe_file
 
 MAX_OFF_SECONDS: Final = 0.6
@@ -39,9 +39,7 @@ def is_whole_film(result_seconds: float, source_seconds: float, new_seconds: flo
     return "new_part" if abs(result_seconds - new_seconds) <= slack else "unclear"
 
 
-async def join_once(
-    source: Path, new_part: Path, target: Path, *, ffmpeg: str | None, on_progress: OnProgress | None = None
-) -> Path:
+async def join_once(source: Path, new_part: Path, target: Path, *, ffmpeg: str | None) -> Path:
     """Make one film of a source and what follows it, with sound, in the size of the source and 24 fps.
 
     A `target` that is that film already is left as it is, so a second call, also after a crash, joins nothing twice.
@@ -52,7 +50,7 @@ async def join_once(
     found = await executable(ffmpeg)
     clips = [await open_clip(path, found, needs="video") for path in (source, new_part)]
     if not await _is_there(target, sum(float(clip.seconds) for clip in clips)):
-        await concat_videos([source, new_part], target, request=ConcatRequest(), ffmpeg=found, on_progress=on_progress)
+        await concat_videos([source, new_part], target, request=ConcatRequest(), ffmpeg=found)
     return target
 
 

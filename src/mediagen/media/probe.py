@@ -33,12 +33,11 @@ class MediaFacts:
     has_audio: bool | None = None
 
 
-def probe(path: Path) -> MediaFacts:
-    """Read the facts of a picture or video and make sure that it is whole. Blocking.
+def read_head(path: Path) -> tuple[bytes, int]:
+    """The first bytes and the size of a file. Blocking.
 
     Raises:
-        MediaError: It cannot be read, is empty, damaged or cut off, is no known format, or has more than 100 million
-            pixels.
+        MediaError: It cannot be read, or is empty.
     """
     try:
         with path.open("rb") as file:
@@ -48,6 +47,17 @@ def probe(path: Path) -> MediaFacts:
         raise MediaError(f"{path.name} cannot be read: {error.strerror or 'input/output error'}.") from error
     if not head:
         raise MediaError(f"{path.name} is empty.", code="unreadable_media")
+    return head, size_bytes
+
+
+def probe(path: Path) -> MediaFacts:
+    """Read the facts of a picture or video and make sure that it is whole. Blocking.
+
+    Raises:
+        MediaError: It cannot be read, is empty, damaged or cut off, is no known format, or has more than 100 million
+            pixels.
+    """
+    head, size_bytes = read_head(path)
     mime_type = sniff(head)
     if mime_type is None:
         raise MediaError(f"{path.name} is no picture or video of a known format.", code="unreadable_media")

@@ -1,7 +1,6 @@
 """What an extension answered with, and the one film that is made of it and its source."""
 
 import contextlib
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import anyio
 from mediagen.errors import MediaError, MediaGenError
 from mediagen.jobs import Job, PaidCall
 from mediagen.media.fitting_join import ExtensionAnswer, is_whole_film, join_once
+from mediagen.media.local_files import file_digest
 from mediagen.media.probe import probe_file
 from mediagen.runner.differences import is_way
 from mediagen.runner.spool import Spool, copy_kept
@@ -162,15 +162,10 @@ async def _unusable(job: Job, source: Mapping[str, Any]) -> str:
         return f"its source {path} is gone."
     try:
         if sha256 := source.get("sha256"):
-            is_same = await anyio.to_thread.run_sync(_digest, path) == sha256
+            is_same = await anyio.to_thread.run_sync(file_digest, path) == sha256
         else:
             seconds, now = await _source_seconds(job, source), (await probe_file(path)).duration_seconds
             is_same = seconds is not None and now is not None and abs(seconds - now) <= SAME_SECONDS
     except (OSError, MediaError):
         return f"its source {path} cannot be read."
     return "" if is_same else f"its source {path} was changed meanwhile."
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,8 +14,8 @@ import anyio
 from mediagen.errors import MediaError
 from mediagen.media.ffmpeg import MAX_FILE_BYTES, MAX_THREADS, execute_ffmpeg
 from mediagen.media.mp4 import read_mp4
-from mediagen.media.probe import BOXED_TYPES
-from mediagen.media.sniff import SNIFF_BYTES, sniff
+from mediagen.media.probe import BOXED_TYPES, read_head
+from mediagen.media.sniff import sniff
 
 MAX_SIDE: Final = 4096
 MAX_SECONDS: Final = 600.0
@@ -150,14 +150,7 @@ def find_demuxer(path: Path) -> str:
     Raises:
         MediaError: It cannot be read, is cut off, or is no video or sound of a known format.
     """
-    try:
-        with path.open("rb") as file:
-            head = file.read(SNIFF_BYTES)
-            size = file.seek(0, 2)
-    except OSError as error:
-        raise MediaError(f"{path.name} cannot be read: {error.strerror or 'input/output error'}.") from error
-    if not head:
-        raise MediaError(f"{path.name} is empty.", code="unreadable_media")
+    head, size = read_head(path)
     if size > MAX_FILE_BYTES:
         raise _too_large(path, f"it has more than {MAX_FILE_BYTES // 1024**3} GB")
     mime_type = sniff(head)

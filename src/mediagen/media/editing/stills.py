@@ -11,8 +11,8 @@ from mediagen.errors import InvalidRequestError, MediaError
 from mediagen.media.editing.engine import check_choice, check_range
 from mediagen.media.editing.placing import place, temporary_for
 from mediagen.media.ffmpeg import MAX_FILE_BYTES
-from mediagen.media.probe import MediaFacts, probe
-from mediagen.media.sniff import SNIFF_BYTES, sniff
+from mediagen.media.probe import MediaFacts, probe, read_head
+from mediagen.media.sniff import sniff
 from mediagen.media.stills import MAX_PIXELS, STILL_FORMATS, open_still
 
 if TYPE_CHECKING:
@@ -93,12 +93,7 @@ def _resize(source: Path, target: Path, request: ResizeRequest) -> MediaFacts:
 
 
 def _mime_type(source: Path) -> str:
-    try:
-        with source.open("rb") as file:
-            head = file.read(SNIFF_BYTES)
-            size = file.seek(0, 2)
-    except OSError as error:
-        raise MediaError(f"{source.name} cannot be read: {error.strerror or 'input/output error'}.") from error
+    head, size = read_head(source)
     mime_type = sniff(head)
     if mime_type not in STILL_FORMATS:
         raise MediaError(f"{source.name} is no picture of a known format.", code="unreadable_media")
