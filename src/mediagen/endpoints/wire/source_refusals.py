@@ -39,7 +39,7 @@ def _row(pattern: str, code: str, words: str, hint: str) -> SourceRefusal:
     return SourceRefusal(pattern=found, code=code, words=words, hint=f"{hint} {_UNBILLED}")
 
 
-_REFUSALS: Final = (
+REFUSALS: Final = (
     _row(
         r"(?=.*\bupload)(?=.*\b(?:edit|extend|modif))(?=.*\b(?:location|region|country|countries)\b)",
         REGION_REFUSED,
@@ -104,4 +104,4 @@ _REFUSALS: Final = (
 
 def find_source_refusal(message: str) -> SourceRefusal | None:
     """Tell from Google's message which refusal of a source it is; None when it is something else."""
-    return next((row for row in _REFUSALS if row.pattern.search(message)), None)
+    return next((row for row in REFUSALS if row.pattern.search(message)), None)
