@@ -11,7 +11,7 @@ from mcp.types import BlobResourceContents, CallToolResult
 from tests.conftest import Connect, paid
 from tests.stored import sha256_as_made
 
-from mediagen.server.instructions import INSTRUCTIONS
+from mediagen.server.instructions import instructions
 from mediagen.server.toolsets import TOOLS
 
 PAID_TOOLS = {"generate_image", "generate_video", "extend_video"}
@@ -62,8 +62,12 @@ async def test_edit_tools_are_offered_only_when_asked_for(connect: Connect):
     assert {tool.name for tool in TOOLS} - names == EDIT_TOOLS
 
 
-def test_instructions_stay_short():
-    assert len(INSTRUCTIONS) < 2000
+@pytest.mark.parametrize("toolsets", [("core",), ("core", "jobs", "edit")])
+def test_instructions_stay_short_and_name_the_edits_only_when_they_are_on(toolsets: tuple[str, ...]):
+    told = instructions(toolsets)
+    assert len(told) < 2000
+    edits = [tool.name for tool in TOOLS if tool.toolset == "edit"]
+    assert [name for name in edits if name in told] == (edits if "edit" in toolsets else [])
 
 
 async def test_toolsets_limit_what_is_listed(connect: Connect):

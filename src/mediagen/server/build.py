@@ -14,7 +14,7 @@ from mediagen import __version__
 from mediagen.app.app import App, open_app
 from mediagen.errors import MediaGenError
 from mediagen.runner.runner import Runner
-from mediagen.server.instructions import INSTRUCTIONS
+from mediagen.server.instructions import instructions
 from mediagen.server.toolsets import TOOLS
 from mediagen.settings import Settings
 
@@ -45,7 +45,7 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
         "mediagen",
         title="mediagen: pictures and films",
         description="Pictures and films on Google's media models.",
-        instructions=INSTRUCTIONS,
+        instructions=instructions(settings.toolsets),
         version=__version__,
         tools=[tool.build() for tool in TOOLS if tool.toolset in settings.toolsets],
         lifespan=lifespan,
