@@ -30,7 +30,9 @@ class GenerationRequest(Request):
         None, description="API surface. auto = the first configured one; emulator = free local stand-in."
     )
     profile: Word | None = Field(None, description="Configured project to use.")
-    preset: Word | None = Field(None, description="Named set of values; explicit arguments win.")
+    preset: Word | None = Field(
+        None, description="quick, quality, extend, budget or one that is configured; explicit arguments win."
+    )
     output_dir: Path | None = Field(None, description="Folder for the files; default: the working directory.")
     output_name: Annotated[str, StringConstraints(min_length=1, max_length=120)] | None = Field(
         None, description="File name without extension; existing files are never overwritten."
@@ -94,7 +96,9 @@ class GenerateImageRequest(GenerationRequest):
 class VideoRequest(GenerationRequest):
     """Arguments that generate_video and extend_video share."""
 
-    last_frame: Source | None = Field(None, description=f"Picture the clip ends on. {SOURCES}")
+    last_frame: Source | None = Field(
+        None, description=f"Picture the clip ends on; with image, or when Veo extends. {SOURCES}"
+    )
     reference_images: Annotated[list[Source], Field(max_length=10), Sources] | None = Field(
         None,
         description="Pictures of people, things or places to keep consistent: PATH or PATH:asset; "
