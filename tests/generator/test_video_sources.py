@@ -455,7 +455,11 @@ async def test_a_file_of_terabytes_is_refused_before_it_is_read(settings: Settin
     with (work / "sparse.mp4").open("wb") as file:
         file.write(BUNNY.read_bytes())
         file.truncate(2**43)
-    ask = partial(extend, source="sparse.mp4") if field == "source" else partial(made, **dict[str, Any]({field: "sparse.mp4"}))
+    ask = (
+        partial(extend, source="sparse.mp4")
+        if field == "source"
+        else partial(made, **dict[str, Any]({field: "sparse.mp4"}))
+    )
     async with open_app(settings) as app:
         with anyio.fail_after(10), pytest.raises(InvalidRequestError, match="larger than 2 GB") as refused:
             await ask(app, **TARGETS["Gemini Omni"])

@@ -166,11 +166,18 @@ def answers_with(*addresses: str) -> tuple[Callable[[str, int], Any], list[str]]
 
 async def test_fetch_brings_the_file_and_says_what_it_is(stub: Stub, tmp_path: Path) -> None:
     stub.answers["/film"] = sends(FILM, content_type="text/plain")
+    told: list[tuple[int, int | None]] = []
+
+    async def on_progress(size: int, total: int | None) -> None:
+        told.append((size, total))
+
     target = tmp_path / "film 🎬.mp4"
-    found = await fetch(stub.url(f"/film?a=1&{SECRET}%2B"), target)
+    found = await fetch(stub.url(f"/film?a=1&{SECRET}%2B"), target, on_progress=on_progress)
     digest = hashlib.sha256(FILM).hexdigest()
     assert found == FetchedMedia(path=target, mime_type="video/mp4", size_bytes=len(FILM), sha256=digest)
     assert target.read_bytes() == FILM
+    assert told[-1] == (len(FILM), len(FILM))
+    assert sorted(told) == told
     assert list(tmp_path.iterdir()).count(target) == 1
     [(path, headers)] = stub.asked
     assert path == f"/film?a=1&{SECRET}%2B"

@@ -13,9 +13,9 @@ from mediagen.defaults import image_parameters
 from mediagen.endpoints.base import BodyEncoder, Endpoint, EndpointCheck
 from mediagen.errors import AuthenticationError, ConfigurationError, MediaGenError
 from mediagen.generator.availability import Answer, Availability, listing_of
-from mediagen.generator.generator import Endpoints
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Bucket, Policy, Project
+from mediagen.generator.reach import Endpoints
 from mediagen.media.ffmpeg import find_ffmpeg
 from mediagen.report.checks import BucketReport, CheckReport, ProbeReport, SurfaceReport
 from mediagen.requests import Backend, CheckApiRequest, GenerateImageRequest

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import anyio
 
-from mediagen.credentials import Identity
-from mediagen.endpoints.base import Endpoint, PaidRequest
+from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import BudgetExceededError, InvalidRequestError
 from mediagen.generator.alternatives import Alternatives
 from mediagen.generator.budget import caps, check_budget
@@ -36,6 +35,7 @@ from mediagen.generator.clips import stored_file
 from mediagen.generator.plan import Plan, as_requested, shorten_data, uploaded_uri, with_upload
 from mediagen.generator.planner import AddressOf, Planner
 from mediagen.generator.policy import Policy
+from mediagen.generator.reach import Endpoints
 from mediagen.jobs import Job, JobStatus, Origin, PaidCall
 from mediagen.ledger.ids import new_job_id
 from mediagen.ledger.ledger import Ledger
@@ -51,45 +51,13 @@ from mediagen.requests import (
     ListJobsRequest,
 )
 from mediagen.routing import Route
-from mediagen.runner.collect import Bucket
 from mediagen.runner.runner import OnProgress, Runner
 from mediagen.storage.local import LocalStorage, sanitise_name
-
-if TYPE_CHECKING:
-    from mediagen.storage.gcs_check import BucketCheck
 
 NOT_PART_OF_A_WISH = frozenset({"wait_seconds", "preview", "max_usd", "force_new", "dry_run"})
 SPOOL = "spool"  # folder beside the ledger in which paid answers are kept first
 CANCELLED = "it was cancelled"
 STATUS_FILTERS = ("open", *JobStatus)
-
-
-class CheckedBucket(Bucket, Protocol):
-    """Cloud Storage that can be looked over."""
-
-    async def check(self, bucket: str) -> "BucketCheck":
-        """Test whether a bucket exists and can be used; failures are told, not raised."""
-        ...
-
-
-class Endpoints(Protocol):
-    """Opens endpoints by route; one is shared by all calls to the same address."""
-
-    async def base_url(self, route: Route) -> str:
-        """Address of the route; starts the built-in emulator if it is needed."""
-        ...
-
-    async def at(self, route: Route, project: str | None) -> Endpoint:
-        """The endpoint of a route, with the credentials of a configured project."""
-        ...
-
-    async def bucket(self, project: str | None, backend: str) -> CheckedBucket:
-        """Cloud Storage with the credentials of a configured project."""
-        ...
-
-    async def identity(self, route: Route, project: str | None) -> Identity:
-        """Whose credentials a route uses."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

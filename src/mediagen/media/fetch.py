@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -32,6 +32,7 @@ _PAGES: Final = (b"<!doctype html", b"<html", b"<head", b"<body")
 _HEADERS: Final = {"accept": "video/*, image/*, audio/*, */*;q=0.1", "accept-encoding": "identity"}
 _KEPT: Final = "Nothing was kept of it; try again."
 
+OnProgress = Callable[[int, int | None], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 for _name in ("httpx", "httpcore"):
@@ -83,6 +84,7 @@ async def fetch_media(
     *,
     max_bytes: int,
     kinds: frozenset[str],
+    on_progress: OnProgress | None = None,
     settings: FetchSettings = _DEFAULTS,
 ) -> FetchedMedia:
     """Bring a file to `target`, whole or not at all.
@@ -92,6 +94,7 @@ async def fetch_media(
         target: Where it goes; replaced when it exists. The folder must exist.
         max_bytes: Largest file, checked against what is announced and against what comes.
         kinds: Mime types that are accepted (``video/mp4``), or whole families of them (``video``).
+        on_progress: Told the bytes so far and in total, None when the server does not say.
         settings: Time-outs, and for tests a resolver and hosts.
 
     Raises:
@@ -100,7 +103,7 @@ async def fetch_media(
         ConfigurationError: The proxy or the certificates that the environment names cannot be used.
         MediaError: It cannot be written to the disk.
     """
-    fetch = _Fetch(max_bytes=max_bytes, kinds=kinds, settings=settings)
+    fetch = _Fetch(max_bytes=max_bytes, kinds=kinds, on_progress=on_progress, settings=settings)
     try:
         with anyio.fail_after(settings.deadline_seconds):
             return await fetch.run(url, target)
@@ -114,10 +117,13 @@ async def fetch_media(
 
 
 class _Fetch:
-    def __init__(self, *, max_bytes: int, kinds: frozenset[str], settings: FetchSettings) -> None:
+    def __init__(
+        self, *, max_bytes: int, kinds: frozenset[str], on_progress: OnProgress | None, settings: FetchSettings
+    ) -> None:
         self.name = "The address"
         self._max_bytes = max_bytes
         self._kinds = kinds
+        self._on_progress = on_progress
         self._settings = settings
         self._field = settings.field
 
@@ -289,6 +295,8 @@ class _Fetch:
                 if len(head) >= SNIFF_BYTES:
                     mime_type = self._wanted_type(head)
             await anyio.to_thread.run_sync(file.write, chunk)
+            if self._on_progress:
+                await self._on_progress(size, total)
         if total is not None and size != total:
             raise UnavailableError(f"{self.name} was cut off after {size} bytes.", hint=_KEPT, code="fetch_failed")
         return size, digest.hexdigest(), mime_type or self._wanted_type(head)

@@ -20,6 +20,7 @@ from mediagen.media.editing.engine import (
     H264,
     MP4,
     SAMPLE_RATE,
+    OnProgress,
     encoder_options,
     executable,
     render,
@@ -84,6 +85,7 @@ async def make_acceptable(
     *,
     folder: Path,
     ffmpeg: str | None,
+    on_progress: OnProgress | None = None,
     field: str = "video",
 ) -> Fitted:
     """Give a clip that fits: itself, a conversion made earlier, or a new one.
@@ -93,6 +95,7 @@ async def make_acceptable(
         requirements: What it must be.
         folder: Where conversions are kept; made when it is missing. Whoever gives it empties it.
         ffmpeg: Executable as configured, None to look for it; needed only for a conversion.
+        on_progress: Told how far that is, from 0 to 1.
         field: Argument the clip was given for; named in errors.
 
     Raises:
@@ -104,7 +107,7 @@ async def make_acceptable(
         return judged
     target = await anyio.to_thread.run_sync(_kept_at, path, requirements, folder)
     if not await _is_usable(target, requirements):
-        await _convert(judged, target)
+        await _convert(judged, target, on_progress=on_progress)
         await _check_result(target, requirements, path.name)
         await _check_source(path, requirements, target)
     return Fitted(path=target, facts=await read_clip(target, None), changes=judged.changes, converted=True)
@@ -242,7 +245,7 @@ def _frame_in_words(frame: Frame) -> str:
     return f"{size}{bars[frame.fill]}"
 
 
-async def _convert(plan: _Plan, target: Path) -> None:
+async def _convert(plan: _Plan, target: Path, *, on_progress: OnProgress | None) -> None:
     clip = plan.clip
     assert clip.video is not None
     await anyio.Path(target).unlink(missing_ok=True)
@@ -256,7 +259,7 @@ async def _convert(plan: _Plan, target: Path) -> None:
         sound = f"aresample={SAMPLE_RATE}:async=1:first_pts=0"
         arguments += ["-map", f"0:{clip.audio.index}", *AAC, "-ac", "2", "-af", sound]
     try:
-        await render(plan.ffmpeg, [*arguments, *MP4], target, seconds=_whole(clip))
+        await render(plan.ffmpeg, [*arguments, *MP4], target, seconds=_whole(clip), on_progress=on_progress)
     except MediaError as error:
         # Another process made the same file from the same source.
         if error.code != "output_exists":
