@@ -11,6 +11,8 @@ from mcp import Client
 
 from mediagen.emulator.settings import EmulatorSettings
 from mediagen.emulator.thread import EmulatorHandle, running_emulator
+from mediagen.errors import MediaError
+from mediagen.media.ffmpeg import find_ffmpeg
 from mediagen.server.build import build_server
 from mediagen.settings import Settings, read_settings
 
@@ -29,6 +31,14 @@ AMBIENT = (
     "CLOUDSDK_",
     "GCE_",
 )
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    try:
+        return find_ffmpeg(None)
+    except MediaError:
+        pytest.skip("needs ffmpeg")
 
 
 @pytest.fixture(autouse=True)

@@ -7,16 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mediagen.errors import MediaError
-from mediagen.media.ffmpeg import find_ffmpeg, run_ffmpeg
-
-
-@pytest.fixture(scope="session")
-def ffmpeg() -> str:
-    try:
-        return find_ffmpeg(None)
-    except MediaError:
-        pytest.skip("needs ffmpeg")
+from mediagen.media.ffmpeg import run_ffmpeg
 
 
 @pytest.fixture(scope="session")

@@ -14,14 +14,6 @@ from mediagen.media.ffmpeg import execute_ffmpeg, find_ffmpeg, run_ffmpeg
 posix_only = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand in for ffmpeg")
 
 
-@pytest.fixture(scope="module")
-def ffmpeg() -> str:
-    try:
-        return find_ffmpeg(None)
-    except MediaError:
-        pytest.skip("needs ffmpeg")
-
-
 def script(folder: Path, body: str) -> str:
     path = folder / "ffmpeg"
     path.write_text(f"#!/bin/sh\n{body}\n")

@@ -13,7 +13,7 @@ import pytest
 from mediagen.catalog import Catalog
 from mediagen.errors import InvalidRequestError, MediaError
 from mediagen.media.editing.clip import Clip, open_clip
-from mediagen.media.ffmpeg import find_ffmpeg, run_ffmpeg
+from mediagen.media.ffmpeg import run_ffmpeg
 from mediagen.media.fitting import make_acceptable
 from mediagen.media.fitting_facts import ClipFacts, read_clip
 from mediagen.media.fitting_join import is_whole_film, join_once
@@ -48,14 +48,6 @@ SMALL = replace(VEO_EXTENSION, sizes=((320, 180), (640, 360), (180, 320), (360, 
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 
 Make = Callable[..., Path]
-
-
-@pytest.fixture(scope="module")
-def ffmpeg() -> str:
-    try:
-        return find_ffmpeg(None)
-    except MediaError:
-        pytest.skip("needs ffmpeg")
 
 
 @pytest.fixture

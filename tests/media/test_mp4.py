@@ -9,19 +9,10 @@ import pytest
 
 from mediagen.errors import MediaError
 from mediagen.media import mp4
-from mediagen.media.ffmpeg import find_ffmpeg
 from mediagen.media.mp4 import read_mp4
 
 DATA = Path(__file__).parents[1] / "data"
 MakeClip = Callable[..., Path]
-
-
-@pytest.fixture(scope="module")
-def ffmpeg() -> str:
-    try:
-        return find_ffmpeg(None)
-    except MediaError:
-        pytest.skip("needs ffmpeg")
 
 
 @pytest.fixture

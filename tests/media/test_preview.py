@@ -6,18 +6,9 @@ import pytest
 from PIL import Image
 
 from mediagen.errors import MediaError
-from mediagen.media.ffmpeg import find_ffmpeg
 from mediagen.media.preview import preview, preview_image
 
 DATA = Path(__file__).parents[1] / "data"
-
-
-@pytest.fixture(scope="module")
-def ffmpeg() -> str:
-    try:
-        return find_ffmpeg(None)
-    except MediaError:
-        pytest.skip("needs ffmpeg")
 
 
 def opened(jpeg: bytes) -> Image.Image:
