@@ -13,7 +13,7 @@ from PIL import Image
 
 from mediagen.errors import InvalidRequestError, JobNotFoundError
 from mediagen.media import inputs
-from mediagen.media.inputs import InputLoader
+from mediagen.media.inputs import InputLoader, InputMedia
 
 DATA = Path(__file__).parents[1] / "data"
 PNG = DATA / "chelsea.png"
@@ -375,3 +375,20 @@ async def test_load_document_has_limits(tmp_path: Path, loader: InputLoader) -> 
 async def test_load_document_takes_a_data_uri(loader: InputLoader) -> None:
     media = await loader.load_document("data:text/markdown,%23%20Hello", "documents")
     assert (media.data, media.mime_type) == (b"# Hello", "text/markdown")
+
+
+@pytest.mark.parametrize("later", [b"other", b"clip"])
+async def test_video_that_changed_since_it_was_checked_is_not_sent(tmp_path: Path, later: bytes) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(later)
+    checked = InputMedia(
+        field="video",
+        source="clip.mp4",
+        mime_type="video/mp4",
+        path=path,
+        sha256=hashlib.sha256(b"clips").hexdigest(),
+        size_bytes=5,
+    )
+    with pytest.raises(InvalidRequestError, match="changed while") as raised:
+        await checked.read()
+    assert (raised.value.field, raised.value.code) == ("video", "source_changed")

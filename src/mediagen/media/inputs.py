@@ -74,14 +74,22 @@ class InputMedia:
         """The bytes to send.
 
         Raises:
-            InvalidRequestError: The file changed its size or can no longer be read.
+            InvalidRequestError: The file changed since it was checked, or can no longer be read.
         """
         if self.data is not None or self.path is None:
             return self.data or b""
-        path = self.path
-        return await anyio.to_thread.run_sync(
-            lambda: read_file(path, self.field, max_bytes=self.size_bytes or MAX_VIDEO_BYTES)
-        )
+        return await anyio.to_thread.run_sync(self._read_again, self.path)
+
+    def _read_again(self, path: Path) -> bytes:
+        data = read_file(path, self.field, max_bytes=self.size_bytes or MAX_VIDEO_BYTES)
+        if self.sha256 is not None and hashlib.sha256(data).hexdigest() != self.sha256:
+            raise InvalidRequestError(
+                f"{self.field}={shown(self.source)} changed while it was made ready.",
+                field=self.field,
+                hint="Nothing was sent; call again once it is written completely.",
+                code="source_changed",
+            )
+        return data
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
