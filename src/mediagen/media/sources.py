@@ -152,7 +152,7 @@ def _remote(source: str, scheme: str, field: str) -> RemoteSource:
         raise InvalidRequestError(
             f"{field}={shown(source)} has a user name or a password in it.",
             field=field,
-            hint="Give an address without them, or download the file and give its path.",
+            hint="Download it first and give the path of the file.",
         )
     suffix = PurePosixPath(unquote(parts.path)).suffix.lower()
     return RemoteSource(uri=source, mime_type=SUFFIX_TYPES.get(suffix))
