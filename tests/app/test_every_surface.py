@@ -220,7 +220,6 @@ CLOUD_CAT, CLOUD_OMNI, CLOUD_VEO = (f"{IN_BUCKET}/{name}" for name in ("cat.png"
 REFUSALS = {
     "login": "Cloud Storage, which takes no API keys",
     "bucket": "only Vertex AI writes to Cloud Storage",
-    "fetch": "gs:// address, which the Gemini API does not fetch",
     "loud": "generate_audio=False .*always makes sound",
     "no-veo": "is not on the Gemini API.*backend='vertex'",
     "no-clip": "is not on CLIProxyAPI.*No model makes videos here",
@@ -278,7 +277,7 @@ JOBS: dict[str, Wanted] = {
     "omni, storage_uri":         _omni("bucket  1        login    no-clip  bucket  ", storage_uri=f"{IN_BUCKET}/made/"),
     "omni, upload_to":           _omni("read    1        login    no-clip  1       ", upload_to=f"{IN_BUCKET}/copies/"),
     "omni, extension of a job":  _omni("1       1        1        no-clip  1       ", source="{job}"),
-    "omni, extension of gs://":  _omni("fetch   1        1        no-clip  fetch   ", source=CLOUD_OMNI),
+    "omni, extension of gs://":  _omni("read    1        1        no-clip  1       ", source=CLOUD_OMNI),
     "omni, extension of a file": _omni("1       1        1        no-clip  1       ", source="omni.mp4"),
     "veo, text":                  _veo("no-veo  1        1        no-clip  1       "),
     "veo, image":                 _veo("no-veo  1        1        no-clip  1       ", image="cat.png"),
