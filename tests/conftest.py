@@ -1,5 +1,6 @@
 """Every test: no ambient credentials, no files outside its own folder, an emulator instead of Google."""
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -50,6 +51,15 @@ def no_ambient_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
+
+
+@pytest.fixture(autouse=True)
+def log_level_as_before() -> Iterator[None]:
+    """A server or a command that runs in this process sets the level for good."""
+    logger = logging.getLogger("mediagen")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
