@@ -179,9 +179,7 @@ def video_parameters(
     durations = _durations(spec, mode, source)
     if mode == "video_edit":
         _refuse_another_shape(request, layers.preset, source, durations)
-    # What the pictures or the video are like says more than a default of the profile.
-    ratio = {"aspect_ratio": source.aspect_ratio} if source.aspect_ratio else {}
-    layers = dataclasses.replace(layers, source={**layers.source, **ratio})
+    layers = dataclasses.replace(layers, source={**layers.source, **_of_source(mode, source, durations)})
     chosen = Chosen(layers, _allowed_in_clips(spec, durations, has_images=source.frames > 0))
     usual = DEFAULT_VIDEO_SECONDS if DEFAULT_VIDEO_SECONDS in durations or not durations else max(durations)
     chosen.choose(request, "duration_seconds", ("default", usual))
@@ -203,6 +201,14 @@ def video_parameters(
         **chosen.values,
     )
     return parameters, chosen
+
+
+def _of_source(mode: VideoMode, source: VideoSource, durations: tuple[int, ...]) -> dict[str, Any]:
+    """What the pictures or the video are like, which says more than a default of the profile."""
+    values: dict[str, Any] = {"aspect_ratio": source.aspect_ratio} if source.aspect_ratio else {}
+    if mode == "video_edit" and source.seconds is not None:
+        values["duration_seconds"] = durations[0]
+    return values
 
 
 def _durations(spec: ModelSpec, mode: VideoMode, source: VideoSource) -> tuple[int, ...]:

@@ -314,6 +314,7 @@ async def test_clip_of_an_earlier_job_is_edited_and_remixed_by_its_id(everything
         parent = (await app.generator.ledger.get(edited.job_id or "")).parent_job_id
         remixed = await plan_clip(app, remix_from=first.artifacts[0].uri)
     assert edited.effective["source_seconds"] == pytest.approx(3, abs=0.1)
+    assert edited.origins["duration_seconds"] == "source"
     assert (edited.status, parent) == ("succeeded", first.job_id)
     assert remixed.mode == "remix"
 
