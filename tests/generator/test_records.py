@@ -130,6 +130,7 @@ async def test_summary_tells_what_a_clip_was_made_from(make_settings: MakeSettin
         found = await app.records.find(second.artifacts[0].path)
     assert (found.parent_job_id, found.ancestors) == (first.job_id, [first.job_id])
     assert f"From:    {first.job_id}" in record_summary(found)
+    assert record_summary(found).count(str(first.job_id)) == 1
 
 
 # ------------------------------------------------------------------ beside the file and inside it

@@ -137,6 +137,8 @@ def _sources(record: FoundRecord) -> list[str]:
         if isinstance(item, dict) and item.get("source")
     ]
     chain = record.ancestors or ([record.parent_job_id] if record.parent_job_id else [])
+    if len(chain) == 1 and any(source.startswith(f"{chain[0]} (") for source in found):
+        chain = []  # the job was given as the source, and nothing is known before it
     return [*found[:_SOURCES], *([" <- ".join(chain)] if chain else [])]
 
 
