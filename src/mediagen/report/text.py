@@ -61,10 +61,17 @@ def _headline(report: JobReport) -> str:
 def _values(report: JobReport) -> str:
     """Effective values that were not simply what the caller said, with where they come from."""
     return ", ".join(
-        f"{name}={value} ({report.origins[name]})" if name in report.origins else f"{name}={value}"
+        f"{name}={_on_one_line(value)} ({report.origins[name]})"
+        if name in report.origins
+        else f"{name}={_on_one_line(value)}"
         for name, value in report.effective.items()
         if name not in {"mode", "model", "backend", "why_backend"}
     )
+
+
+def _on_one_line(value: object) -> str:
+    """A prompt may have lines of its own, which would pass for those of the summary."""
+    return " ".join(str(value).split())
 
 
 def _money(report: JobReport) -> str:
