@@ -154,10 +154,12 @@ async def _crossfade(plan: FilmPlan, folder: Path) -> tuple[list[str], str]:
         path = folder / f"frame{index}.png"
         content = plan.pictures[index]
         await anyio.to_thread.run_sync(_save, lambda content=content: cover(content, plan.size, pads=plan.pads), path)
-        inputs += ["-loop", "1", "-framerate", str(VIDEO_FPS), "-t", f"{plan.seconds:.3f}", "-i", str(path)]
+        inputs += ["-framerate", str(VIDEO_FPS), "-i", str(path)]
     pause = min(0.25, plan.seconds / 8)
+    # Each picture is decoded once; the option -loop of ffmpeg would decode it for every frame.
+    held = f"setsar=1,format=yuv420p,loop=loop=-1:size=1,trim=duration={plan.seconds:.3f}"
     graph = (
-        "[0:v]setsar=1,format=yuv420p[first];[1:v]setsar=1,format=yuv420p[last];"
+        f"[0:v]{held}[first];[1:v]{held}[last];"
         f"[first][last]xfade=transition=fade:duration={plan.seconds - 2 * pause:.3f}:offset={pause:.3f}[v];"
         f"{_soft('2:a', 'a')}"
     )
