@@ -1,6 +1,8 @@
 """Chains of jobs in the ledger: each link once, and none after a chain was stopped."""
 
 import dataclasses
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -43,6 +45,14 @@ async def test_links_made_by_two_ledgers_are_one(ledger: Ledger, path: Path) -> 
     second = await other.create(a_link(2, first.job_id))
     assert (await ledger.create(a_link(2, first.job_id))).job_id == second.job_id
     await other.aclose()
+
+
+async def test_database_itself_takes_no_link_twice(ledger: Ledger, path: Path) -> None:
+    """Whatever wrote it: `create` looks before it writes, and that look is not the only guard."""
+    (first,) = await a_chain(ledger, 1)
+    await ledger.create(a_link(2, first.job_id))
+    with closing(sqlite3.connect(path)) as connection, pytest.raises(sqlite3.IntegrityError, match="chain_link"):
+        connection.execute("UPDATE jobs SET chain_link = 2 WHERE chain_link = 1")
 
 
 async def test_stopped_chain_has_no_next_link(ledger: Ledger) -> None:
