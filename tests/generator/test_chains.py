@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 from tests.conftest import paid
-from tests.generator.planning import FAST_VEO, OMNI_12, extend, plan_clip, plan_extension, vertex
+from tests.generator.planning import FAST_VEO, OMNI_12, extend, make_clip, plan_clip, plan_extension, vertex
 from tests.runner.asking import change, clip, until, wait_for
 
 from mediagen.app.app import App, open_app
@@ -84,6 +84,16 @@ async def test_chain_on_vertex_makes_one_film_of_the_same_kind(make_settings: Ma
     assert {job.quote.usd for job in made} == {made[0].quote.usd}
     assert [job.origins for job in made] == [made[0].origins] * 3
     assert paid(emulator) == 4
+
+
+async def test_last_link_tells_what_was_changed_for_the_first(make_settings: MakeSettings, emulator, work: Path):
+    make_clip(work / "beach.mp4", width=1280, height=720, seconds=3, fps=25)
+    async with open_app(make_settings(**GEMINI)) as app:
+        report = await chain(app, "beach.mp4", times=2)
+    assert report.effective["link"] == 2
+    [change] = [item for item in report.adjustments if item.field == "source.fps"]
+    assert (change.from_, change.to) == ("25 fps", "24 fps")
+    assert change.reason.startswith("link 1: ")
 
 
 async def test_dry_run_names_the_price_of_the_whole_chain(make_settings: MakeSettings, emulator):

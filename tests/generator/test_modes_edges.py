@@ -21,7 +21,7 @@ from tests.generator.planning import (
 from mediagen.app.app import App, open_app
 from mediagen.endpoints.wire.interactions import encode_video
 from mediagen.endpoints.wire.media import VideoMedia, WireMedia
-from mediagen.errors import InvalidRequestError
+from mediagen.errors import InvalidRequestError, MediaGenError
 from mediagen.modes import MODES, split_role
 from mediagen.presets import built_in_presets
 from mediagen.report.job import JobReport
@@ -233,3 +233,14 @@ async def test_frame_and_references_on_veo_are_refused_with_what_helps(everythin
         with pytest.raises(InvalidRequestError) as refused:
             await plan_clip(app, model=VEO, backend="vertex", image="cat.png", reference_images=["cat.png"])
     assert refused.value.hint == "Leave them out, or leave image and last_frame out."
+
+
+async def test_dry_run_of_a_remix_misses_the_ffmpeg_that_the_real_call_needs(
+    work: Path, emulator, make_settings: Callable[..., Settings]
+):
+    make_clip(work / "beach.mp4")
+    settings = make_settings(**both(emulator.url), MEDIAGEN_FFMPEG="/nonexistent/ffmpeg")
+    async with open_app(settings) as app:
+        with pytest.raises(MediaGenError) as raised:
+            await plan_clip(app, remix_from="beach.mp4")
+    assert raised.value.code == "ffmpeg_missing"

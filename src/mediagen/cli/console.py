@@ -68,12 +68,14 @@ def _bar(console: Console) -> Iterator[OnProgress]:
 
 
 def _plain_lines() -> OnProgress:
-    shown_at = -PLAIN_SECONDS
+    shown_at, shown = -PLAIN_SECONDS, ""
 
     async def show(progress: JobProgress) -> None:
-        nonlocal shown_at
-        if progress.fraction >= 1.0 or progress.elapsed_seconds - shown_at >= PLAIN_SECONDS:
-            shown_at = progress.elapsed_seconds
-            print(f"{progress.fraction:4.0%} {_harmless(progress.message)}", file=sys.stderr, flush=True)
+        nonlocal shown_at, shown
+        line = f"{progress.fraction:4.0%} {_harmless(progress.message)}"
+        is_due = progress.fraction >= 1.0 or progress.elapsed_seconds - shown_at >= PLAIN_SECONDS
+        if is_due and line != shown:
+            shown_at, shown = progress.elapsed_seconds, line
+            print(line, file=sys.stderr, flush=True)
 
     return show

@@ -11,6 +11,7 @@ from mediagen.endpoints.base import VideoMedia, WireMedia
 from mediagen.errors import InvalidRequestError
 from mediagen.generator.targets import Brought
 from mediagen.jobs import Job
+from mediagen.media.editing.engine import executable
 from mediagen.media.editing.times import parse_time
 from mediagen.media.inputs import InputLoader, InputMedia
 from mediagen.requests import GenerateVideoRequest
@@ -151,6 +152,8 @@ async def remix_frames(
     times = frame_times(request, found.seconds)
     moments = [times.start, *([times.end] if times.has_end else [])]
     if request.dry_run:
+        # What the real call would need is missed now.
+        await executable(ffmpeg)
         shown = [frame_to_come(at) for at in moments]
         inputs: list[InputMedia] = []
     else:

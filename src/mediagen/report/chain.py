@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from mediagen.jobs import CHAIN_RESUMED_WITHIN, ChainLink, Job, JobStatus
-from mediagen.report.job import JobReport, NextReport
+from mediagen.report.job import AdjustmentReport, JobReport, NextReport
 
 OF_ONE_CALL = frozenset({"source", "times", "request_id", "force_new", "dry_run", "preview", "wait_seconds", "max_usd"})
 WAIT_SECONDS = 45
@@ -40,9 +40,43 @@ def with_chain(report: JobReport, job: Job, links: Sequence[Job], now: datetime)
     progress = report.progress.model_copy(
         update={"message": f"link {chain.link} of {chain.times}: {report.progress.message}"}
     )
+    earlier = [link for link in links if link.chain and link.chain.link < chain.link]
     return report.model_copy(
-        update={"warnings": [*report.warnings, *warnings], "next": following_call, "progress": progress}
+        update={
+            "adjustments": [*_changed_before(earlier, report), *report.adjustments],
+            "warnings": [*_warned_before(earlier, report), *report.warnings, *warnings],
+            "next": following_call,
+            "progress": progress,
+        }
     )
+
+
+def _changed_before(earlier: Sequence[Job], report: JobReport) -> list[AdjustmentReport]:
+    """What was changed for the links before, which nobody may have been told otherwise; each once."""
+    known = {(told.field, str(told.from_), str(told.to)) for told in report.adjustments}
+    found = []
+    for number, change in ((_number(job), change) for job in earlier for change in job.adjustments):
+        key = (change.field, str(change.from_value), str(change.to_value))
+        if key not in known:
+            known.add(key)
+            reason = f"link {number}: {change.reason}"
+            found.append(
+                AdjustmentReport(field=change.field, from_=change.from_value, to=change.to_value, reason=reason)
+            )
+    return found
+
+
+def _warned_before(earlier: Sequence[Job], report: JobReport) -> list[str]:
+    found: dict[str, str] = {}
+    for job in earlier:
+        for warning in (*job.warnings, *(warning for call in job.calls for warning in call.warnings)):
+            if warning not in report.warnings:
+                found.setdefault(warning, f"Link {_number(job)}: {warning}")
+    return list(found.values())
+
+
+def _number(job: Job) -> int:
+    return job.chain.link if job.chain else 1
 
 
 def _of_open(chain: ChainLink) -> tuple[str, ...]:

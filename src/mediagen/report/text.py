@@ -5,6 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from mediagen.errors import MediaGenError
+from mediagen.jobs import OPEN_STATUSES
 from mediagen.report.checks import AlternativeReport, EstimateReport
 from mediagen.report.edits import edit_in_words
 from mediagen.report.job import JobListReport, JobReport, NextReport, QuoteReport
@@ -143,7 +144,7 @@ def list_summary(report: JobListReport) -> str:
 
 
 def _cost(job: JobReport) -> str:
-    if job.charge.usd is not None:
+    if job.charge.usd is not None and job.status not in OPEN_STATUSES:
         return f"charged {_usd(job.charge.usd)}"
     return f"quoted {_usd(job.quote.usd)}"
 
