@@ -15,7 +15,8 @@ from typing import Any
 from mediagen.submitter import frames
 from mediagen.submitter.exchange import Exchange
 
-TICK_SECONDS = 0.5
+BUSY_SECONDS = 0.1
+IDLE_SECONDS = 1.0
 DISK_SECONDS = 0.5
 # How long after the end of the parent a full disk is waited for.
 ORPHAN_DISK_SECONDS = 3600.0
@@ -32,7 +33,7 @@ class Process:
         self._running: dict[int, Exchange] = {}
         self._lock = threading.Lock()
         self._ticked = time.monotonic()
-        parent.settimeout(TICK_SECONDS)
+        parent.settimeout(IDLE_SECONDS)
 
     def run(self) -> None:
         """Serve the parent, then end what is on its way."""
@@ -51,7 +52,7 @@ class Process:
             del message
         self._is_orphan = True
         while self._running:
-            time.sleep(TICK_SECONDS / 5)
+            time.sleep(BUSY_SECONDS)
             self._tick()
 
     def _greet(self, greeting: dict[str, Any]) -> ssl.SSLContext | None:
@@ -72,6 +73,7 @@ class Process:
         exchange = Exchange(head, body, tls=tls, wait=self._wait_for_disk)
         with self._lock:
             self._running[number] = exchange
+        self._parent.settimeout(BUSY_SECONDS)
         threading.Thread(target=self._finish, args=(number, exchange)).start()
 
     def _finish(self, number: int, exchange: Exchange) -> None:
@@ -93,9 +95,10 @@ class Process:
         """Count running time; False when the parent is gone although somebody else holds its end of the socket."""
         now = time.monotonic()
         # A stop of this process or a sleep of the machine shows as one long tick.
-        spent, self._ticked = min(now - self._ticked, 2 * TICK_SECONDS), now
+        spent, self._ticked = min(now - self._ticked, 2 * BUSY_SECONDS), now
         with self._lock:
             running = list(self._running.values())
+        self._parent.settimeout(BUSY_SECONDS if running else IDLE_SECONDS)
         for exchange in running:
             exchange.spend(spent)
         if self._is_orphan:

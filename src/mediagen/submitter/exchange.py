@@ -1,10 +1,11 @@
 """One paid request over HTTP: sent once, its answer stored. Standard library only; blocking; runs in a thread."""
 
 import base64
+import io
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -19,6 +20,30 @@ _SIGNED = frozenset({"authorization", "x-goog-api-key", "proxy-authorization", "
 _OURS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 
 Result = dict[str, Any]
+
+
+class _Lines(io.BufferedReader):
+    """Remembers the last line that was read."""
+
+    last = b""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self.last = super().readline(size)
+        return self.last
+
+
+class _Response(HTTPResponse):
+    """An answer whose head must be whole: one that is cut would pass for an empty answer otherwise."""
+
+    def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None) -> None:
+        super().__init__(sock, debuglevel, method)
+        self._lines = _Lines(self.fp.detach())
+        self.fp = self._lines
+
+    def begin(self) -> None:
+        super().begin()
+        if self._lines.last not in {b"\r\n", b"\n"}:
+            raise IncompleteRead(b"")
 
 
 class Exchange:
@@ -100,6 +125,7 @@ class Exchange:
         else:
             connection = HTTPConnection(host, at.port or 80, timeout=seconds)
             target = self._head["url"] if proxy else target
+        connection.response_class = _Response
         connection.connect()
         self._socket = connection.sock
         # Everything that can be wrong with the request itself is found before it is marked as sent.

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -32,6 +33,7 @@ AT_ONCE = 16
 START_SECONDS = 20.0
 # What the process gets beyond the time of the request itself to make an answer durable.
 STORING_SECONDS = 30.0
+DYING_SECONDS = 1.0
 MEBIBYTE = 1024 * 1024
 _Found = TypeVar("_Found")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -207,8 +209,13 @@ def _outcome(request: SignedRequest, attempt: int, reply: dict[str, Any] | None)
 def _after_death(request: SignedRequest) -> Answer:
     """The process died before it told what came of a request; the spool may know."""
     found: Settled | None = None
+    deadline = time.monotonic() + DYING_SECONDS
     with suppress(OSError):
         found = settle_call(request.folder)
+        # The system closes its socket a moment before it gives its locks back.
+        while found.state == "sending" and time.monotonic() < deadline:
+            time.sleep(DYING_SECONDS / 20)
+            found = settle_call(request.folder)
     if found and found.state == "never_sent":
         raise _unreachable("the process that sends requests ended")
     if found and found.answer:
