@@ -30,7 +30,7 @@ from mediagen.errors import (
     SubmissionUnconfirmedError,
     UnavailableError,
 )
-from mediagen.submitter.base import Answer, Patience, SignedRequest
+from mediagen.submitter.base import Answer, Patience, SignedRequest, available
 from mediagen.submitter.recovery import recover_spool, settle_call
 from mediagen.submitter.submitter import DetachedSubmitter, _head
 
@@ -247,7 +247,7 @@ async def test_nothing_is_sent_when_not_even_a_small_answer_would_fit(google: Go
 
 async def test_answer_that_comes_while_the_process_is_stopped_is_kept(google: Google, spool: Spool) -> None:
     google.behave = google.wait_and_answer
-    patience = Patience(total_seconds=0.5)
+    patience = Patience(total_seconds=1.0)
     answers: list[Answer] = []
 
     async def send() -> None:
@@ -259,7 +259,7 @@ async def test_answer_that_comes_while_the_process_is_stopped_is_kept(google: Go
         os.kill(submitter.process_id or 0, signal.SIGSTOP)
         google.released.set()
         stopped = anyio.current_time()
-        await until_async(lambda: anyio.current_time() - stopped > 1.0)
+        await until_async(lambda: anyio.current_time() - stopped > 1.2)
         assert (await submitter.settle(spool.folder / "job_1-0")).state == "sending"
         os.kill(submitter.process_id or 0, signal.SIGCONT)
     assert answers[0].body() == BODY
@@ -323,3 +323,11 @@ async def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> Non
     with pytest.raises(ConfigurationError, match="certificates"):
         async with DetachedSubmitter(environment={"SSL_CERT_FILE": str(tmp_path / "none.pem")}):
             pass
+
+
+def test_place_without_locks_or_interpreter_is_told_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert available(tmp_path)
+    assert not list(tmp_path.glob("tmp*"))
+    assert not available(tmp_path / "missing")
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert not available(tmp_path)

@@ -1,5 +1,8 @@
 """What is handed to a submitter and what comes back."""
 
+import os
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,6 +106,27 @@ class Recovered:
 
     answered: tuple[Settled, ...] = ()
     unanswered: tuple[Settled, ...] = ()
+
+
+def available(spool_folder: Path) -> bool:
+    """Whether requests can be handed to a process of their own; if not, the server sends them itself. Blocking.
+
+    Import the other modules of this room only when they can.
+
+    Args:
+        spool_folder: An existing folder that must know locks; some network disks do not.
+    """
+    # A packaged program has no interpreter to start.
+    if os.name != "posix" or not sys.executable or getattr(sys, "frozen", False):
+        return False
+    try:
+        import fcntl
+
+        with tempfile.TemporaryFile(dir=spool_folder) as probe:
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 class Submitter(Protocol):

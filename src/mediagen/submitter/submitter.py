@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
@@ -41,16 +40,6 @@ _UNCERTAIN_REFUSALS = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
 _UNCONFIRMED_HINT = (
     "It may be billed and is not sent again automatically. Look at your usage at Google before you ask again."
 )
-
-
-def available() -> bool:
-    """Whether requests can be handed to a process of their own here; if not, the server sends them itself."""
-    # A packaged program has no interpreter to start.
-    return os.name == "posix" and sys.platform not in {"emscripten", "wasi"} and bool(sys.executable) and not _frozen()
-
-
-def _frozen() -> bool:
-    return bool(getattr(sys, "frozen", False))
 
 
 class DetachedSubmitter:
