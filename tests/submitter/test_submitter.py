@@ -32,7 +32,7 @@ from mediagen.errors import (
 )
 from mediagen.submitter.base import Answer, Patience, SignedRequest, available
 from mediagen.submitter.recovery import recover_spool, settle_call
-from mediagen.submitter.submitter import DetachedSubmitter, _head
+from mediagen.submitter.submitter import DetachedSubmitter
 
 __all__ = ["pytestmark"]
 
@@ -303,16 +303,38 @@ async def test_closed_pipe_lets_the_answer_be_stored(google: Google, spool: Spoo
     assert settled.answer.body() == BODY
 
 
-async def test_settled_call_can_be_sent_by_nobody_else(google: Google, spool: Spool) -> None:
+async def test_request_unread_by_a_stopped_process_is_not_sent_after_its_call_was_settled(
+    google: Google, spool: Spool
+) -> None:
+    folder = spool.folder / "job_1-0"
+    failed: list[MediaGenError] = []
+
+    async def send() -> None:
+        try:
+            await submitter.send(spool.request(google.url))
+        except MediaGenError as error:
+            failed.append(error)
+
+    async with DetachedSubmitter() as submitter, anyio.create_task_group() as group:
+        os.kill(submitter.process_id or 0, signal.SIGSTOP)
+        group.start_soon(send)
+        await until_async(folder.is_dir)
+        handed_over = anyio.current_time()
+        await until_async(lambda: anyio.current_time() - handed_over > 0.2)
+        assert settle_call(folder).state == "never_sent"
+        os.kill(submitter.process_id or 0, signal.SIGCONT)
+    assert isinstance(failed[0], SubmissionUnconfirmedError)
+    assert not google.seen
+    assert (folder / "paid-1.ticket").read_bytes() == b"void"
+
+
+async def test_call_that_was_settled_can_be_sent_anew(google: Google, spool: Spool) -> None:
     folder = spool.folder / "job_1-0"
     folder.mkdir()
-    async with DetachedSubmitter() as submitter:
-        late = spool.request(google.url)
-        assert settle_call(folder).state == "never_sent"
-        reply = await (await submitter._linked()).ask(_head(late, 1), late.body, write_seconds=5.0)
-    assert reply
-    assert reply["state"] == "taken"
-    assert not google.seen
+    assert settle_call(folder).state == "never_sent"
+    assert isinstance(await outcome(spool.request(google.url)), Answer)
+    assert settle_call(folder).state == settle_call(folder).state == "answered"
+    assert google.seen == {"job_1": 1}
 
 
 async def test_removed_folder_is_not_taken_for_never_sent(spool: Spool) -> None:
