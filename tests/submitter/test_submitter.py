@@ -38,6 +38,7 @@ __all__ = ["pytestmark"]
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are set on Linux only")
 MEBIBYTE = 1024 * 1024
+CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def outcome(request: SignedRequest) -> Answer | MediaGenError:
@@ -138,6 +139,8 @@ async def test_header_that_cannot_be_sent_is_found_before_anything_leaves(google
         pytest.param(lambda handler: handler.wfile.write(b"HTTP/1.1 200"), id="half a status line"),
         pytest.param(lambda handler: handler.wfile.write(b"HTTP/1.1 403 No\r\nA: b\r\n"), id="half a head"),
         pytest.param(lambda handler: handler.answer(cut_after=5), id="half a body"),
+        pytest.param(lambda handler: handler.wfile.write(f"{CHUNKED}3\r\nab".encode()), id="half a chunk"),
+        pytest.param(lambda handler: handler.wfile.write(f"{CHUNKED}2\r\nab\r\n".encode()), id="no last chunk"),
         pytest.param(lambda handler: handler.answer(status=503, cut_after=5), id="half of a failure"),
     ],
 )
@@ -150,6 +153,13 @@ async def test_connection_dropped_after_sending_leaves_the_outcome_unknown(
     assert error.billed == "unknown"
     assert settle_call(spool.folder / "job_1-0").state != "never_sent"
     assert google.seen == {"job_1": 1}
+
+
+async def test_answer_in_chunks_is_stored_whole(google: Google, spool: Spool) -> None:
+    google.behave = lambda handler: handler.wfile.write(f"{CHUNKED}2\r\nab\r\n1\r\nc\r\n0\r\n\r\n".encode())
+    answer = await outcome(spool.request(google.url))
+    assert isinstance(answer, Answer)
+    assert (answer.end, answer.body()) == ("whole", b"abc")
 
 
 async def test_cut_refusal_is_a_refusal_all_the_same(google: Google, spool: Spool) -> None:

@@ -201,7 +201,7 @@ def _chunks(response: HTTPResponse) -> Iterator[tuple[bytes, str]]:
     """Pieces of the body, each with an empty word or, the last one, with how it ended: ``whole`` or ``cut``."""
     while True:
         try:
-            chunk = response.read(CHUNK_BYTES)
+            chunk = response.read1(CHUNK_BYTES)
         except (HTTPException, OSError, ValueError):
             yield b"", "cut"
             return
