@@ -21,7 +21,7 @@ KEY = "AQ.secret-of-nobody-0123456789"
 DEADLINE = 20.0
 BODY = b'{"name": "operations/1"}'
 
-Behave = Callable[["Handler"], None]
+Behave = Callable[["Handler"], object]
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a platform with the submitter")
 
