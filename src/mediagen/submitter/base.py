@@ -1,0 +1,162 @@
+"""What is handed to a submitter and what comes back."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from mediagen.submitter.frames import CHUNK_BYTES
+
+SettledState = Literal["answered", "sending", "lost", "never_sent"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """How long is waited, in seconds; the same values as for a call of the server itself."""
+
+    connect_seconds: float = 10.0
+    write_seconds: float = 120.0
+    read_seconds: float = 300.0
+    total_seconds: float = 900.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignedRequest:
+    """A paid request, ready to leave.
+
+    Attributes:
+        headers: With the key or token; never written to a disk, and not part of the text of this object.
+        folder: Folder of the paid call in the spool, where its answer goes.
+        answer_limit: Largest successful answer that is stored, in bytes.
+    """
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes = field(repr=False)
+    folder: Path
+    method: str = "POST"
+    patience: Patience = field(default_factory=Patience)
+    answer_limit: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """An answer that is on the disk.
+
+    Attributes:
+        headers: Names in lower case.
+        offset: Where in the file the body begins.
+        end: ``cut`` when the connection broke before the end, ``too_large`` when the rest was not taken.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    path: Path
+    offset: int
+    size_bytes: int
+    end: Literal["whole", "cut", "too_large"] = "whole"
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return self.status_code in range(200, 300)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body in pieces. Blocking.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+
+    def body(self) -> bytes:
+        """The body, taken into memory. Blocking.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        return b"".join(self.chunks())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """What became of a paid call whose server is gone.
+
+    Attributes:
+        folder: Folder of the paid call.
+        state: ``answered``; ``sending`` while a submitter lives that waits for the answer, so look again later;
+            ``lost`` when it was sent and nobody waits any more; ``never_sent`` when nothing can be billed.
+        answer: What Google said, a refusal too, when it is ``answered``.
+    """
+
+    folder: Path
+    state: SettledState
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recovered:
+    """What the spool says of all paid calls."""
+
+    answered: tuple[Settled, ...] = ()
+    unanswered: tuple[Settled, ...] = ()
+
+
+def available(spool_folder: Path) -> bool:
+    """Whether requests can be handed to a process of their own; if not, the server sends them itself. Blocking.
+
+    Import the other modules of this room only when they can.
+
+    Args:
+        spool_folder: An existing folder that must know locks; some network disks do not.
+    """
+    # A packaged program has no interpreter to start.
+    if os.name != "posix" or not sys.executable or getattr(sys, "frozen", False):
+        return False
+    try:
+        import fcntl
+
+        with tempfile.TemporaryFile(dir=spool_folder) as probe:
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+class Submitter(Protocol):
+    """Sends paid requests and makes their answers durable."""
+
+    async def send(self, request: SignedRequest) -> Answer:
+        """Send a request once and return its stored answer, of any status. Costs money.
+
+        Raises:
+            UnavailableError: Nothing was sent.
+            StorageError: Nothing was sent, because its answer could not have been kept.
+            SubmissionUnconfirmedError: It may have arrived, but its outcome is unknown.
+            EndpointError: The answer is too large; code ``answer_too_large``.
+        """
+        ...
+
+    async def settle(self, folder: Path) -> Settled:
+        """Decide about a paid call that the caller has taken over from a dead server.
+
+        When it was never sent, it cannot be sent by anyone any more. Call it only for a call that is one's own.
+
+        Raises:
+            StorageError: The spool cannot be read or written.
+        """
+        ...
+
+    async def recover(self, spool_folder: Path) -> Recovered:
+        """Look at all paid calls; changes nothing, so ``never_sent`` holds for this moment only.
+
+        Raises:
+            StorageError: The spool cannot be read.
+        """
+        ...

@@ -1,0 +1,101 @@
+"""What the files of a spool say about paid calls. Blocking."""
+
+from pathlib import Path
+from typing import Literal
+
+from mediagen.submitter.answer_file import read_head
+from mediagen.submitter.base import Answer, Recovered, Settled
+from mediagen.submitter.tickets import State, attempts, look, path_of, settle_attempt
+
+_SETTLING = 5
+
+
+def read_answer(folder: Path, attempt: int) -> Answer:
+    """The stored answer of an attempt.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is damaged.
+    """
+    path = Path(path_of(str(folder), attempt, "answer"))
+    head, offset = read_head(str(path))
+    end: Literal["whole", "cut", "too_large"] = head["end"]
+    if path.stat().st_size != offset + head["size"]:
+        raise ValueError("the body has another size")
+    return Answer(
+        status_code=int(head["status"]),
+        headers={str(name): str(value) for name, value in head["headers"]},
+        path=path,
+        offset=offset,
+        size_bytes=int(head["size"]),
+        end=end,
+    )
+
+
+def next_attempt(folder: Path) -> int:
+    """Number for a new attempt.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    return max(attempts(str(folder)), default=0) + 1
+
+
+def settle_call(folder: Path) -> Settled:
+    """Decide about a call of a dead server; see `Submitter.settle`.
+
+    Raises:
+        OSError: The spool cannot be read or written.
+    """
+    if not folder.is_dir():
+        # The folder is made before the request is handed over, but a person may have removed it since.
+        return Settled(folder=folder, state="lost")
+    last = 0
+    for _ in range(_SETTLING):
+        known = {attempt: settle_attempt(str(folder), attempt) for attempt in attempts(str(folder))}
+        found = _verdict(folder, known)
+        last = max(known, default=0)
+        # A request may still lie unread in the socket of a submitter whose server is dead.
+        if found.state == "sending" or known.get(last) == "void":
+            return found
+        settle_attempt(str(folder), last + 1)
+    return Settled(folder=folder, state="sending")
+
+
+def recover_spool(spool_folder: Path) -> Recovered:
+    """Look at all calls; see `Submitter.recover`.
+
+    Raises:
+        OSError: The spool cannot be read.
+    """
+    found = []
+    for folder in sorted(path for path in spool_folder.glob("*") if path.is_dir()):
+        known = {attempt: look(str(folder), attempt) for attempt in attempts(str(folder))}
+        if known:
+            found.append(_verdict(folder, known))
+    return Recovered(
+        answered=tuple(call for call in found if call.state == "answered"),
+        unanswered=tuple(call for call in found if call.state != "answered"),
+    )
+
+
+def _verdict(folder: Path, known: dict[int, State]) -> Settled:
+    """An attempt follows another only when that was certainly rejected, so the last one that left decides."""
+    for attempt in sorted(known, reverse=True):
+        match known[attempt]:
+            case "answered":
+                return _answered(folder, attempt)
+            case "sending":
+                return Settled(folder=folder, state="sending")
+            case "lost":
+                return Settled(folder=folder, state="lost")
+            case "void" | "never_sent":
+                continue
+    return Settled(folder=folder, state="never_sent")
+
+
+def _answered(folder: Path, attempt: int) -> Settled:
+    try:
+        return Settled(folder=folder, state="answered", answer=read_answer(folder, attempt))
+    except (ValueError, TypeError):
+        return Settled(folder=folder, state="lost")

@@ -1,0 +1,270 @@
+"""The server's side: starts the process once, hands requests over, and words what came of them."""
+
+import errno
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from mediagen.errors import (
+    ConfigurationError,
+    EndpointError,
+    MediaGenError,
+    StorageError,
+    SubmissionUnconfirmedError,
+    UnavailableError,
+)
+from mediagen.submitter.base import Answer, Recovered, Settled, SignedRequest
+from mediagen.submitter.link import Link
+from mediagen.submitter.recovery import next_attempt, read_answer, recover_spool, settle_call
+from mediagen.submitter.routes import proxy_for
+
+AT_ONCE = 16
+START_SECONDS = 20.0
+# What the process gets beyond the time of the request itself to make an answer durable.
+STORING_SECONDS = 30.0
+DYING_SECONDS = 1.0
+MEBIBYTE = 1024 * 1024
+_Found = TypeVar("_Found")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_UNCERTAIN_REFUSALS = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
+_UNCONFIRMED_HINT = (
+    "It may be billed and is not sent again automatically. Look at your usage at Google before you ask again."
+)
+
+
+class DetachedSubmitter:
+    """Sends paid requests from a process that outlives this one until its last answer is stored.
+
+    Enter it where the server starts, so that the process is warm before the first paid call.
+    """
+
+    def __init__(self, *, at_once: int = AT_ONCE, environment: Mapping[str, str] | None = None) -> None:
+        """Nothing is started yet.
+
+        Args:
+            at_once: How many requests are on their way at most; further ones wait here.
+            environment: Where ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are looked up.
+        """
+        self._environment = os.environ if environment is None else environment
+        self._places = anyio.CapacityLimiter(at_once)
+        self._starting = anyio.Lock()
+        self._link: Link | None = None
+        self._tasks: TaskGroup | None = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        try:
+            await self._linked()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._tasks:
+            self._tasks.cancel_scope.cancel()
+        await self._stack.aclose()
+        link, self._link = self._link, None
+        if link:
+            await link.close()
+
+    @property
+    def process_id(self) -> int | None:
+        """Id of the process while there is one."""
+        return self._link.process_id if self._link and self._link.is_open else None
+
+    def can_reach(self, url: str) -> bool:
+        """Whether an address can be reached from the process; not through a SOCKS or https:// proxy."""
+        try:
+            proxy_for(url)
+        except ConfigurationError:
+            return False
+        return True
+
+    async def send(self, request: SignedRequest) -> Answer:
+        """Send a request once; see `Submitter.send`. Costs money."""
+        async with self._places:
+            link = await self._linked()
+            attempt = await anyio.to_thread.run_sync(_prepared, request.folder)
+            patience = request.patience
+            head = _head(request, attempt)
+            reply = None
+            with anyio.move_on_after(patience.total_seconds + patience.write_seconds + STORING_SECONDS) as scope:
+                reply = await link.ask(head, request.body, write_seconds=patience.write_seconds)
+            if scope.cancelled_caught:
+                raise _unconfirmed("TimeoutError")
+        return await anyio.to_thread.run_sync(_outcome, request, attempt, reply)
+
+    async def settle(self, folder: Path) -> Settled:
+        """Decide about a paid call of a dead server; see `Submitter.settle`."""
+        return await anyio.to_thread.run_sync(_translated, partial(settle_call, folder))
+
+    async def recover(self, spool_folder: Path) -> Recovered:
+        """Look at all paid calls; see `Submitter.recover`."""
+        return await anyio.to_thread.run_sync(_translated, partial(recover_spool, spool_folder))
+
+    async def _linked(self) -> Link:
+        async with self._starting:
+            if self._link and self._link.is_open:
+                return self._link
+            if self._tasks is None:
+                raise RuntimeError("the submitter has not been entered")
+            if self._link:
+                await self._link.close()
+                self._link = None
+            self._link = await self._started(self._tasks)
+            return self._link
+
+    async def _started(self, tasks: TaskGroup) -> Link:
+        try:
+            link = await anyio.to_thread.run_sync(Link.start)
+        except OSError as error:
+            raise _not_started(type(error).__name__) from error
+        tasks.start_soon(link.listen)
+        reply = None
+        try:
+            with anyio.move_on_after(START_SECONDS):
+                reply = await link.greet(self._environment)
+        finally:
+            if not reply or reply.get("state") != "ready":
+                await link.close()
+        if reply is None:
+            raise _not_started("it did not answer")
+        if reply["state"] != "ready":
+            raise ConfigurationError(
+                f"The certificates that the environment names cannot be read ({reply['kind']}).",
+                hint="Correct SSL_CERT_FILE or SSL_CERT_DIR, or unset it.",
+            )
+        return link
+
+
+def _prepared(folder: Path) -> int:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return next_attempt(folder)
+    except OSError as error:
+        raise _not_kept(error.errno or 0, type(error).__name__) from error
+
+
+def _head(request: SignedRequest, attempt: int) -> dict[str, Any]:
+    patience = request.patience
+    return {
+        "method": request.method,
+        "url": request.url,
+        "headers": request.headers,
+        "proxy": proxy_for(request.url),
+        "folder": str(request.folder.absolute()),
+        "attempt": attempt,
+        "answer_limit": request.answer_limit,
+        "connect_seconds": patience.connect_seconds,
+        "write_seconds": patience.write_seconds,
+        "read_seconds": patience.read_seconds,
+        "total_seconds": patience.total_seconds,
+    }
+
+
+def _outcome(request: SignedRequest, attempt: int, reply: dict[str, Any] | None) -> Answer:
+    if reply is None:
+        return _after_death(request)
+    match reply["state"]:
+        case "answered":
+            try:
+                return _checked(read_answer(request.folder, attempt), request.answer_limit)
+            except (OSError, ValueError, TypeError) as error:
+                raise _unconfirmed(type(error).__name__) from error
+        case "never_sent" if "errno" in reply:
+            raise _not_kept(reply["errno"], reply["kind"])
+        case "never_sent":
+            raise _unreachable(reply["kind"])
+        case "taken":
+            raise _unconfirmed("another process has taken the job over")
+        case _:
+            raise _unconfirmed(reply.get("kind", ""))
+
+
+def _after_death(request: SignedRequest) -> Answer:
+    """The process died before it told what came of a request; the spool may know."""
+    found: Settled | None = None
+    deadline = time.monotonic() + DYING_SECONDS
+    with suppress(OSError):
+        found = settle_call(request.folder)
+        # The system closes its socket a moment before it gives its locks back.
+        while found.state == "sending" and time.monotonic() < deadline:
+            time.sleep(DYING_SECONDS / 20)
+            found = settle_call(request.folder)
+    if found and found.state == "never_sent":
+        raise _unreachable("the process that sends requests ended")
+    if found and found.answer:
+        return _checked(found.answer, request.answer_limit)
+    raise _unconfirmed("the process that sends requests ended")
+
+
+def _checked(answer: Answer, limit: int) -> Answer:
+    if answer.end == "too_large":
+        raise EndpointError(
+            f"Google's answer is larger than {limit // MEBIBYTE} MiB.",
+            code="answer_too_large",
+            hint="Ask for a smaller picture or a lower resolution.",
+            billed="unknown",
+        )
+    is_refusal = answer.status_code in range(400, 500) and answer.status_code not in _UNCERTAIN_REFUSALS
+    if answer.end == "cut" and not is_refusal:
+        raise _unconfirmed("the answer was cut off")
+    return answer
+
+
+def _translated(read: Callable[[], _Found]) -> _Found:
+    try:
+        return read()
+    except OSError as error:
+        raise StorageError(
+            f"The spool beside the ledger cannot be read ({type(error).__name__}).",
+            hint="Make it readable and writable; `mediagen jobs resume` then goes on.",
+            billed="unknown",
+        ) from error
+
+
+def _not_kept(number: int, kind: str) -> StorageError:
+    is_full = number in _FULL
+    return StorageError(
+        "The disk of the spool beside the ledger is full."
+        if is_full
+        else f"The spool beside the ledger cannot be written to ({kind}).",
+        hint="Nothing was sent or billed. Make room, or the folder writable, and ask again.",
+        code="disk_full" if is_full else None,
+        billed="no",
+    )
+
+
+def _unreachable(kind: str) -> UnavailableError:
+    return UnavailableError(
+        f"Google could not be reached ({kind}).",
+        reason=kind,
+        hint="Nothing was sent or billed. Check the network, a proxy in between, and the base URL.",
+    )
+
+
+def _unconfirmed(kind: str) -> SubmissionUnconfirmedError:
+    return SubmissionUnconfirmedError(
+        f"The paid request was sent, but its answer was not seen ({kind}).", hint=_UNCONFIRMED_HINT
+    )
+
+
+def _not_started(why: str) -> MediaGenError:
+    return ConfigurationError(
+        f"The process that sends paid requests could not be started ({why}).",
+        hint="Nothing was sent or billed. Check the memory and the process limit of this machine.",
+    )

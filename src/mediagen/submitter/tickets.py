@@ -1,0 +1,130 @@
+"""Tickets: what a later process can know about an attempt of a paid call. Standard library only; blocking."""
+
+import fcntl
+import os
+import re
+from typing import Literal
+
+State = Literal["void", "never_sent", "sending", "lost", "answered"]
+_SENT = b"sent"
+_VOID = b"void"
+_TICKET = re.compile(r"paid-([1-9][0-9]{0,5})\.ticket")
+
+
+def path_of(folder: str, attempt: int, suffix: str) -> str:
+    """File of an attempt."""
+    return os.path.join(folder, f"paid-{attempt}.{suffix}")  # noqa: PTH118 - pathlib costs the process milliseconds
+
+
+def sync_folder(folder: str) -> None:
+    """Make names in a folder durable.
+
+    Raises:
+        OSError: It cannot be done.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Ticket:
+    """The right to send one attempt, held by a lock until `close`."""
+
+    def __init__(self, folder: str, attempt: int) -> None:
+        """Take it.
+
+        Raises:
+            FileExistsError: Another took it, or it is void.
+            OSError: It cannot be written; a folder that is gone is not made anew.
+        """
+        self._folder = folder
+        self.is_sent = False
+        path = path_of(folder, attempt, "ticket")
+        self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            if os.pread(self._file, 4, 0):
+                raise FileExistsError("void")  # noqa: TRY301 - in the moment before it was locked
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def mark_sent(self) -> None:
+        """Make durable that from now on the request may have left.
+
+        Raises:
+            OSError: It is not durable, so nothing may be sent.
+        """
+        os.pwrite(self._file, _SENT, 0)
+        self.is_sent = True
+        os.fsync(self._file)
+        sync_folder(self._folder)
+
+    def take_back(self) -> None:
+        """Nothing left after all.
+
+        Raises:
+            OSError: It cannot be written down.
+        """
+        os.ftruncate(self._file, 0)
+        self.is_sent = False
+
+    def close(self) -> None:
+        """Give up the lock."""
+        os.close(self._file)
+
+
+def attempts(folder: str) -> list[int]:
+    """Attempts that have a ticket.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
+    return sorted(int(found[1]) for name in os.listdir(folder) if (found := _TICKET.fullmatch(name)))  # noqa: PTH208 - as above
+
+
+def look(folder: str, attempt: int) -> State:
+    """What is known about an attempt; changes nothing, and ``never_sent`` may change a moment later.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        file = os.open(path_of(folder, attempt, "ticket"), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return "never_sent"
+    return _judge(file, folder, attempt, fcntl.LOCK_SH)
+
+
+def settle_attempt(folder: str, attempt: int) -> State:
+    """Like `look`, but what nobody has sent cannot be sent any more: it is void from now on.
+
+    Raises:
+        OSError: It cannot be read or written.
+    """
+    file = os.open(path_of(folder, attempt, "ticket"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return _judge(file, folder, attempt, fcntl.LOCK_EX)
+
+
+def _judge(file: int, folder: str, attempt: int, lock: int) -> State:
+    try:
+        try:
+            fcntl.flock(file, lock | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return "sending"
+        text = os.pread(file, 4, 0)
+        if text == _VOID:
+            return "void"
+        if os.path.exists(path_of(folder, attempt, "answer")):  # noqa: PTH110 - as above
+            return "answered"
+        # Anything but an empty file may have been written right before the first byte left.
+        if text:
+            return "lost"
+        if lock == fcntl.LOCK_EX:
+            os.pwrite(file, _VOID, 0)
+            return "void"
+        return "never_sent"
+    finally:
+        os.close(file)
