@@ -17,6 +17,7 @@ api_key = "AIzaFileSecret"
 vertex_api_key_variable = "NOT_SET"
 credentials_file = "missing.json"
 max_usd_per_day = 5
+no_spend = true
 [profiles.film.video]
 resolution = "1080p"
 [image]

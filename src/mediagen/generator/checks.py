@@ -54,6 +54,9 @@ class Checks:
         looks, bucket = await self._look_around(project, routes, request)
         chosen = next((look for look in looks if look.report.chosen), None)
         spent_today, spent_this_month, no_ledger = await self._spent()
+        no_spend = project.limits.no_spend if project else ""
+        is_banned = bool(no_spend) and any(route.backend != "emulator" for route in routes[:1])
+        blocking += [f"{no_spend}: every call that would cost money is refused."] if is_banned else []
         blocking += [*no_ledger, *await self._folder(project)]
         ffmpeg, no_ffmpeg = self._ffmpeg()
         answered = [look.answer for look in looks if look.answer]
@@ -69,6 +72,7 @@ class Checks:
             spent_this_month_usd=spent_this_month,
             max_usd_per_day=project.limits.per_day_usd if project else None,
             max_usd_per_month=project.limits.per_month_usd if project else None,
+            no_spend=no_spend or None,
             output_dir=str(project.folder) if project else None,
             ledger=str(self.policy.state_folder),
             ffmpeg=ffmpeg,

@@ -20,7 +20,7 @@ import anyio
 from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import BudgetExceededError, InvalidRequestError
 from mediagen.generator.alternatives import Alternatives
-from mediagen.generator.budget import caps, check_budget
+from mediagen.generator.budget import caps, check_budget, check_may_spend
 from mediagen.generator.chains import (
     as_link,
     chain_of,
@@ -238,6 +238,7 @@ class Generator:
     async def _run(self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
         try:
             quote = plan.link.quote if plan.link else plan.quote
+            check_may_spend(plan.project.limits, plan.route.backend)
             warnings = check_budget(quote, request.max_usd, plan.project.limits)
         except BudgetExceededError as error:
             if not request.dry_run:
