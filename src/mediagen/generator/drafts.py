@@ -89,6 +89,8 @@ class Draft:
             origins={**place.origins, **self.chosen.origins, **self.destinations.origins, "mode": mode_origin},
             quote=prices.quote(parameters, surface=place.route.surface, location=place.route.location),
             bodies=tuple(bodies),
+            parameters=parameters,
+            spec=place.spec,
             inputs_uri=self.destinations.inputs_uri,
             estimated_seconds=place.spec.typical_seconds_for(scale),
             adjustments=(
