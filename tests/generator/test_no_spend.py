@@ -19,6 +19,8 @@ CALLS: dict[str, Callable[[App], object]] = {
     "image on another surface": lambda app: plan_image(app, dry_run=False, backend="cliproxy"),
     "video": lambda app: plan_clip(app, dry_run=False, max_usd=100),
     "extension": lambda app: extend(app, "beach.mp4", resolution="720p"),
+    "input that would be looked at first": lambda app: plan_image(app, dry_run=False, input_images=["nowhere.png"]),
+    "clip of an input that would be looked at first": lambda app: plan_clip(app, dry_run=False, image="nowhere.png"),
     "chain": lambda app: extend(app, "beach.mp4", times=3),
 }
 
