@@ -17,6 +17,7 @@ api_key = "AIzaFileSecret"
 vertex_api_key_variable = "NOT_SET"
 credentials_file = "missing.json"
 max_usd_per_day = 5
+no_spend = true
 [profiles.film.video]
 resolution = "1080p"
 [image]
@@ -41,6 +42,7 @@ def test_show_names_every_value_and_its_origin_and_no_key(mediagen, work: Path):
     (work / "mediagen.toml").write_text(CONFIG)
     (work / "mediagen.toml").chmod(0o644)
     changes = {"GEMINI_API_KEY": "AIzaEnvSecret", "GCP_PROJECT": "env-1", "GOOGLE_ACCESS_TOKEN": "ya29.secret"}
+    changes["MEDIAGEN_NO_SPEND"] = "1"
     done = mediagen("config", "show", **changes)
     assert done.returncode == 0, done.stderr
     file = work / "mediagen.toml"
@@ -54,6 +56,8 @@ def test_show_names_every_value_and_its_origin_and_no_key(mediagen, work: Path):
         f"gemini_api_key = [set] (profile film in {file})",
         "missing.json (there is no such file)",
         f"max_usd_per_day = 5 ({file}, film)",
+        f"no_spend = True ({file}, film)",
+        "MEDIAGEN_NO_SPEND = True (environment MEDIAGEN_NO_SPEND)",
         f"video.resolution = 1080p ({file}, film)",
         f"image.image_size = 2K ({file}, all profiles)",
         f"presets.draft = [image] count=1 ({file}, all profiles)",

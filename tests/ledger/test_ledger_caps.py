@@ -128,6 +128,20 @@ async def test_cap_is_kept_by_four_processes_that_create_at_once(ledger: Ledger,
     assert await ledger.spent(MIDNIGHT) == Decimal("2.30")
 
 
+@pytest.mark.parametrize(("price", "limit", "made"), [("0.37", "5.00", 13), ("0.04", "1.00", 25), ("0.04", "0.99", 24)])
+async def test_fifty_requests_of_four_processes_fill_a_cap_and_never_pass_it_by_a_cent(
+    price: str, limit: str, made: int, ledger: Ledger, worker: StartWorker
+) -> None:
+    await ledger.open()
+    workers = [worker("spend", jobs, price, limit) for jobs in ("13", "13", "12", "12")]
+    assert [one.read() for one in workers] == ["ready"] * 4
+    for one in workers:
+        one.go()
+    said = [word for one in workers for word in one.rest()]
+    assert (said.count("created"), said.count("refused")) == (made, 50 - made)
+    assert await ledger.spent(MIDNIGHT) == made * Decimal(price)
+
+
 @pytest.mark.parametrize(
     ("microusd", "text"),
     [(0, "0.00"), (500_000, "0.50"), (1, "0.000001"), (100_000_000, "100.00"), (123_400, "0.1234")],

@@ -61,6 +61,7 @@ def report(*surfaces: SurfaceReport, **changes: Any) -> CheckReport:
         "spent_this_month_usd": Decimal(20),
         "max_usd_per_day": None,
         "max_usd_per_month": None,
+        "no_spend": None,
         "output_dir": "/films",
         "ledger": "/state",
         "ffmpeg": "/usr/bin/ffmpeg",

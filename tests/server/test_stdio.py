@@ -72,7 +72,7 @@ async def test_whole_path_over_stdio(environment, emulator, era):
 
     with anyio.fail_after(60):
         async with Client(server(environment), mode=era) as client:
-            assert len((await client.list_tools()).tools) == 8
+            assert len((await client.list_tools()).tools) == 9
             image = await call(client, "generate_image", {"prompt": "a lighthouse"})
             result = await client.call_tool(
                 "generate_video",

@@ -346,3 +346,19 @@ async def test_preview_is_left_out_when_not_wanted(connect):
     async with connect() as client:
         result = await client.call_tool("generate_image", {"prompt": "x", "preview": False})
     assert [block.type for block in result.content] == ["text", "resource_link"]
+
+
+async def test_spend_is_told_by_its_parts_and_a_bad_date_is_refused(connect: Connect, emulator):
+    gemini = {"MEDIAGEN_BACKEND": "gemini", "GEMINI_API_KEY": "some-key"}
+    async with connect(**gemini) as client:
+        made = content_of(await client.call_tool("generate_image", {"prompt": "a fox", "preview": False}))
+        result = await client.call_tool("get_spend", {"by": "model"})
+        refused = await client.call_tool("get_spend", {"since": "yesterday"})
+    [row] = content_of(result)["rows"]
+    assert row["name"] == made["model"]
+    assert row["charged_usd"] == pytest.approx(made["charge"]["usd"])
+    assert row["reserved_usd"] == row["possibly_billed_usd"] == 0
+    assert "charged" in text_of(result)
+    assert refused.is_error
+    assert "since is 'yesterday'" in text_of(refused)
+    assert paid(emulator) == 1

@@ -28,6 +28,7 @@ from mediagen.generator.placement import Placement
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
 from mediagen.generator.records import Records
+from mediagen.generator.spending import Spending
 from mediagen.jobs import Origin
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
@@ -56,6 +57,7 @@ class App:
     editor: Editor
     runner: Runner
     records: Records
+    spending: Spending
 
 
 def now() -> datetime:
@@ -119,6 +121,7 @@ def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps,
         editor=_editor(settings, planner, steps),
         runner=runner,
         records=Records(ledger=steps.ledger, loader=planner.loader),
+        spending=Spending(ledger=steps.ledger, clock=now),
     )
 
 

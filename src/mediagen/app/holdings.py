@@ -267,7 +267,16 @@ class HoldingsBuilder:
             per_day_usd=self._strictest("max_usd_per_day"),
             per_month_usd=self._strictest("max_usd_per_month"),
             confirm_above_usd=self._confirm_above_usd(),
+            no_spend=self._no_spend(),
         )
+
+    def _no_spend(self) -> str:
+        """What forbids every paid call, for the message; a profile cannot allow what the environment forbids."""
+        if self._settings.no_spend:
+            return "MEDIAGEN_NO_SPEND is set"
+        if self._profile and self._profile.no_spend:
+            return f"no_spend is set in the profile {self._profile.name!r} of {self._profile.file}"
+        return ""
 
     def _confirm_above_usd(self) -> Decimal:
         """Where approval is needed; a file that was merely found in a folder may only ask for it earlier."""

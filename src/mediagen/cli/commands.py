@@ -19,6 +19,7 @@ from mediagen.cli.next_command import next_command
 from mediagen.cli.parser import COMMANDS, EDITS, build_parser, request_values
 from mediagen.cli.records import repeated_request, show_record
 from mediagen.cli.settings_view import models_text, settings_rows
+from mediagen.cli.spending import show_spending
 from mediagen.errors import (
     BudgetExceededError,
     ConfigurationError,
@@ -300,6 +301,7 @@ ACTIONS: dict[str, Action] = {
     "extend": _generate,
     "check": _check,
     "cost": _cost,
+    "spend": show_spending,
     **dict.fromkeys(EDITS, run_edit),
 }
 JOB_ACTIONS: dict[str, Action] = {

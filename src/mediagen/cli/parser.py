@@ -28,6 +28,7 @@ COMMANDS: dict[str, Command] = {
     "extend": (requests.ExtendVideoRequest, "source", "continue a clip (costs money)"),
     "check": (requests.CheckApiRequest, "", "test key, address, models and this machine"),
     "cost": (requests.EstimateCostRequest, "kind", "price of a job before it is made"),
+    "spend": (requests.GetSpendRequest, "", "money spent, by day, month, model, profile or status"),
     **EDITS,
 }
 
@@ -35,6 +36,7 @@ LIKE = (
     "repeat the generation of this file (or job id, or mediagen://artifacts/<id>) from its record; what is given "
     "besides wins"
 )
+CSV = "write a table to a new file, or to standard output when no FILE is given"
 SHOW = (
     "Finds the record of a generation in the ledger by the content of the file (so it may have been renamed and "
     "moved), beside the file, or inside it."
@@ -56,6 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--show-defaults", action="store_true", help="show every value with its origin, and send nothing"
             )
+        if request is requests.GetSpendRequest:
+            command.add_argument("--csv", metavar="FILE", nargs="?", const="-", help=CSV)
         _add_json(command)
     show = commands.add_parser("show", help="how a file was made: prompt, model, price, sources", description=SHOW)
     show.add_argument("file", metavar="FILE", help="path of a file, mediagen://artifacts/<id> or a job id")

@@ -38,6 +38,20 @@ def check_budget(quote: Quote, max_usd: Decimal | None, limits: Limits) -> tuple
     return ()
 
 
+def check_may_spend(limits: Limits, backend: str) -> None:
+    """Refuse every call that would cost money where whoever runs this forbids it.
+
+    Raises:
+        BudgetExceededError: Names the variable or the profile (code ``no_spend``); nothing was sent.
+    """
+    if limits.no_spend and backend != "emulator":
+        raise BudgetExceededError(
+            f"{limits.no_spend}: every call that would cost money is refused. Nothing was sent.",
+            hint="backend='emulator' is a free trial, dry_run names the price; whoever pays can lift the ban.",
+            code="no_spend",
+        )
+
+
 def caps(limits: Limits, now: datetime) -> tuple[Cap, ...]:
     """Caps over time, to be held by the ledger when it takes the job in."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)

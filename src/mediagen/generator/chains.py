@@ -75,7 +75,7 @@ def first_link(plan: Plan, times: int, *, spec: ModelSpec, prices: Prices) -> Pl
             hint="Pass count=1.",
         )
     _check_length(plan, times, spec)
-    return dataclasses.replace(plan, link=PlannedLink(times=times, quote=_whole_quote(plan, times, prices)))
+    return dataclasses.replace(plan, link=PlannedLink(times=times, quote=whole_quote(plan, times, prices)))
 
 
 def _check_length(plan: Plan, times: int, spec: ModelSpec) -> None:
@@ -95,7 +95,7 @@ def _check_length(plan: Plan, times: int, spec: ModelSpec) -> None:
     )
 
 
-def _whole_quote(plan: Plan, times: int, prices: Prices) -> Quote:
+def whole_quote(plan: Plan, times: int, prices: Prices) -> Quote:
     """Price of all links: each is priced with the length that its source will have."""
     names = {field.name for field in dataclasses.fields(VideoParameters)}
     first = VideoParameters(**{name: value for name, value in plan.effective.items() if name in names})

@@ -54,7 +54,7 @@ class Checks:
         looks, bucket = await self._look_around(project, routes, request)
         chosen = next((look for look in looks if look.report.chosen), None)
         spent_today, spent_this_month, no_ledger = await self._spent()
-        blocking += [*no_ledger, *await self._folder(project)]
+        blocking += [*_ban(project, routes), *no_ledger, *await self._folder(project)]
         ffmpeg, no_ffmpeg = self._ffmpeg()
         answered = [look.answer for look in looks if look.answer]
         available = chosen.answer.available if chosen and chosen.answer else None
@@ -69,6 +69,7 @@ class Checks:
             spent_this_month_usd=spent_this_month,
             max_usd_per_day=project.limits.per_day_usd if project else None,
             max_usd_per_month=project.limits.per_month_usd if project else None,
+            no_spend=(project.limits.no_spend or None) if project else None,
             output_dir=str(project.folder) if project else None,
             ledger=str(self.policy.state_folder),
             ffmpeg=ffmpeg,
@@ -302,6 +303,13 @@ class _Visit:
 
 
 _FOUND = frozenset({"exists", "location", "can_write", "can_read", "can_delete", "problem", "hint"})
+
+
+def _ban(project: Project | None, routes: list[Route]) -> list[str]:
+    """Why nothing that costs may be sent, where that is what would be used."""
+    if project is None or not project.limits.no_spend or all(route.backend == "emulator" for route in routes[:1]):
+        return []
+    return [f"{project.limits.no_spend}: every call that would cost money is refused."]
 
 
 def _works(found: EndpointCheck, *, is_refused: bool) -> bool:

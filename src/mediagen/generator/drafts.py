@@ -72,32 +72,29 @@ class Draft:
         inputs: Sequence[InputMedia],
     ) -> Plan:
         """The plan."""
-        parameters, place = self.parameters, self.place
+        parameters, place, spec = self.parameters, self.place, self.place.spec
         is_image = isinstance(parameters, ImageParameters)
         scale = parameters.image_size if isinstance(parameters, ImageParameters) else parameters.resolution
         mode_origin: Origin = "explicit" if getattr(self.request, "mode", None) else "default"
+        told = (*self.adjustments, *adjustments, *_conversions(inputs))
         return Plan(
             kind="image" if is_image else "video",
             mode=self.mode or parameters.mode,
-            model=place.spec.id,
-            api=place.spec.api,
+            model=spec.id,
+            api=spec.api,
             project=place.project,
             route=place.route,
-            samples=place.spec.samples_of_calls(parameters.count),
+            samples=spec.samples_of_calls(parameters.count),
             requested=as_requested(self.request),
             effective={**_effective(self), **({} if is_image else prompt_sent(self.request, bodies[0]))},
             origins={**place.origins, **self.chosen.origins, **self.destinations.origins, "mode": mode_origin},
             quote=prices.quote(parameters, surface=place.route.surface, location=place.route.location),
             bodies=tuple(bodies),
+            parameters=parameters,
+            spec=spec,
             inputs_uri=self.destinations.inputs_uri,
-            estimated_seconds=place.spec.typical_seconds_for(scale),
-            adjustments=(
-                *place.adjustments,
-                *self.chosen.unfit,
-                *self.adjustments,
-                *adjustments,
-                *_conversions(inputs),
-            ),
+            estimated_seconds=spec.typical_seconds_for(scale),
+            adjustments=(*place.adjustments, *self.chosen.unfit, *told),
             warnings=(*place.warnings, *self.destinations.warnings, *warnings),
             input_files=_input_files(inputs),
         )

@@ -19,8 +19,9 @@ import anyio
 
 from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import BudgetExceededError, InvalidRequestError
+from mediagen.generator.affordable import LIMITED, fits_in_words, fitting, left_usd
 from mediagen.generator.alternatives import Alternatives
-from mediagen.generator.budget import caps, check_budget
+from mediagen.generator.budget import caps, check_budget, check_may_spend
 from mediagen.generator.chains import (
     as_link,
     chain_of,
@@ -238,15 +239,27 @@ class Generator:
     async def _run(self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
         try:
             quote = plan.link.quote if plan.link else plan.quote
+            check_may_spend(plan.project.limits, plan.route.backend)
             warnings = check_budget(quote, request.max_usd, plan.project.limits)
         except BudgetExceededError as error:
+            await self._tell_what_fits(error, plan, request)
             if not request.dry_run:
                 raise
             warnings = (f"It would be refused: {error}",)
         plan = dataclasses.replace(plan, warnings=(*plan.warnings, *warnings))
         if request.dry_run:
             return dry_run_report(self._draft(plan, request, ""), shorten_data(plan.bodies[0]))
-        return await self._follow(await self._send(plan, request), request.wait_seconds, on_progress)
+        try:
+            job = await self._send(plan, request)
+        except BudgetExceededError as error:
+            await self._tell_what_fits(error, plan, request)
+            raise
+        return await self._follow(job, request.wait_seconds, on_progress)
+
+    async def _tell_what_fits(self, error: BudgetExceededError, plan: Plan, request: GenerationRequest) -> None:
+        if error.code in LIMITED:
+            left = await left_usd(plan, request.max_usd, ledger=self.ledger, now=self.clock())
+            error.hint = f"{fits_in_words(fitting(plan, left, self.planner.prices), left)} {error.hint}"
 
     async def _send(self, plan: Plan, request: GenerationRequest) -> Job:
         """Take the job in and start it; returns another one when it is there already."""

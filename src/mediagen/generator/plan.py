@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mediagen.catalog import Api
+from mediagen.catalog import Api, ModelSpec
 from mediagen.generator.policy import Project
 from mediagen.jobs import Adjustment, Job, Kind, Origin, Quote, public_address
 from mediagen.media.inputs import InputMedia
+from mediagen.requests import ImageParameters, VideoParameters
 from mediagen.routing import Route
 from mediagen.storage.gs_uri import object_uri
 
@@ -42,6 +43,7 @@ class Plan:
         bodies: Request body of each paid call; holds `TO_BE_UPLOADED` for a file of the API's own store.
         upload: Local video that has to be at Google before a body can be sent.
         link: Its place, when it is one of several extensions that were asked for at once.
+        parameters: What is sent, as it was priced; with `spec`, the model, to find out what else could be sent.
         inputs_uri: gs:// prefix under which `upload` goes; None is the file store of the API.
     """
 
@@ -58,6 +60,8 @@ class Plan:
     quote: Quote
     bodies: tuple[dict[str, Any], ...]
     estimated_seconds: float
+    parameters: ImageParameters | VideoParameters
+    spec: ModelSpec
     upload: InputMedia | None = None
     inputs_uri: str | None = None
     link: PlannedLink | None = None

@@ -12,18 +12,19 @@ from mediagen.defaults import Chosen, VideoSource, image_parameters, video_param
 from mediagen.endpoints.base import BodyEncoder
 from mediagen.errors import InvalidRequestError
 from mediagen.generator.bringing import Bringer, Stores
+from mediagen.generator.budget import check_may_spend
 from mediagen.generator.conversation import Conversation, find_conversation
 from mediagen.generator.destinations import destinations_of
 from mediagen.generator.drafts import Draft, prompt_of
 from mediagen.generator.frames import Frames, FrameTaker, frame_times, known_of, remix_frames, take_frame, wire
-from mediagen.generator.inheritance import NOTHING_INHERITED, inherited_from
+from mediagen.generator.inheritance import NOTHING_INHERITED, Inherited, inherited_from
 from mediagen.generator.input_folder import InputFolder
 from mediagen.generator.placement import Place, Placement
 from mediagen.generator.plan import Plan
 from mediagen.generator.policy import Project
 from mediagen.generator.targets import Brought, Target, gemini_route, unknown_length
 from mediagen.generator.ways import asked_mode, pictures_of, prompt_for, way_in
-from mediagen.jobs import Adjustment
+from mediagen.jobs import Adjustment, Kind
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import MAX_SOURCE_BYTES, InputLoader, InputMedia
 from mediagen.modes import references_of, video_mode, ways_told
@@ -87,7 +88,7 @@ class Planner:
         """
         conversation = await self._conversation(request)
         inherited = conversation.inherited if conversation else NOTHING_INHERITED
-        place = self.placement.choose(request, "image", inherited)
+        place = self._place(request, "image", inherited)
         parameters, chosen = image_parameters(request, place.spec, place.layers)
         warnings = check_image(place.spec, parameters)
         pictures, history, given_up = _earlier(conversation, place.spec.id)
@@ -125,7 +126,7 @@ class Planner:
             JobNotFoundError: The video is of an unknown job or artifact.
         """
         mode = asked_mode(request)
-        place = self.placement.choose(request, "video")
+        place = self._place(request, "video")
         way = way_in(self.placement.catalog, place, mode, request, self.clock().date())
         load = partial(self._image, request=request, place=place)
         pictures = [await load(source, field) for source, field in pictures_of(request)]
@@ -139,6 +140,13 @@ class Planner:
         draft = draft.asked(mode, prompt_for(request, mode, place.spec.api), ways_told(mode, way, request))
         draft = dataclasses.replace(draft, told=frames.told)
         return await self._clip(draft, _Inputs(frames=frames, pictures=pictures, video=video), warnings)
+
+    def _place(self, request: GenerationRequest, kind: Kind, inherited: Inherited = NOTHING_INHERITED) -> Place:
+        """Where it is made; before any input is fetched, whether it may be."""
+        place = self.placement.choose(request, kind, inherited)
+        if not request.dry_run:
+            check_may_spend(place.project.limits, place.route.backend)
+        return place
 
     def _check_unseen(self, request: GenerateVideoRequest, place: Place, way: VideoMode, *, references: int) -> None:
         """Before a video is fetched or converted: what is wrong whatever it is like."""
@@ -184,7 +192,7 @@ class Planner:
         """
         mode = video_mode(request)
         inherited = await inherited_from(request.source, ledger=self.ledger, loader=self.loader)
-        place = self.placement.choose(request, "video", inherited)
+        place = self._place(request, "video", inherited)
         way_in(self.placement.catalog, place, mode, request, self.clock().date())
         load = partial(self._image, request=request, place=place)
         last = await load(request.last_frame, "last_frame") if request.last_frame else None

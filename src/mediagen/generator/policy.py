@@ -19,12 +19,14 @@ class Limits:
 
     Attributes:
         confirm_above_usd: A dearer job needs `max_usd` as approval.
+        no_spend: What forbids every paid call, in words; empty when they are allowed.
     """
 
     per_call_usd: Decimal | None = None
     per_day_usd: Decimal | None = None
     per_month_usd: Decimal | None = None
     confirm_above_usd: Decimal = Decimal(5)
+    no_spend: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,7 @@ from mediagen.ledger.caps import Cap, usd
 from mediagen.ledger.database import Database
 from mediagen.ledger.owners import Owners
 from mediagen.ledger.reading import Filter, Page
+from mediagen.ledger.spending import Span, Spending, spending
 from mediagen.ledger.writing import CallChanges, Step
 
 T = TypeVar("T")
@@ -256,6 +257,10 @@ class Ledger:
     async def spent(self, since: datetime) -> Decimal:
         """What jobs created since a moment cost or may cost, in US dollars, counted as the caps count it."""
         return usd(await self._read(reading.counted_since, since))
+
+    async def spending(self, span: Span) -> list[Spending]:
+        """Read where the money of a span went; the parts of all groups add up to what the caps count."""
+        return await self._read(spending, span)
 
     async def _read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await anyio.to_thread.run_sync(

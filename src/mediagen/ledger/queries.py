@@ -117,6 +117,46 @@ LIST_QUERY = " AND (instr(folded_prompt, :query) OR instr(job_id, :query))"
 LIST_ORDER = " ORDER BY seq DESC LIMIT :limit"
 
 SUM_COUNTED = "SELECT coalesce(sum(counted_microusd), 0) FROM calls WHERE created_at >= :since"
+# One pass over the calls of a span, by calls_by_time; CROSS JOIN keeps that order. What is known of a charge decides,
+# then whether the call is open, then whether it is said to be billed: as in ledger/caps.py, whose sums it takes apart.
+# What is no JSON is unknown. The quote lies deep in a wide row: it is read only for a call that counts nothing.
+SPENDING = """
+WITH paid AS (
+    SELECT
+        {key} AS name, calls.ordinal, calls.counted_microusd AS microusd,
+        CASE
+            WHEN jobs.backend IN ('emulator', 'local') THEN 'free'
+            WHEN json_valid(calls.charge) AND json_extract(calls.charge, '$.usd') IS NOT NULL THEN 'charged'
+            WHEN calls.status IN ('submitting', 'running', 'downloading') THEN 'reserved'
+            WHEN json_valid(calls.charge) THEN json_extract(calls.charge, '$.billed')
+            WHEN calls.charge IS NULL AND json_valid(calls.error) THEN json_extract(calls.error, '$.billed')
+            ELSE 'unknown'
+        END AS money,
+        CASE
+            WHEN calls.counted_microusd = 0 AND json_valid(jobs.quote) THEN json_extract(jobs.quote, '$.usd') IS NULL
+            ELSE 0
+        END AS unpriced
+    FROM calls CROSS JOIN jobs ON jobs.job_id = calls.job_id
+    WHERE calls.created_at >= :since AND calls.created_at < :until
+)
+SELECT
+    name,
+    sum(ordinal = 0 AND money <> 'free') AS jobs,
+    sum(ordinal = 0 AND money = 'free') AS free_jobs,
+    sum(CASE WHEN money = 'charged' THEN microusd ELSE 0 END) AS charged,
+    sum(CASE WHEN money = 'yes' THEN microusd ELSE 0 END) AS billed_at_quote,
+    sum(CASE WHEN money = 'reserved' THEN microusd ELSE 0 END) AS reserved,
+    sum(CASE WHEN money = 'unknown' THEN microusd ELSE 0 END) AS possibly_billed,
+    sum(unpriced AND money IN ('yes', 'reserved', 'unknown')) AS unpriced_calls
+FROM paid WHERE money <> 'free' OR :with_free GROUP BY name ORDER BY name
+"""
+SPENDING_KEYS = {
+    "day": "substr(calls.created_at, 1, 10)",
+    "month": "substr(calls.created_at, 1, 7)",
+    "model": "jobs.model",
+    "profile": "jobs.profile",
+    "status": "jobs.status",
+}
 RECENT_VIDEOS = """
 SELECT created_at, updated_at FROM jobs
 WHERE kind = 'video' AND status = 'succeeded' AND backend <> 'emulator' AND model = :model
@@ -135,3 +175,8 @@ def list_jobs(*, status: str | None, kind: str | None, query: str | None) -> str
         LIST_ORDER,
     )
     return "".join(parts)
+
+
+def spending(by: str) -> str:
+    """Put together the statement that sums up the money of a span by one of `SPENDING_KEYS`."""
+    return SPENDING.format(key=SPENDING_KEYS[by])

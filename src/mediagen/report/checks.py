@@ -89,6 +89,7 @@ class CheckReport(Report):
     spent_this_month_usd: Usd
     max_usd_per_day: Usd | None = Field(description="Spending cap; null is none.")
     max_usd_per_month: Usd | None
+    no_spend: str | None = Field(description="Which setting forbids every paid call; null when none does.")
     output_dir: str | None
     ledger: str
     ffmpeg: str

@@ -175,9 +175,10 @@ def _bucket_problem(bucket: BucketReport) -> str:
 def _spent_line(report: CheckReport) -> str:
     day = f" of {dollars(report.max_usd_per_day)}" if report.max_usd_per_day is not None else ""
     month = f" of {dollars(report.max_usd_per_month)}" if report.max_usd_per_month is not None else ""
+    ban = f" Nothing more may be spent: {report.no_spend}." if report.no_spend else ""
     return (
         f"Spent: {dollars(report.spent_today_usd)}{day} today, "
-        f"{dollars(report.spent_this_month_usd)}{month} this month (UTC)."
+        f"{dollars(report.spent_this_month_usd)}{month} this month (UTC).{ban}"
     )
 
 

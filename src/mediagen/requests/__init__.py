@@ -21,6 +21,7 @@ from mediagen.requests.free import (
     CheckApiRequest,
     EstimateCostRequest,
     GetJobRequest,
+    GetSpendRequest,
     ListJobsRequest,
 )
 from mediagen.requests.generation import (
@@ -47,6 +48,7 @@ __all__ = [
     "GenerateVideoRequest",
     "GenerationRequest",
     "GetJobRequest",
+    "GetSpendRequest",
     "ImageMode",
     "ImageParameters",
     "ListJobsRequest",

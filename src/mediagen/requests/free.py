@@ -54,6 +54,23 @@ class ListJobsRequest(Request):
     cursor: Word | None = Field(None, description="Where to go on: next_cursor of the answer before.")
 
 
+class GetSpendRequest(Request):
+    """Where the money went. Days and months are those of UTC, as for the spending caps. Costs nothing."""
+
+    by: Literal["day", "model", "profile", "status", "month"] = Field("day", description="What to sum up by.")
+    since: Word | None = Field(
+        None,
+        description="First day (2026-11-21), month (2026-11) or time (2026-11-21T15:00Z) of the span, in UTC. Default: "
+        "the first of this month; with by=month, the beginning.",
+    )
+    until: Word | None = Field(
+        None, description="Last day or month of the span, itself included, or a time, itself not. Default: now."
+    )
+    with_free: bool = Field(
+        False, description="Also count jobs of the emulator and edits on this machine, which cost nothing."
+    )
+
+
 class CancelJobRequest(Request):
     """Ask Google to stop a running job; what is already made is still billed."""
 

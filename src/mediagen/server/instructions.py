@@ -11,7 +11,7 @@ Tools that cost money (real dollars; say the price first above a few cents):
   (about $0.02 to $0.60 per second, 1-5 min).
 - extend_video: continue a clip; source = its job_id, artifact URI, path or address.
   times=N extends N times, one job each: follow `next`.
-Tools that are free: estimate_cost (price first), check_api (what works, which models), get_job, list_jobs,
+Tools that are free: estimate_cost (price), check_api (what works, which models), get_spend, get_job, list_jobs,
 cancel_job{edits}. dry_run=true on a paid tool shows values, price and request and sends nothing.
 
 How jobs are followed: a paid tool waits about 45 s (wait_seconds) at first. If it is not done, it returns

@@ -12,6 +12,7 @@ from mediagen import requests
 from mediagen.report.checks import CheckReport, EstimateReport
 from mediagen.report.job import JobListReport, JobReport
 from mediagen.report.media import MediaReport
+from mediagen.report.spending import SpendReport
 from mediagen.server.errors import Handler, RequestTool, flat_schema
 from mediagen.server.tools import checks, editing, generation, jobs
 
@@ -145,6 +146,18 @@ TOOLS: tuple[ToolDefinition, ...] = (
         result=JobListReport,
         annotations=LOCAL,
         search_hint="earlier generated images and videos, running media jobs",
+    ),
+    ToolDefinition(
+        name="get_spend",
+        title="Money spent",
+        toolset="jobs",
+        description="Money spent by day, month, model, profile or status (UTC). Charged, reserved for running jobs "
+        "and possibly billed (nobody knows) are told apart: do not add them up unasked. Free.",
+        request=requests.GetSpendRequest,
+        handler=jobs.get_spend,
+        result=SpendReport,
+        annotations=LOCAL,
+        search_hint="how much money was spent on images and videos, costs so far, bill",
     ),
     ToolDefinition(
         name="cancel_job",

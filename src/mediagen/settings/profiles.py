@@ -89,6 +89,7 @@ class ProfileSettings:
     max_usd_per_day: Decimal | None = None
     max_usd_per_month: Decimal | None = None
     confirm_above_usd: Decimal | None = None
+    no_spend: bool = False
     image: Mapping[str, Any] = field(default_factory=_nothing)
     video: Mapping[str, Any] = field(default_factory=_nothing)
     presets: Mapping[str, Preset] = field(default_factory=_nothing)

@@ -132,6 +132,11 @@ class Settings(BaseModel):
     confirm_above_usd: Cap = Field(
         Decimal(5), validation_alias="MEDIAGEN_CONFIRM_ABOVE_USD", description="Above this, max_usd must be given."
     )
+    no_spend: bool = Field(
+        False,
+        validation_alias="MEDIAGEN_NO_SPEND",
+        description="1 refuses every call that would cost money, before anything is sent; the emulator goes on.",
+    )
     poll_seconds: Positive = Field(
         10.0, validation_alias="MEDIAGEN_POLL_SECONDS", description="First poll interval; backs off to three times it."
     )

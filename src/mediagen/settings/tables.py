@@ -63,6 +63,7 @@ class ProfileTable(_Table):
     max_usd_per_day: Cap | None = None
     max_usd_per_month: Cap | None = None
     confirm_above_usd: Cap | None = None
+    no_spend: bool = False
     image: Table = Field(default_factory=dict)
     video: Table = Field(default_factory=dict)
     presets: dict[str, Table] = Field(default_factory=dict)

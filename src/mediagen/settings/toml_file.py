@@ -41,6 +41,7 @@ _SAME = (
     "max_usd_per_day",
     "max_usd_per_month",
     "confirm_above_usd",
+    "no_spend",
 )
 
 

@@ -5,8 +5,9 @@ from mcp.types import CallToolResult
 
 from mediagen.app.app import App
 from mediagen.report.job import JobListReport, short_row
+from mediagen.report.spending import spend_summary
 from mediagen.report.text import list_summary
-from mediagen.requests import CancelJobRequest, GetJobRequest, ListJobsRequest
+from mediagen.requests import CancelJobRequest, GetJobRequest, GetSpendRequest, ListJobsRequest
 from mediagen.server.progress import ProgressReporter
 from mediagen.server.results import job_result, plain_result
 
@@ -22,6 +23,12 @@ async def list_jobs(app: App, request: ListJobsRequest, context: Context[App]) -
     page = await app.generator.list_jobs(request)
     report = JobListReport(jobs=[short_row(job) for job in page.jobs], next_cursor=page.next_cursor)
     return plain_result(report, list_summary(report))
+
+
+async def get_spend(app: App, request: GetSpendRequest, context: Context[App]) -> CallToolResult:  # noqa: ARG001 - one signature for all handlers
+    """Where the money went."""
+    report = await app.spending.get_spend(request)
+    return plain_result(report, spend_summary(report))
 
 
 async def cancel_job(app: App, request: CancelJobRequest, context: Context[App]) -> CallToolResult:  # noqa: ARG001 - one signature for all handlers
