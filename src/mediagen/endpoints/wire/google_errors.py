@@ -40,7 +40,8 @@ _LOCATION = re.compile(r"location is not supported|not available in your (?:coun
 _BILLING = re.compile(r"billed users|billing", re.IGNORECASE)
 _SERVICE_AGENTS = re.compile(r"service agents are being provisioned", re.IGNORECASE)
 _UNKNOWN_INTERACTION = re.compile(r"invalid interaction name", re.IGNORECASE)
-_HTML = re.compile(r"<[^>]*>")
+# Without "<" inside: an answer of nothing but "<" would take time in the square of their number.
+_HTML = re.compile(r"<[^<>]*>")
 # Reasons that speak of the key or its project, never of one file.
 _KEY_REASONS = re.compile(r"API_KEY|CONSUMER|SERVICE_DISABLED|ACCESS_TOKEN|CREDENTIALS|BILLING|USER_PROJECT")
 _PUBLISHER_MODEL = re.compile(r"publisher model\b.*\b(?:was )?not found", re.IGNORECASE | re.DOTALL)
