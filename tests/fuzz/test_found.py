@@ -26,3 +26,8 @@ def test_a_refusal_is_still_known_by_words_in_any_order():
     found = find_source_refusal("In your region\none cannot edit videos that were uploaded.")
     assert found is not None
     assert found.code == REGION_REFUSED
+
+
+@pytest.mark.parametrize("year_and_zone", ["9" * 30 + " 00:00:00 GMT", "2020 00:00:00 +" + "9" * 30])
+def test_an_impossible_date_to_retry_after_counts_as_absent(year_and_zone):
+    assert parse_error(429, {"Retry-After": f"Mon, 01 Jan {year_and_zone}"}, b"").retry_after is None
