@@ -1,11 +1,14 @@
 """What fuzzing found, each as its smallest example."""
 
+import json
 import time
 
 import pytest
 
+from mediagen.endpoints.wire.generate_content import DecodedImage, decode_image
 from mediagen.endpoints.wire.google_errors import parse_error
 from mediagen.endpoints.wire.source_refusals import REGION_REFUSED, find_source_refusal
+from mediagen.endpoints.wire.veo import decode_operation
 
 
 @pytest.mark.parametrize("sign", [b"<", b"http://", b"https://a?b ", b"AIza"])
@@ -31,3 +34,18 @@ def test_a_refusal_is_still_known_by_words_in_any_order():
 @pytest.mark.parametrize("year_and_zone", ["9" * 30 + " 00:00:00 GMT", "2020 00:00:00 +" + "9" * 30])
 def test_an_impossible_date_to_retry_after_counts_as_absent(year_and_zone):
     assert parse_error(429, {"Retry-After": f"Mon, 01 Jan {year_and_zone}"}, b"").retry_after is None
+
+
+def test_a_paid_picture_with_an_impossible_count_of_tokens_is_kept():
+    part = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}
+    usage = {"promptTokenCount": 10**4000, "candidatesTokenCount": 10**4000, "thoughtsTokenCount": "9" * 19}
+    answer = {"candidates": [{"content": {"parts": [part]}}], "usageMetadata": usage}
+    found = decode_image(json.dumps(answer).encode())
+    assert isinstance(found, DecodedImage)
+    assert found.usage is None
+
+
+def test_an_impossible_count_of_filtered_clips_does_not_hide_the_clip():
+    response = {"raiMediaFilteredCount": 10**4300 - 1, "videos": [{"gcsUri": "gs://bucket/a.mp4"}]}
+    found = decode_operation(json.dumps({"name": "x", "done": True, "response": response}).encode())
+    assert [output.uri for output in found.outputs] == ["gs://bucket/a.mp4"]
