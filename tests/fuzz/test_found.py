@@ -1,6 +1,7 @@
 """What fuzzing found, each as its smallest example."""
 
 import json
+import sys
 import time
 
 import pytest
@@ -49,3 +50,9 @@ def test_an_impossible_count_of_filtered_clips_does_not_hide_the_clip():
     response = {"raiMediaFilteredCount": 10**4300 - 1, "videos": [{"gcsUri": "gs://bucket/a.mp4"}]}
     found = decode_operation(json.dumps({"name": "x", "done": True, "response": response}).encode())
     assert [output.uri for output in found.outputs] == ["gs://bucket/a.mp4"]
+
+
+def test_an_error_inside_an_answer_is_told_however_deep_the_answer_goes():
+    for depth in range(sys.getrecursionlimit() - 200, sys.getrecursionlimit() + 10):
+        found = decode_image(b'{"error": {"message": "no"}, "more": ' + b"[" * depth + b"]" * depth + b"}")
+        assert not isinstance(found, DecodedImage)
