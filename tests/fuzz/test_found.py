@@ -8,6 +8,7 @@ import pytest
 
 from mediagen.endpoints.wire.generate_content import DecodedImage, decode_image
 from mediagen.endpoints.wire.google_errors import parse_error
+from mediagen.endpoints.wire.interactions import decode_interaction
 from mediagen.endpoints.wire.source_refusals import REGION_REFUSED, find_source_refusal
 from mediagen.endpoints.wire.veo import decode_operation
 
@@ -56,3 +57,18 @@ def test_an_error_inside_an_answer_is_told_however_deep_the_answer_goes():
     for depth in range(sys.getrecursionlimit() - 200, sys.getrecursionlimit() + 10):
         found = decode_image(b'{"error": {"message": "no"}, "more": ' + b"[" * depth + b"]" * depth + b"}")
         assert not isinstance(found, DecodedImage)
+
+
+@pytest.mark.parametrize("decode", [decode_operation, decode_interaction])
+def test_the_name_and_the_error_of_a_job_can_be_written_whatever_google_sends(decode):
+    half = "a\ud800z"
+    found = decode(json.dumps({"id": half, "name": half, "status": "failed", "error": {"message": half}}).encode())
+    assert found.name == "a?z"
+    assert found.error.message.encode()
+
+
+def test_the_reasons_of_a_filter_can_be_written_whatever_google_sends():
+    response = {"raiMediaFilteredReasons": ["no\udfff"]}
+    found = decode_operation(json.dumps({"name": "x", "done": True, "response": response}).encode())
+    assert found.error is not None
+    assert found.error.message.encode()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from mediagen.endpoints.wire.json_values import Json, child, children, parse_object, word
+from mediagen.endpoints.wire.json_values import Json, child, children, parse_object, word, writable
 from mediagen.endpoints.wire.scrub import excerpt, scrub
 from mediagen.endpoints.wire.source_refusals import find_source_refusal
 from mediagen.errors import (
@@ -114,7 +114,7 @@ def parse_error(
     payload = parse_object(body)
     error = child(payload, "error")
     if payload and not error and isinstance(payload.get("error"), str):
-        error = {"message": payload["error"]}
+        error = {"message": writable(payload["error"])}
     details = children(error, "details")
     raw = word(error, "message") if error else _HTML.sub(" ", body[:READ_LIMIT].decode("utf-8", "replace"))
     return GoogleFailure(

@@ -37,7 +37,12 @@ def children(value: Any, name: str) -> list[Json]:
 def word(value: Any, name: str) -> str:
     """Text of that name, or the empty string."""
     found = value.get(name) if isinstance(value, dict) else None
-    return found if isinstance(found, str) else ""
+    return writable(found) if isinstance(found, str) else ""
+
+
+def writable(text: str) -> str:
+    """The text with half characters replaced: JSON can name them, but neither a file nor the ledger can hold them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def count(value: Any, name: str) -> int:
