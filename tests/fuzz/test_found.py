@@ -11,6 +11,7 @@ from mediagen.endpoints.wire.google_errors import parse_error
 from mediagen.endpoints.wire.interactions import decode_interaction
 from mediagen.endpoints.wire.source_refusals import REGION_REFUSED, find_source_refusal
 from mediagen.endpoints.wire.veo import decode_operation
+from mediagen.media.private_data import remove_private_data, tells_place
 
 
 @pytest.mark.parametrize("sign", [b"<", b"http://", b"https://a?b ", b"AIza"])
@@ -72,3 +73,16 @@ def test_the_reasons_of_a_filter_can_be_written_whatever_google_sends():
     found = decode_operation(json.dumps({"name": "x", "done": True, "response": response}).encode())
     assert found.error is not None
     assert found.error.message.encode()
+
+
+def test_a_jpeg_of_nothing_but_0xff_bytes_is_given_up_at_once():
+    started = time.process_time()
+    assert remove_private_data(b"\xff\xd8\xff\xda\x00\x02" + b"\xff" * 1024**2, "image/jpeg") is None
+    assert time.process_time() - started < 2
+
+
+def test_the_start_of_a_place_repeated_is_searched_at_once():
+    started = time.process_time()
+    assert not tells_place(b"Iptc4xmp" * (1024**2 // 8))
+    assert tells_place(b"Iptc4xmpExt:LocationShown")
+    assert time.process_time() - started < 2
