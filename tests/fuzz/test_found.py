@@ -1,5 +1,6 @@
 """What fuzzing found, each as its smallest example."""
 
+import gzip
 import json
 import sys
 import time
@@ -11,7 +12,9 @@ from mediagen.endpoints.wire.google_errors import parse_error
 from mediagen.endpoints.wire.interactions import decode_interaction
 from mediagen.endpoints.wire.source_refusals import REGION_REFUSED, find_source_refusal
 from mediagen.endpoints.wire.veo import decode_operation
+from mediagen.errors import StorageError
 from mediagen.media.private_data import remove_private_data, tells_place
+from mediagen.storage.conversations import Conversations
 
 
 @pytest.mark.parametrize("sign", [b"<", b"http://", b"https://a?b ", b"AIza"])
@@ -86,3 +89,19 @@ def test_the_start_of_a_place_repeated_is_searched_at_once():
     assert not tells_place(b"Iptc4xmp" * (1024**2 // 8))
     assert tells_place(b"Iptc4xmpExt:LocationShown")
     assert time.process_time() - started < 2
+
+
+async def test_a_kept_conversation_with_a_damaged_block_is_called_damaged(tmp_path):
+    kept = Conversations(folder=tmp_path)
+    packed = gzip.compress(json.dumps([{"role": "user"}]).encode())
+    (tmp_path / "job_a-0.json.gz").write_bytes(packed[:12] + b"\xff\xff\xff" + packed[15:])
+    with pytest.raises(StorageError) as caught:
+        await kept.read("job_a", 0)
+    assert caught.value.code == "conversation_damaged"
+
+
+async def test_a_turn_nested_too_deeply_is_not_kept_and_holds_nothing_up(tmp_path):
+    turn: dict[str, object] = {}
+    for _ in range(sys.getrecursionlimit()):
+        turn = {"parts": turn}
+    assert not await Conversations(folder=tmp_path).keep("job_a", 0, [turn])
