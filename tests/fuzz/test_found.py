@@ -12,8 +12,9 @@ from mediagen.endpoints.wire.google_errors import parse_error
 from mediagen.endpoints.wire.interactions import decode_interaction
 from mediagen.endpoints.wire.source_refusals import REGION_REFUSED, find_source_refusal
 from mediagen.endpoints.wire.veo import decode_operation
-from mediagen.errors import StorageError
+from mediagen.errors import InvalidRequestError, StorageError
 from mediagen.media.private_data import remove_private_data, tells_place
+from mediagen.media.sources import parse_source
 from mediagen.storage.conversations import Conversations
 
 
@@ -105,3 +106,10 @@ async def test_a_turn_nested_too_deeply_is_not_kept_and_holds_nothing_up(tmp_pat
     for _ in range(sys.getrecursionlimit()):
         turn = {"parts": turn}
     assert not await Conversations(folder=tmp_path).keep("job_a", 0, [turn])
+
+
+@pytest.mark.parametrize("source", ["data:,\ud800", "https://example.com/\ud800.mp4", "file:///tmp/\ud800"])
+def test_an_address_with_half_a_character_is_refused(source):
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_source(source, "image", max_bytes=100)
+    assert caught.value.field == "image"
