@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from pydantic import ValidationError
 
 from mediagen.endpoints.wire.generate_content import DecodedImage, decode_image
 from mediagen.endpoints.wire.google_errors import parse_error
@@ -15,6 +16,7 @@ from mediagen.endpoints.wire.veo import decode_operation
 from mediagen.errors import InvalidRequestError, StorageError
 from mediagen.media.private_data import remove_private_data, tells_place
 from mediagen.media.sources import parse_source
+from mediagen.requests import GenerateVideoRequest, explain_invalid
 from mediagen.storage.conversations import Conversations
 
 
@@ -113,3 +115,9 @@ def test_an_address_with_half_a_character_is_refused(source):
     with pytest.raises(InvalidRequestError) as caught:
         parse_source(source, "image", max_bytes=100)
     assert caught.value.field == "image"
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_words():
+    with pytest.raises(ValidationError) as caught:
+        GenerateVideoRequest.model_validate({"prompt": "a fox", "duration_seconds": 10**5000})
+    assert "duration_seconds" in explain_invalid(caught.value, GenerateVideoRequest)
