@@ -13,10 +13,11 @@ from mediagen.endpoints.wire.google_errors import parse_error
 from mediagen.endpoints.wire.interactions import decode_interaction
 from mediagen.endpoints.wire.source_refusals import REGION_REFUSED, find_source_refusal
 from mediagen.endpoints.wire.veo import decode_operation
-from mediagen.errors import InvalidRequestError, StorageError
+from mediagen.errors import ConfigurationError, InvalidRequestError, StorageError
 from mediagen.media.private_data import remove_private_data, tells_place
 from mediagen.media.sources import parse_source
 from mediagen.requests import GenerateVideoRequest, explain_invalid
+from mediagen.settings.config_file import load_config
 from mediagen.storage.conversations import Conversations
 
 
@@ -121,3 +122,9 @@ def test_a_number_of_thousands_of_digits_is_refused_in_words():
     with pytest.raises(ValidationError) as caught:
         GenerateVideoRequest.model_validate({"prompt": "a fox", "duration_seconds": 10**5000})
     assert "duration_seconds" in explain_invalid(caught.value, GenerateVideoRequest)
+
+
+@pytest.mark.parametrize("variable", ["MEDIAGEN_CONFIG", "CLAUDE_PROJECT_DIR"])
+def test_a_variable_with_the_home_folder_of_nobody_is_named(variable):
+    with pytest.raises(ConfigurationError, match=variable):
+        load_config({variable: "~nobody-of-this-name/x.toml"})

@@ -161,11 +161,8 @@ class _Filtered:
     def of(cls, response: Json) -> "_Filtered":
         for place in (response, child(response, "generateVideoResponse")):
             given = place.get("raiMediaFilteredReasons")
-            reasons = (
-                tuple(writable(reason) for reason in given if isinstance(reason, str))
-                if isinstance(given, list)
-                else ()
-            )
+            texts = given if isinstance(given, list) else ()
+            reasons = tuple(writable(text) for text in texts if isinstance(text, str))
             number = count(place, "raiMediaFilteredCount") or len(reasons)
             if number:
                 return cls(count=number, reasons=reasons)
