@@ -4,6 +4,7 @@ import gzip
 import json
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -18,6 +19,8 @@ from mediagen.media.private_data import remove_private_data, tells_place
 from mediagen.media.sources import parse_source
 from mediagen.requests import GenerateVideoRequest, explain_invalid
 from mediagen.settings.config_file import load_config
+from mediagen.settings.json_file import read_json
+from mediagen.settings.toml_file import read_toml
 from mediagen.storage.conversations import Conversations
 
 
@@ -128,3 +131,15 @@ def test_a_number_of_thousands_of_digits_is_refused_in_words():
 def test_a_variable_with_the_home_folder_of_nobody_is_named(variable):
     with pytest.raises(ConfigurationError, match=variable):
         load_config({variable: "~nobody-of-this-name/x.toml"})
+
+
+def test_a_toml_file_with_tables_nested_without_end_is_refused():
+    with pytest.raises(ConfigurationError, match=r"mediagen\.toml"):
+        read_toml("a." * 3000 + "a = 1", Path("/x/mediagen.toml"), {})
+
+
+def test_a_json_file_with_tables_nested_almost_too_deeply_is_refused():
+    for depth in range(sys.getrecursionlimit() // 2 - 100, sys.getrecursionlimit()):
+        text = '{"main_projects": {"abcdef": {"location": ' + '{"a":' * depth + "1" + "}" * depth + "}}}"
+        with pytest.raises(ConfigurationError, match=r"config\.json"):
+            read_json(text, Path("/x/config.json"))

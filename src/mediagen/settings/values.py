@@ -17,6 +17,8 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _KEY = re.compile(r"[\x21-\x7e]+")
 KEY_CHARACTERS = 30
+# Deeper ones have no place in any file of ours, and are refused where they stand.
+MAX_TABLES = 10
 
 
 def is_unset(value: object) -> bool:
@@ -145,5 +147,12 @@ def checked_words(message: str) -> str:
 
 def without_unset(values: dict[str, Any]) -> dict[str, Any]:
     """The same table without the texts that count as unset, tables inside included."""
+    return _without_unset(values, MAX_TABLES)
+
+
+def _without_unset(values: dict[str, Any], depth: int) -> dict[str, Any]:
     kept = {name: value for name, value in values.items() if not is_unset(value)}
-    return {name: without_unset(value) if isinstance(value, dict) else value for name, value in kept.items()}
+    return {
+        name: _without_unset(value, depth - 1) if isinstance(value, dict) and depth else value
+        for name, value in kept.items()
+    }
