@@ -143,3 +143,9 @@ def test_a_json_file_with_tables_nested_almost_too_deeply_is_refused():
         text = '{"main_projects": {"abcdef": {"location": ' + '{"a":' * depth + "1" + "}" * depth + "}}}"
         with pytest.raises(ConfigurationError, match=r"config\.json"):
             read_json(text, Path("/x/config.json"))
+
+
+@pytest.mark.parametrize("cap", ["1e999999", "0x" + "f" * 5000, "inf", "nan"])
+def test_a_cap_beyond_all_money_is_refused(cap):
+    with pytest.raises(ConfigurationError, match="max_usd_per_day"):
+        read_toml(f"[profiles.a]\nmax_usd_per_day = {cap}", Path("/x/mediagen.toml"), {})

@@ -122,7 +122,8 @@ def _with_scheme(value: object) -> object:
 
 OsPath = Annotated[Path, BeforeValidator(_path)]
 Positive = Annotated[float, Field(gt=0, le=86_400)]
-Cap = Annotated[Decimal, Field(ge=0)]
+# More than anybody has; the ledger adds up in whole numbers of 64 bits.
+Cap = Annotated[Decimal, Field(ge=0, le=1_000_000_000)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 # Project and location become part of an address to which credentials are sent: nothing else may get in.
 ProjectId = Annotated[
