@@ -149,3 +149,9 @@ def test_a_json_file_with_tables_nested_almost_too_deeply_is_refused():
 def test_a_cap_beyond_all_money_is_refused(cap):
     with pytest.raises(ConfigurationError, match="max_usd_per_day"):
         read_toml(f"[profiles.a]\nmax_usd_per_day = {cap}", Path("/x/mediagen.toml"), {})
+
+
+def test_a_json_file_with_half_characters_is_refused_in_words_that_can_be_shown():
+    with pytest.raises(ConfigurationError) as caught:
+        read_json('{"main_projects": {"\\ud800": {}}}', Path("/x/config.json"))
+    assert str(caught.value).encode()
