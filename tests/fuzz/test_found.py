@@ -5,16 +5,19 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from tests.ledger.ledger_values import a_job
 
 from mediagen.endpoints.wire.generate_content import DecodedImage, decode_image
 from mediagen.endpoints.wire.google_errors import parse_error
 from mediagen.endpoints.wire.interactions import decode_interaction
 from mediagen.endpoints.wire.source_refusals import REGION_REFUSED, find_source_refusal
 from mediagen.endpoints.wire.veo import decode_operation
-from mediagen.errors import ConfigurationError, InvalidRequestError, StorageError
+from mediagen.errors import ConfigurationError, InvalidRequestError, LedgerError, StorageError
+from mediagen.ledger.rows import call_row, job_from, job_row
 from mediagen.media.private_data import remove_private_data, tells_place
 from mediagen.media.sources import parse_source
 from mediagen.requests import GenerateVideoRequest, explain_invalid
@@ -155,3 +158,50 @@ def test_a_json_file_with_half_characters_is_refused_in_words_that_can_be_shown(
     with pytest.raises(ConfigurationError) as caught:
         read_json('{"main_projects": {"\\ud800": {}}}', Path("/x/config.json"))
     assert str(caught.value).encode()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("requested", "[]"),
+        ("effective", "7"),
+        ("origins", '{"model": "a dream"}'),
+        ("input_files", "[" * 2000 + "]" * 2000),
+        ("input_files", '{"a":' * 60 + "1" + "}" * 60),
+        ("warnings", "[1]"),
+        ("created_at", "2026-11-21T12:00:00"),
+        ("estimated_seconds", "soon"),
+        ("kind", "sound"),
+        ("output_dir", None),
+        (
+            "quote",
+            '{"usd": "NaN", "min_usd": null, "max_usd": null, "basis": "", "as_of": "", "source": "", "certainty": "published"}',
+        ),
+        (
+            "quote",
+            '{"usd": "1e999999", "min_usd": null, "max_usd": null, "basis": "", "as_of": "", "source": "", "certainty": "published"}',
+        ),
+    ],
+)
+def test_a_damaged_column_of_a_job_is_a_damaged_ledger(column, value):
+    row: Any = {**job_row(a_job(), owner=None), "chain_stopped": None, column: value}
+    with pytest.raises(LedgerError):
+        job_from(row, [], {})
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("usage", '{"input_tokens": "x"}'),
+        ("remote_uris", "[7]"),
+        ("samples", "x"),
+        ("error", '{"code": 1}'),
+        ("status", ""),
+    ],
+)
+def test_a_damaged_column_of_a_call_is_a_damaged_ledger(column, value):
+    job = a_job()
+    row: Any = {**job_row(job, owner=None), "chain_stopped": None}
+    call: Any = {**call_row(job, job.calls[0]), column: value}
+    with pytest.raises(LedgerError):
+        job_from(row, [call], {})
