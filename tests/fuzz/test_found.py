@@ -20,6 +20,7 @@ from mediagen.errors import ConfigurationError, InvalidRequestError, LedgerError
 from mediagen.ledger.rows import call_row, job_from, job_row
 from mediagen.media.private_data import remove_private_data, tells_place
 from mediagen.media.sources import parse_source
+from mediagen.report.sidecar import sidecar
 from mediagen.requests import GenerateVideoRequest, explain_invalid
 from mediagen.settings.config_file import load_config
 from mediagen.settings.json_file import read_json
@@ -160,6 +161,11 @@ def test_a_json_file_with_half_characters_is_refused_in_words_that_can_be_shown(
     assert str(caught.value).encode()
 
 
+QUOTE = (
+    '{"usd": "%s", "min_usd": null, "max_usd": null, "basis": "", "as_of": "", "source": "", "certainty": "unknown"}'
+)
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [
@@ -173,14 +179,8 @@ def test_a_json_file_with_half_characters_is_refused_in_words_that_can_be_shown(
         ("estimated_seconds", "soon"),
         ("kind", "sound"),
         ("output_dir", None),
-        (
-            "quote",
-            '{"usd": "NaN", "min_usd": null, "max_usd": null, "basis": "", "as_of": "", "source": "", "certainty": "published"}',
-        ),
-        (
-            "quote",
-            '{"usd": "1e999999", "min_usd": null, "max_usd": null, "basis": "", "as_of": "", "source": "", "certainty": "published"}',
-        ),
+        ("quote", QUOTE % "NaN"),
+        ("quote", QUOTE % "1e999999"),
     ],
 )
 def test_a_damaged_column_of_a_job_is_a_damaged_ledger(column, value):
@@ -205,3 +205,10 @@ def test_a_damaged_column_of_a_call_is_a_damaged_ledger(column, value):
     call: Any = {**call_row(job, job.calls[0]), column: value}
     with pytest.raises(LedgerError):
         job_from(row, [call], {})
+
+
+def test_the_sidecar_of_a_job_with_strange_values_is_still_written():
+    job = a_job(effective={"duration_seconds": "8"}, input_files={"source": ["film.mp4"]})
+    record = sidecar(job, job.calls[0], position=0, artifact=None)
+    assert record["cost_estimate"]["price_per_second"] is None
+    assert "source" not in record["lineage"]
