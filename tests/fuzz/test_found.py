@@ -212,3 +212,18 @@ def test_the_sidecar_of_a_job_with_strange_values_is_still_written():
     record = sidecar(job, job.calls[0], position=0, artifact=None)
     assert record["cost_estimate"]["price_per_second"] is None
     assert "source" not in record["lineage"]
+
+
+@pytest.mark.parametrize("start", ["", "["])
+def test_a_toml_file_with_a_key_of_thousands_of_parts_is_refused_at_once(start):
+    started = time.process_time()
+    with pytest.raises(ConfigurationError, match=r"mediagen\.toml"):
+        read_toml(start + "a." * 100_000 + "a = 1", Path("/x/mediagen.toml"), {})
+    assert time.process_time() - started < 1
+
+
+def test_a_toml_file_of_many_long_keys_is_read_soon():
+    started = time.process_time()
+    with pytest.raises(ConfigurationError, match=r"mediagen\.toml"):
+        read_toml("\n".join(f"k{n}." + "a." * 199 + "a = 1" for n in range(500)), Path("/x/mediagen.toml"), {})
+    assert time.process_time() - started < 5
