@@ -182,7 +182,8 @@ def test_any_error_answer_of_a_bucket(text, status_code):
     request = SimpleNamespace(method="GET")
     headers = {"retry-after": "9" * 30}
     response: Any = SimpleNamespace(text=text, status_code=status_code, headers=headers, request=request)
-    for error in (InvalidResponse(response, text), GoogleAPICallError(text, response=response)):
+    make: Any = GoogleAPICallError
+    for error in (InvalidResponse(response, text), make(text, response=response)):
         answer = holds(read_answer, error)
         can_be_kept([answer.message, answer.reason])
         holds(is_transient, error)

@@ -16,7 +16,7 @@ def checked(value: T) -> T:
     Raises:
         ValueError: One is not, or a time has no zone.
     """
-    for name, adapter in _fields(value.__class__).items():
+    for name, adapter in _fields(type(value)).items():  # type: ignore[arg-type] # a class can be hashed
         found = getattr(value, name)
         adapter.validate_python(found, strict=True)
         for inner in found if isinstance(found, tuple) else (found,):
