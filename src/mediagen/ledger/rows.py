@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from os import PathLike, fspath
 from sqlite3 import Row
 from typing import Any, TypeVar
@@ -12,6 +12,10 @@ from typing import Any, TypeVar
 from mediagen.errors import LedgerError
 from mediagen.jobs import Adjustment, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Quote, Usage
 from mediagen.ledger.caps import counted_microusd
+from mediagen.ledger.stored_types import checked
+
+LARGEST_USD = 10**9
+MAX_DEPTH = 50
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -97,8 +101,8 @@ def job_from(row: Row, calls: Iterable[Row], artifacts: Mapping[int, Sequence[Ro
         LedgerError: A column holds what no version of this program wrote.
     """
     try:
-        return _job(row, tuple(_call(call, artifacts.get(call["ordinal"], ())) for call in calls))
-    except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation) as error:
+        return checked(_job(row, tuple(_call(call, artifacts.get(call["ordinal"], ())) for call in calls)))
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
         raise LedgerError(
             f"Job {row['job_id']} in the ledger cannot be read: {type(error).__name__} in one of its columns.",
             hint="The ledger was changed by another program; move it aside or restore a copy of it.",
@@ -116,19 +120,19 @@ def _job(row: Row, calls: tuple[PaidCall, ...]) -> Job:
         model=row["model"],
         created_at=datetime.fromisoformat(row["created_at"]),
         updated_at=datetime.fromisoformat(row["updated_at"]),
-        requested=json.loads(row["requested"]),
-        effective=json.loads(row["effective"]),
-        origins=json.loads(row["origins"]),
-        quote=_quote(json.loads(row["quote"])),
+        requested=_parsed(row["requested"]),
+        effective=_parsed(row["effective"]),
+        origins=_parsed(row["origins"]),
+        quote=_quote(_parsed(row["quote"])),
         output_dir=row["output_dir"],
         calls=calls,
-        adjustments=tuple(Adjustment(**adjustment) for adjustment in json.loads(row["adjustments"])),
-        warnings=tuple(json.loads(row["warnings"])),
+        adjustments=tuple(Adjustment(**adjustment) for adjustment in _parsed(row["adjustments"])),
+        warnings=tuple(_parsed(row["warnings"])),
         output_name=row["output_name"],
         request_id=row["request_id"],
         profile=row["profile"],
         parent_job_id=row["parent_job_id"],
-        input_files=json.loads(row["input_files"]),
+        input_files=_parsed(row["input_files"]),
         estimated_seconds=row["estimated_seconds"],
         chain=_chain(row),
     )
@@ -149,13 +153,13 @@ def _call(row: Row, artifacts: Iterable[Row]) -> PaidCall:
         samples=row["samples"],
         status=JobStatus(row["status"]),
         operation=row["operation"],
-        remote_uris=tuple(json.loads(row["remote_uris"])),
+        remote_uris=tuple(_parsed(row["remote_uris"])),
         expires_at=_optional(datetime.fromisoformat, row["expires_at"]),
-        usage=Usage(**json.loads(row["usage"])) if row["usage"] else None,
-        charge=_charge(json.loads(row["charge"])) if row["charge"] else None,
-        error=JobError(**json.loads(row["error"])) if row["error"] else None,
+        usage=Usage(**_parsed(row["usage"])) if row["usage"] else None,
+        charge=_charge(_parsed(row["charge"])) if row["charge"] else None,
+        error=JobError(**_parsed(row["error"])) if row["error"] else None,
         artifacts=tuple(_artifact(artifact) for artifact in artifacts),
-        warnings=tuple(json.loads(row["warnings"])),
+        warnings=tuple(_parsed(row["warnings"])),
     )
 
 
@@ -176,12 +180,34 @@ def _artifact(row: Row) -> Artifact:
 
 
 def _quote(columns: dict[str, Any]) -> Quote:
-    usd, min_usd, max_usd = (_optional(Decimal, columns.pop(name)) for name in ("usd", "min_usd", "max_usd"))
+    usd, min_usd, max_usd = (_optional(_money, columns.pop(name)) for name in ("usd", "min_usd", "max_usd"))
     return Quote(usd=usd, min_usd=min_usd, max_usd=max_usd, **columns)
 
 
 def _charge(columns: dict[str, Any]) -> Charge:
-    return Charge(usd=_optional(Decimal, columns.pop("usd")), **columns)
+    return Charge(usd=_optional(_money, columns.pop("usd")), **columns)
+
+
+def _money(text: str) -> Decimal:
+    amount = Decimal(text)
+    if not abs(amount) <= LARGEST_USD:
+        raise ValueError("an amount beyond all money")
+    return amount
+
+
+def _parsed(text: str) -> Any:
+    """A JSON column; one too deep for any report is refused like one that is no JSON."""
+    value = json.loads(text)
+    _check_depth(value, MAX_DEPTH)
+    return value
+
+
+def _check_depth(value: Any, left: int) -> None:
+    if not left:
+        raise ValueError("nested too deeply")
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_depth(inner, left - 1)
 
 
 def _json(value: object) -> str:

@@ -196,6 +196,8 @@ def _read_tracks(file: BinaryIO) -> list[_Track]:
                     tracks.append(_Track())
                     _fill(file, (inner_start, inner_end), tracks[-1], budget)
                     tracks[-1].describe()
+                    if tracks[-1].handler != b"vide":
+                        tracks[-1].deltas = []  # only those of a picture are looked at, and they may be a million
             break
     return tracks
 

@@ -18,6 +18,8 @@ MAX_BOXES: Final = 200_000
 MAX_LEAF_BYTES: Final = 8 * 1024 * 1024
 MAX_TOTAL_BYTES: Final = 64 * 1024 * 1024
 MAX_TRACKS: Final = 64
+# Films of phones, whose frames come as they can, have some hundreds.
+MAX_FRAME_LENGTHS: Final = 50_000
 
 _UNKNOWN_DURATIONS = frozenset({0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF})
 _USUAL_RATES = (*map(Fraction, (24, 25, 30, 50, 60)), *(Fraction(n * 1000, 1001) for n in (24, 30, 60)))
@@ -279,7 +281,7 @@ class _Reader:
         if len(payload) - 8 < entries * 8:
             raise self._fail("its table of frames is cut off")
         for count, delta in struct.iter_unpack(">II", payload[8 : 8 + entries * 8]):
-            track.add(count, delta)
+            self._add(track, count, delta)
 
     def _read_sample_description(self, stsd: _Box, track: _Track) -> None:
         payload = self._read(stsd.start, min(stsd.end - stsd.start, 64))
@@ -315,7 +317,12 @@ class _Reader:
         if len(payload) < offset + samples * step:
             raise self._fail("its table of frames is cut off")
         for at in range(offset, offset + samples * step, step):
-            track.add(1, int.from_bytes(payload[at : at + 4], "big"))
+            self._add(track, 1, int.from_bytes(payload[at : at + 4], "big"))
+
+    def _add(self, track: _Track, count: int, delta: int) -> None:
+        track.add(count, delta)
+        if len(track.deltas) > MAX_FRAME_LENGTHS:
+            raise self._fail("its frames are of too many different lengths")
 
 
 def _times(payload: bytes) -> tuple[int, int]:

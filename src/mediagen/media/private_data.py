@@ -23,11 +23,13 @@ _GPS_TAG: Final = 0x8825
 _GPS_PLACE_TAGS: Final = frozenset({1, 2, 3, 4, 5, 6, 19, 20, 21, 22, 23, 24, 25, 26, 28})
 _PLACE_WORDS: Final = re.compile(
     rb"GPS(Dest)?(Latitude|Longitude|Position|Altitude|Coordinates)|GPSAreaInformation"
-    rb"|photoshop:(City|State|Country)|Iptc4xmp\w+:(Location|Sublocation|City|CountryName|ProvinceState)"
+    rb"|photoshop:(City|State|Country)|Iptc4xmp\w{1,20}:(Location|Sublocation|City|CountryName|ProvinceState)"
     rb"|com\.apple\.quicktime\.location|\xa9xyz|\x1c\x02[\x1a\x1b\x5a\x5c\x5f\x64\x65]\x00[\x01-\xff]"
 )
 
 _JPEG_MARKER: Final = re.compile(rb"\xff+([\x02-\xcf\xd8-\xfe])")
+# Without the "+": in a picture of nothing but 0xFF bytes it would take time in the square of their number.
+_MARKER_BEHIND_SCAN: Final = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 _SOI, _EOI, _SOS, _COM = 0xD8, 0xD9, 0xDA, 0xFE
 _APP0, _APP1, _APP2, _APP14, _APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
 _JPG0 = 0xF0
@@ -177,7 +179,7 @@ def _clean_jpeg(parts: _Parts) -> Cleaned:
             raise _NotUnderstoodError
         _sort_segment(parts, marker, parts.view[start + 2 : at], has_profile)
         if marker == _SOS:
-            after_scan = _JPEG_MARKER.search(data, at)
+            after_scan = _MARKER_BEHIND_SCAN.search(data, at)
             if after_scan is None:
                 raise _NotUnderstoodError
             parts.keep(parts.view[at : after_scan.start()])

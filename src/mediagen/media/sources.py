@@ -95,6 +95,8 @@ def parse_source(source: str, field: str, *, max_bytes: int) -> ParsedSource:
         raise InvalidRequestError(f"{field} is empty.", field=field, hint="Give a path or leave it out.")
     match = _SCHEME.match(source)
     scheme = match[1].lower() if match else ""
+    if scheme and not _is_writable(source):
+        raise InvalidRequestError(f"{field} holds characters that no address can have.", field=field)
     if scheme == "data":
         return _data(source, field, max_bytes)
     if scheme == "file":
@@ -104,6 +106,13 @@ def parse_source(source: str, field: str, *, max_bytes: int) -> ParsedSource:
     if source.startswith(ARTIFACT_PREFIX):
         return _artifact(source, field)
     return _remote(source, scheme, field)
+
+
+def _is_writable(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _artifact(source: str, field: str) -> ArtifactSource:

@@ -137,7 +137,7 @@ def _lineage(job: Job, position: int) -> dict[str, Any]:
 def _source(job: Job) -> dict[str, Any] | None:
     """The video that was extended, edited or remixed."""
     given = next((job.input_files[name] for name in ("source", "video", "remix_from") if job.input_files.get(name)), ())
-    first = given[0] if isinstance(given, list | tuple) and given else {}
+    first = given[0] if isinstance(given, list | tuple) and given and isinstance(given[0], Mapping) else {}
     return {name: first[name] for name in ("path", "sha256") if first.get(name)} or None
 
 
@@ -186,7 +186,8 @@ def _output(artifact: Artifact | None) -> dict[str, Any]:
 
 def _cost(job: Job) -> dict[str, Any]:
     quote = QuoteReport.model_validate(job.quote).model_dump(mode="json")
-    seconds = job.effective.get("duration_seconds")
+    given = job.effective.get("duration_seconds")
+    seconds = given if isinstance(given, int | float) else None
     return {
         "estimated_cost_usd": quote["usd"],
         "currency": "USD",

@@ -48,8 +48,13 @@ def _explain_one(item: dict[str, Any], known: list[str]) -> str:
     words = _WORDS.get(item["type"])
     said = words.format(**item.get("ctx", {})) if words else f"cannot be used ({item['msg']})"
     value = item.get("input")
-    shown = f" (got {value!r})" if isinstance(value, (int, float, bool)) or _is_word(value) else ""
+    shown = f" (got {value!r})" if _is_number(value) or _is_word(value) else ""
     return f"{name} {said}{shown}."
+
+
+def _is_number(value: object) -> bool:
+    # Python writes no number of more than 4300 digits.
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**40)
 
 
 def _is_word(value: object) -> bool:

@@ -38,7 +38,7 @@ def candidate_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
     """Where a configuration file is looked for, in order; only one place when MEDIAGEN_CONFIG is set."""
     named = environment.get("MEDIAGEN_CONFIG")
     if named:
-        return (Path(named).expanduser().absolute(),)
+        return (_expanded(named, "MEDIAGEN_CONFIG").absolute(),)
     places = [folder / name for folder in _folders(environment) for name in (TOML_NAME, JSON_NAME)]
     return tuple(dict.fromkeys((*places, user_config_dir() / TOML_NAME)))
 
@@ -61,8 +61,18 @@ def load_config(environment: Mapping[str, str]) -> ConfigFile | None:
     return None
 
 
+def _expanded(path: str, variable: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"{variable} begins with a home folder that cannot be found.", hint="Correct it.", code="config_file"
+        ) from error
+
+
 def _folders(environment: Mapping[str, str]) -> list[Path]:
-    folders = [Path(environment["CLAUDE_PROJECT_DIR"]).expanduser()] if "CLAUDE_PROJECT_DIR" in environment else []
+    name = "CLAUDE_PROJECT_DIR"
+    folders = [_expanded(environment[name], name)] if name in environment else []
     # The working folder may have been removed after the start; it holds no file then.
     with contextlib.suppress(FileNotFoundError):
         folders.append(Path.cwd())

@@ -37,6 +37,8 @@ def parse_json(text: str, file: Path) -> dict[str, Any]:
     """
     try:
         found = json.loads(text)
+        # Half characters could be shown in no message.
+        json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         place = f": {error.msg} at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise ConfigurationError(

@@ -24,6 +24,8 @@ from mediagen.settings.tables import (
 from mediagen.settings.values import UNEXPANDED, is_unset, without_unset
 
 SHARED_PROFILE = "default"
+# Python reads a dotted key in time that grows with the square of its parts.
+_MOST_POINTS = 200
 _SECRETS = (
     ("gemini_api_key", "gemini_key_source", "api_key"),
     ("vertex_api_key", "vertex_key_source", "vertex_api_key"),
@@ -49,8 +51,12 @@ def parse_toml(text: str, file: Path) -> dict[str, Any]:
     """The tables of a TOML text; numbers with a point are exact.
 
     Raises:
-        ConfigurationError: It is no TOML; names the line.
+        ConfigurationError: It is no TOML; names the line, unless that is absurdly long.
     """
+    if any(line.count(".") > _MOST_POINTS for line in text.splitlines()):
+        raise ConfigurationError(
+            f"{file} has a line with more than {_MOST_POINTS} points.", hint="Correct the file.", code="config_file"
+        )
     try:
         return tomllib.loads(text, parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:

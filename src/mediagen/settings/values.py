@@ -17,6 +17,8 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _KEY = re.compile(r"[\x21-\x7e]+")
 KEY_CHARACTERS = 30
+# Deeper ones have no place in any file of ours, and are refused where they stand.
+MAX_TABLES = 10
 
 
 def is_unset(value: object) -> bool:
@@ -120,7 +122,8 @@ def _with_scheme(value: object) -> object:
 
 OsPath = Annotated[Path, BeforeValidator(_path)]
 Positive = Annotated[float, Field(gt=0, le=86_400)]
-Cap = Annotated[Decimal, Field(ge=0)]
+# More than anybody has; the ledger adds up in whole numbers of 64 bits.
+Cap = Annotated[Decimal, Field(ge=0, le=1_000_000_000)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 # Project and location become part of an address to which credentials are sent: nothing else may get in.
 ProjectId = Annotated[
@@ -145,5 +148,12 @@ def checked_words(message: str) -> str:
 
 def without_unset(values: dict[str, Any]) -> dict[str, Any]:
     """The same table without the texts that count as unset, tables inside included."""
+    return _without_unset(values, MAX_TABLES)
+
+
+def _without_unset(values: dict[str, Any], depth: int) -> dict[str, Any]:
     kept = {name: value for name, value in values.items() if not is_unset(value)}
-    return {name: without_unset(value) if isinstance(value, dict) else value for name, value in kept.items()}
+    return {
+        name: _without_unset(value, depth - 1) if isinstance(value, dict) and depth else value
+        for name, value in kept.items()
+    }

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ class Conversations:
     folder: Path
 
     async def keep(self, job_id: str, ordinal: int, turns: Turns) -> bool:
-        """Make the turns durable; False when they are too large to be kept.
+        """Make the turns durable; False when they are too large or too deep to be kept.
 
         Raises:
             StorageError: They could not be written.
@@ -47,7 +48,10 @@ class Conversations:
         await anyio.to_thread.run_sync(partial(self._forget_before, oldest))
 
     def _keep(self, name: str, turns: Turns) -> bool:
-        text = json.dumps(turns, separators=(",", ":")).encode()
+        try:
+            text = json.dumps(turns, separators=(",", ":")).encode()
+        except RecursionError:
+            return False
         if len(text) > LARGEST_BYTES:
             return False
         try:
@@ -70,7 +74,7 @@ class Conversations:
                 turns = json.loads(file.read(LARGEST_BYTES + 1))
         except FileNotFoundError:
             return None
-        except (OSError, EOFError, ValueError, RecursionError) as error:
+        except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
             raise _damaged(self.folder / name) from error
         if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
             raise _damaged(self.folder / name)

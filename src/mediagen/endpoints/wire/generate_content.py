@@ -3,7 +3,6 @@
 Source: https://ai.google.dev/gemini-api/docs/image-generation and requests of google-genai 3.4.0 (checked 2026-11-21)
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -163,7 +162,7 @@ def decode_image(body: bytes) -> DecodedImage | DecodedFailure:
     images = _image_parts(candidate)
     usage = _usage(payload, has_image=bool(images))
     if not images:
-        return DecodedFailure(error=_no_picture(payload, candidate), usage=usage)
+        return DecodedFailure(error=_no_picture(payload, candidate, body), usage=usage)
     inline = _inline(images[-1])
     data = bytes_from_base64(inline.get("data"))
     if data is None:
@@ -193,13 +192,13 @@ def _unreadable(body: bytes) -> DecodedFailure:
     return DecodedFailure(error=EndpointError(message, code=code, hint=hint, billed="unknown"))
 
 
-def _no_picture(payload: Json, candidate: Json) -> EndpointError:
+def _no_picture(payload: Json, candidate: Json, body: bytes) -> EndpointError:
     billed = _billed(payload)
     block_reason = word(child(payload, "promptFeedback"), "blockReason")
     if block_reason:
         return _blocked(block_reason, word(child(payload, "promptFeedback"), "blockReasonMessage"))
     if not candidate:
-        return _without_candidates(payload, billed)
+        return _without_candidates(payload, body, billed)
     finish_reason = word(candidate, "finishReason")
     if finish_reason in FINISH_REASONS:
         return _finished(finish_reason, word(candidate, "finishMessage"), billed)
@@ -230,9 +229,9 @@ def _no_picture(payload: Json, candidate: Json) -> EndpointError:
     )
 
 
-def _without_candidates(payload: Json, billed: Billed) -> EndpointError:
+def _without_candidates(payload: Json, body: bytes, billed: Billed) -> EndpointError:
     if "error" in payload:
-        said = parse_error(200, {}, _dumps(payload)).message
+        said = parse_error(200, {}, body).message
         return EndpointError(
             f"Google reported an error inside its answer: {said}", code="endpoint_error", hint=TRY_AGAIN, billed=billed
         )
@@ -308,7 +307,3 @@ def _billed(payload: Json) -> Billed:
         return "unknown"
     output = count(metadata, "candidatesTokenCount") + count(metadata, "thoughtsTokenCount")
     return "yes" if output else "no"
-
-
-def _dumps(payload: Json) -> bytes:
-    return json.dumps(payload).encode()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from mediagen.endpoints.wire.json_values import Json, child, children, parse_object, word
+from mediagen.endpoints.wire.json_values import Json, child, children, parse_object, word, writable
 from mediagen.endpoints.wire.scrub import excerpt, scrub
 from mediagen.endpoints.wire.source_refusals import find_source_refusal
 from mediagen.errors import (
@@ -40,7 +40,8 @@ _LOCATION = re.compile(r"location is not supported|not available in your (?:coun
 _BILLING = re.compile(r"billed users|billing", re.IGNORECASE)
 _SERVICE_AGENTS = re.compile(r"service agents are being provisioned", re.IGNORECASE)
 _UNKNOWN_INTERACTION = re.compile(r"invalid interaction name", re.IGNORECASE)
-_HTML = re.compile(r"<[^>]*>")
+# Without "<" inside: an answer of nothing but "<" would take time in the square of their number.
+_HTML = re.compile(r"<[^<>]*>")
 # Reasons that speak of the key or its project, never of one file.
 _KEY_REASONS = re.compile(r"API_KEY|CONSUMER|SERVICE_DISABLED|ACCESS_TOKEN|CREDENTIALS|BILLING|USER_PROJECT")
 _PUBLISHER_MODEL = re.compile(r"publisher model\b.*\b(?:was )?not found", re.IGNORECASE | re.DOTALL)
@@ -113,7 +114,7 @@ def parse_error(
     payload = parse_object(body)
     error = child(payload, "error")
     if payload and not error and isinstance(payload.get("error"), str):
-        error = {"message": payload["error"]}
+        error = {"message": writable(payload["error"])}
     details = children(error, "details")
     raw = word(error, "message") if error else _HTML.sub(" ", body[:READ_LIMIT].decode("utf-8", "replace"))
     return GoogleFailure(
@@ -372,7 +373,7 @@ def _seconds_of_header(headers: Mapping[str, str]) -> float | None:
 def _http_date(value: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(value)
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 

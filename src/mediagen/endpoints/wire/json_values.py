@@ -7,6 +7,9 @@ from typing import Any
 
 Json = dict[str, Any]
 
+# Larger ones are no counts of tokens, files or errors, and neither the ledger nor a text could hold them.
+LARGEST_COUNT = 10**9
+
 
 def parse_object(body: bytes) -> Json | None:
     """Parse a JSON object, or the first one of a top-level array; None for anything else."""
@@ -34,15 +37,22 @@ def children(value: Any, name: str) -> list[Json]:
 def word(value: Any, name: str) -> str:
     """Text of that name, or the empty string."""
     found = value.get(name) if isinstance(value, dict) else None
-    return found if isinstance(found, str) else ""
+    return writable(found) if isinstance(found, str) else ""
+
+
+def writable(text: str) -> str:
+    """The text with half characters replaced: JSON can name them, but neither a file nor the ledger can hold them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def count(value: Any, name: str) -> int:
     """Non-negative whole number of that name, or 0; Google writes some as text."""
     found = value.get(name) if isinstance(value, dict) else None
     if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) < 20:
-        return int(found)
-    return max(0, int(found)) if isinstance(found, int) and not isinstance(found, bool) else 0
+        found = int(found)
+    if not isinstance(found, int) or isinstance(found, bool):
+        return 0
+    return found if 0 <= found <= LARGEST_COUNT else 0
 
 
 def bytes_from_base64(text: Any) -> bytes | None:

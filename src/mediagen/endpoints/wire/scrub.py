@@ -14,7 +14,8 @@ _KEYS = re.compile(
     r"|\b1//[\w-]{8,}|\bGOCSPX-[\w-]{4,}",
 )
 _KEY_PARAMETER = re.compile(r"(?i)\b((?:api[_-]?)?key|access_token|token|signature)=[^\s&\"'<>]+")
-_URL_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
+# Takes addresses without a query as well, so that no character is looked at twice.
+_URL = re.compile(r"https?://[^\s?\"'<>]*(?:\?[^\s\"'<>]+)?")
 
 
 def scrub(text: str, secrets: Sequence[str] = ()) -> str:
@@ -23,7 +24,7 @@ def scrub(text: str, secrets: Sequence[str] = ()) -> str:
     for secret in sorted({*secrets, *lines}, key=len, reverse=True):
         for spelling in {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}:
             text = _without(text, spelling.strip())
-    text = _URL_QUERY.sub(rf"\1?{HIDDEN}", text)
+    text = _URL.sub(_without_query, text)
     text = _KEY_PARAMETER.sub(rf"\1={HIDDEN}", text)
     return _KEYS.sub(HIDDEN, text)
 
@@ -33,6 +34,11 @@ def excerpt(text: str, limit: int) -> str:
     # Cutting the input first bounds the work on a huge answer.
     clean = " ".join(scrub(text[: 8 * limit]).split())
     return clean if len(clean) <= limit else clean[: limit - 1] + HIDDEN
+
+
+def _without_query(address: re.Match[str]) -> str:
+    head, mark, _ = address[0].partition("?")
+    return f"{head}?{HIDDEN}" if mark else head
 
 
 def _without(text: str, secret: str) -> str:

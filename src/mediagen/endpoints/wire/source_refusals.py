@@ -14,6 +14,7 @@ SOURCE_REFUSED: Final = "source_refused"
 SOURCE_EXPIRED: Final = "source_expired"
 USE_CASE_REFUSED: Final = "use_case_refused"
 
+_READ_CHARACTERS: Final = 4000
 _UNBILLED: Final = "Nothing was made or billed."
 
 
@@ -41,7 +42,7 @@ def _row(pattern: str, code: str, words: str, hint: str) -> SourceRefusal:
 
 REFUSALS: Final = (
     _row(
-        r"(?=.*\bupload)(?=.*\b(?:edit|extend|modif))(?=.*\b(?:location|region|country|countries)\b)",
+        r"\A(?=.*\bupload)(?=.*\b(?:edit|extend|modif))(?=.*\b(?:location|region|country|countries)\b)",
         REGION_REFUSED,
         "Google does not edit or extend uploaded videos where this server is",
         "That holds for the EEA, Switzerland, the United Kingdom and some US states. Go on from the job that made the "
@@ -104,4 +105,4 @@ REFUSALS: Final = (
 
 def find_source_refusal(message: str) -> SourceRefusal | None:
     """Tell from Google's message which refusal of a source it is; None when it is something else."""
-    return next((row for row in REFUSALS if row.pattern.search(message)), None)
+    return next((row for row in REFUSALS if row.pattern.search(message[:_READ_CHARACTERS])), None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mediagen.endpoints.wire.inline_media import inline_number
-from mediagen.endpoints.wire.json_values import Json, child, children, count, parse_object, word
+from mediagen.endpoints.wire.json_values import Json, child, children, count, parse_object, word, writable
 from mediagen.endpoints.wire.media import VideoMedia, WireMedia
 from mediagen.endpoints.wire.operation import ASK_AGAIN, REPHRASE, TEXT_LIMIT, Operation, Output, State
 from mediagen.endpoints.wire.scrub import excerpt
@@ -161,7 +161,8 @@ class _Filtered:
     def of(cls, response: Json) -> "_Filtered":
         for place in (response, child(response, "generateVideoResponse")):
             given = place.get("raiMediaFilteredReasons")
-            reasons = tuple(reason for reason in given if isinstance(reason, str)) if isinstance(given, list) else ()
+            texts = given if isinstance(given, list) else ()
+            reasons = tuple(writable(text) for text in texts if isinstance(text, str))
             number = count(place, "raiMediaFilteredCount") or len(reasons)
             if number:
                 return cls(count=number, reasons=reasons)
