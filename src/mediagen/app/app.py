@@ -73,6 +73,7 @@ async def open_app(
     http: "HttpSettings | None" = None,
     web: "FetchSettings | None" = None,
     setup_waits: tuple[float, ...] = SETUP_WAITS,
+    lease_seconds: float | None = None,
 ) -> AsyncIterator[App]:
     """Build all parts and close them again.
 
@@ -82,13 +83,14 @@ async def open_app(
         http: How patient the surfaces are, instead of the usual.
         web: How videos are fetched from the web, instead of the usual.
         setup_waits: Seconds to wait each time that Google is still setting a project up.
+        lease_seconds: How long a process that does not move keeps its jobs, instead of the usual.
 
     Raises:
         ConfigurationError: A setting that this version cannot honour.
     """
     check_supported(settings)
     async with AsyncExitStack() as stack:
-        ledger = Ledger(settings.folder_for_state() / "ledger.sqlite3", clock=now)
+        ledger = Ledger(settings.folder_for_state() / "ledger.sqlite3", clock=now, lease_seconds=lease_seconds)
         stack.push_async_callback(ledger.aclose)
         projects = ConfiguredProjects(settings, os.environ)
         pool = _pool(settings, projects, http)

@@ -1,8 +1,8 @@
 """Background work of one process: drives its own jobs, takes over those of dead processes, wakes who waits."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -12,15 +12,17 @@ from anyio.abc import TaskGroup
 
 from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import InvalidRequestError, LedgerError, MediaGenError
-from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job, JobStatus, PaidCall, Progress, progress_of
-from mediagen.runner.steps import CallSteps, Outcome, nothing_was_made, waits_for_operator
+from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job, JobStatus, Progress, progress_of
+from mediagen.runner.advancing import Advancer
+from mediagen.runner.steps import CallSteps
 
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 30.0
-OPERATOR_SECONDS = 60.0
-KEEP_SECONDS = 2.0
 PROGRESS_SECONDS = 1.0
+# A clock that jumps between two steps must not put the next one off for ever.
+LONGEST_PAUSE_SECONDS = 600.0
+RENEWALS_PER_LEASE = 3
 
 OnEnded = Callable[[Job], Awaitable[None]]
 OnProgress = Callable[[Progress], Awaitable[None]]
@@ -39,17 +41,18 @@ class Runner:
 
     def __init__(self, steps: CallSteps) -> None:
         self._steps = steps
+        self.advancer = Advancer(steps)
         self.on_link_ended: OnEnded | None = None
         self._ledger = steps.ledger
         self._changed: dict[str, anyio.Event] = {}
         self._driven: set[str] = set()
-        self._sending: set[tuple[str, int]] = set()
-        self._notes: dict[tuple[str, int], str] = {}
+        self._defects: dict[str, str] = {}
         self._tasks: TaskGroup | None = None
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        self._tasks.start_soon(self._renew)
         return self
 
     async def __aexit__(
@@ -62,7 +65,8 @@ class Runner:
 
     def start(self, job: Job, requests: Sequence[PaidRequest]) -> None:
         """Drive a job that was just written to the ledger by this process; one request for each of its calls."""
-        self._drive(job, requests)
+        self.advancer.hold(job, requests)
+        self._drive(job)
 
     def start_sweeping(self) -> None:
         """Resume every open job that no living process drives, now and from time to time."""
@@ -76,9 +80,11 @@ class Runner:
         """
         taken = []
         for job in await self._ledger.open_jobs():
-            if only in {None, job.job_id} and job.job_id not in self._driven and await self._ledger.claim(job.job_id):
+            if only not in {None, job.job_id} or job.job_id in self._driven:
+                continue
+            if await self.advancer.claim(job.job_id):
                 logger.info("job %s resumed (%s)", job.job_id, job.status)
-                self._drive(job, ())
+                self._drive(job)
                 taken.append(job)
         return [*taken, *await self._resume_chains(only)]
 
@@ -92,7 +98,7 @@ class Runner:
             ):
                 logger.info("job %s: its chain goes on", job.job_id)
                 self._driven.add(job.job_id)
-                self._group.start_soon(self._drive_job, replace(job, calls=()), ())
+                self._group.start_soon(self._drive_job, replace(job, calls=()))
                 taken.append(job)
         return taken
 
@@ -147,19 +153,23 @@ class Runner:
                 refused.append(f"Google did not stop call {call.ordinal + 1}; it may be finished already.")
         return await self._ledger.get(job_id), tuple(refused)
 
-    def notes(self, job_id: str) -> tuple[str, ...]:
-        """What keeps an open job from going on, if anything."""
-        return tuple(note for (noted, _), note in self._notes.items() if noted == job_id)
+    def notes(self, job: Job) -> tuple[str, ...]:
+        """What keeps an open job from going on, if anything; also when another process drives it."""
+        if defect := self._defects.get(job.job_id):
+            return (defect,)
+        if self.advancer.holds(job.job_id):
+            return self.advancer.notes(job.job_id)
+        return (job.note,) if job.note else ()
 
     def _progress(self, job: Job) -> Progress:
         progress = progress_of(job, self._steps.clock())
-        notes = () if job.status.is_terminal else self.notes(job.job_id)
+        notes = () if job.status.is_terminal else self.notes(job)
         return replace(progress, message=f"{progress.message}. {notes[0]}") if notes else progress
 
     @property
     def is_sending(self) -> bool:
         """Whether a paid request is on its way or its answer is not kept yet."""
-        return bool(self._sending)
+        return self.advancer.is_sending
 
     @property
     def _group(self) -> TaskGroup:
@@ -177,19 +187,30 @@ class Runner:
                 logger.warning("open jobs could not be resumed: %s", error)
             await anyio.sleep(SWEEP_SECONDS)
 
-    def _drive(self, job: Job, requests: Sequence[PaidRequest]) -> None:
-        self._driven.add(job.job_id)
-        self._group.start_soon(self._drive_job, job, requests)
+    async def _renew(self) -> None:
+        """Keep the lease of this process while it drives jobs."""
+        while True:
+            await anyio.sleep(self._ledger.lease_seconds / RENEWALS_PER_LEASE)
+            if not self._driven:
+                continue
+            try:
+                await self._ledger.renew()
+            except LedgerError as error:
+                logger.warning("the lease cannot be renewed: %s", error.code)
 
-    async def _drive_job(self, job: Job, requests: Sequence[PaidRequest]) -> None:
+    def _drive(self, job: Job) -> None:
+        self._driven.add(job.job_id)
+        self._group.start_soon(self._drive_job, job)
+
+    async def _drive_job(self, job: Job) -> None:
         try:
             async with anyio.create_task_group() as group:
                 for call in job.calls:
-                    request = requests[call.ordinal] if call.ordinal < len(requests) else None
-                    group.start_soon(self._drive_call, job, call, request)
+                    group.start_soon(self._drive_call, job.job_id, call.ordinal)
             if job.chain and self.on_link_ended:
                 await self._end_link(job.job_id, self.on_link_ended)
         finally:
+            self.advancer.forget(job.job_id)
             self._driven.discard(job.job_id)
             self._wake(job.job_id)
 
@@ -201,79 +222,19 @@ class Runner:
             # Only the kind of the exception: its text may hold a prompt.
             logger.error("job %s: its chain does not go on: %s", job_id, type(error).__name__)  # noqa: TRY400 - as above
 
-    async def _drive_call(self, job: Job, call: PaidCall, request: PaidRequest | None) -> None:
-        delay: float | None = 0.0
+    async def _drive_call(self, job_id: str, ordinal: int) -> None:
+        """Advance a call each time that it is due, until it has ended or another process has claimed the job."""
         try:
-            if request is not None:
-                delay = await self._send(job, call, request)
-            failures = 0
-            while delay is not None:
-                await anyio.sleep(delay)
-                failures, delay = await self._advance(job.job_id, call.ordinal, failures)
-                self._wake(job.job_id)
+            while due_at := await self.advancer.advance(job_id, ordinal):
+                self._wake(job_id)
+                if not self.advancer.holds(job_id):
+                    break
+                pause = (due_at - self._steps.clock()).total_seconds()
+                await anyio.sleep(min(max(0.0, pause), LONGEST_PAUSE_SECONDS))
         except Exception as error:  # noqa: BLE001 - a defect met by one job must not stop the others
             # Only the kind of the exception: its text may hold a prompt.
-            logger.error("job %s stopped by a defect: %s", job.job_id, type(error).__name__)  # noqa: TRY400 - as above
-            self._notes[job.job_id, call.ordinal] = (
-                f"Stopped by a defect in mediagen ({type(error).__name__}); its state is kept."
-            )
-
-    @contextmanager
-    def _sent(self, job: Job, call: PaidCall) -> Iterator[None]:
-        key = (job.job_id, call.ordinal)
-        self._sending.add(key)
-        try:
-            yield
-        finally:
-            self._sending.discard(key)
-
-    async def _send(self, job: Job, call: PaidCall, request: PaidRequest) -> float | None:
-        waits = iter(self._steps.setup_waits)
-        while True:
-            # A paid answer is taken in and kept even when the server is told to stop meanwhile.
-            with self._sent(job, call), anyio.CancelScope(shield=True):
-                outcome = await self._steps.send(job, request)
-                wait = next(waits, 0.0) if nothing_was_made(outcome) else 0.0
-                if not wait:
-                    return await self._keep(job, call, outcome, request)
-            self._notes[job.job_id, call.ordinal] = f"Not sent yet, tried again in {wait:.0f} s: {outcome}"
-            self._wake(job.job_id)
-            try:
-                await anyio.sleep(wait)
-            except anyio.get_cancelled_exc_class():
-                with anyio.CancelScope(shield=True):
-                    await self._keep(job, call, outcome, request)
-                raise
-
-    async def _keep(self, job: Job, call: PaidCall, outcome: Outcome, request: PaidRequest) -> float | None:
-        while True:
-            try:
-                delay = await self._steps.keep(job, call, outcome, request)
-            except MediaGenError as error:
-                logger.error("job %s: its answer cannot be written down yet: %s", job.job_id, error.code)  # noqa: TRY400 - tried again
-                self._notes[job.job_id, call.ordinal] = (
-                    f"Google has answered, and the answer is only in memory: {error.message} Keep the server running."
-                )
-                self._wake(job.job_id)
-                await anyio.sleep(KEEP_SECONDS)
-            else:
-                self._notes.pop((job.job_id, call.ordinal), None)
-                self._wake(job.job_id)
-                return delay
-
-    async def _advance(self, job_id: str, ordinal: int, failures: int) -> tuple[int, float | None]:
-        """Take one step; nothing paid for is given up because a step fails."""
-        try:
-            job = await self._ledger.get(job_id)
-            delay = await self._steps.advance(job, job.calls[ordinal])
-        except MediaGenError as error:
-            logger.warning("job %s: %s; tried again later", job_id, error.code)
-            self._notes[job_id, ordinal] = f"Not finished yet: {error}"
-            if waits_for_operator(error):
-                return failures + 1, OPERATOR_SECONDS
-            return failures + 1, min(300.0, self._steps.poll_seconds * 2.0 ** min(failures + 1, 6))
-        self._notes.pop((job_id, ordinal), None)
-        return 0, delay
+            logger.error("job %s stopped by a defect: %s", job_id, type(error).__name__)  # noqa: TRY400 - as above
+            self._defects[job_id] = f"Stopped by a defect in mediagen ({type(error).__name__}); its state is kept."
 
     def _wake(self, job_id: str) -> None:
         event = self._changed.pop(job_id, None)
