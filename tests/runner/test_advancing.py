@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 from tests.conftest import paid
 from tests.runner.asking import change, clip, image, left_behind, until, wait_for
 
 from mediagen.app.app import App, open_app
 from mediagen.endpoints.base import PaidRequest
+from mediagen.errors import InvalidRequestError
 from mediagen.jobs import Job
 from mediagen.ledger.ledger import Ledger
+from mediagen.requests import CancelJobRequest
 from mediagen.settings import Settings
 
 MakeSettings = Callable[..., Settings]
@@ -33,7 +36,7 @@ def monkeypatch_start(app: App) -> None:
     def never(job: Job, requests: Sequence[PaidRequest]) -> None:
         pass
 
-    app.runner.start = never  # type: ignore[method-assign]
+    app.runner.scheduler.start = never  # type: ignore[method-assign]
 
 
 async def unsent_job(settings: Settings, ledger_file: Path, **asked: object) -> str:
@@ -49,7 +52,7 @@ async def unsent_job(settings: Settings, ledger_file: Path, **asked: object) -> 
 
 async def advanced_to_the_end(app: App, job_id: str) -> None:
     with anyio.fail_after(60):
-        while await app.runner.advancer.advance(job_id):
+        while await app.runner.scheduler.advancer.advance(job_id):
             await anyio.sleep(SOON)
 
 
@@ -118,7 +121,7 @@ async def test_advance_tells_when_the_next_step_is_due(make_settings: MakeSettin
         report = await until(app, await clip(app, wait_seconds=0), "running")
     async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="7")) as app:
         emulator.add_fault(fault="stuck")
-        due_at = await app.runner.advancer.advance(str(report.job_id))
+        due_at = await app.runner.scheduler.advancer.advance(str(report.job_id))
         assert due_at is not None
         assert 5 < (due_at - datetime.now(UTC)).total_seconds() <= 7
 
@@ -130,10 +133,10 @@ async def test_advance_of_a_job_of_another_process_only_tells_when_to_look_again
     async with open_app(make_settings()) as one, open_app(make_settings()) as two:
         report = await until(one, await clip(one, wait_seconds=0), "running")
         asked = len(emulator.requests())
-        due_at = await two.runner.advancer.advance(str(report.job_id))
+        due_at = await two.runner.scheduler.advancer.advance(str(report.job_id))
         assert due_at is not None
         assert due_at > datetime.now(UTC)
-        assert not two.runner.advancer.holds(str(report.job_id))
+        assert not two.runner.scheduler.advancer.holds(str(report.job_id))
         assert len(emulator.requests()) - asked <= 1
 
 
@@ -142,10 +145,10 @@ async def test_job_that_was_handed_back_is_gone_on_with_by_another(
 ):
     job_id = await unsent_job(make_settings(), ledger_file)
     async with open_app(make_settings()) as one, open_app(make_settings()) as two:
-        assert await one.runner.advancer.advance(job_id)
+        assert await one.runner.scheduler.advancer.advance(job_id)
         due_at = datetime.now(UTC) + timedelta(seconds=1)
-        await one.runner.advancer.hand_back(job_id, due_at)
-        assert not one.runner.advancer.holds(job_id)
+        await one.runner.scheduler.advancer.hand_back(job_id, due_at)
+        assert not one.runner.scheduler.advancer.holds(job_id)
         await advanced_to_the_end(two, job_id)
         done = await wait_for(two, job_id)
     assert done.status == "succeeded"
@@ -159,7 +162,7 @@ async def test_step_under_an_older_claim_changes_nothing(make_settings: MakeSett
         # As when this process was stopped for long, and another has claimed the job and done nothing yet.
         change(ledger_file, "UPDATE jobs SET fence = fence + 1, owner = NULL")
         with anyio.fail_after(60):
-            while app.runner.advancer.holds(str(report.job_id)):
+            while app.runner.scheduler.advancer.holds(str(report.job_id)):
                 await anyio.sleep(SOON)
         assert rows(ledger_file, "SELECT status FROM calls") == [("running",)]
         await app.runner.resume()
@@ -175,7 +178,7 @@ async def test_answer_of_a_stopped_process_wins_although_its_job_was_taken_over(
     async with open_app(make_settings()) as one, open_app(make_settings()) as two:
         report = await image(one, wait_seconds=0.1)
         change(ledger_file, "UPDATE jobs SET owner = NULL")
-        await two.runner.advancer.advance(str(report.job_id))
+        await two.runner.scheduler.advancer.advance(str(report.job_id))
         with anyio.fail_after(60):
             while (done := await wait_for(two, report.job_id, 0)).status != "succeeded":
                 await two.runner.resume()
@@ -187,7 +190,7 @@ async def test_answer_of_a_stopped_process_wins_although_its_job_was_taken_over(
 async def test_note_of_the_driving_process_is_told_by_another(make_settings: MakeSettings, emulator):
     async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="20")) as one, open_app(make_settings()) as two:
         report = await until(one, await clip(one, wait_seconds=0), "running")
-        held = one.runner.advancer
+        held = one.runner.scheduler.advancer
         job = await Ledger(two.settings.folder_for_state() / "ledger.sqlite3", lambda: datetime.now(UTC)).get(
             str(report.job_id)
         )
@@ -196,3 +199,23 @@ async def test_note_of_the_driving_process_is_told_by_another(make_settings: Mak
         assert await noted.note(replace(job, note="Not finished yet: the key is refused", failures=3))
         await noted.aclose()
         assert "the key is refused" in " ".join((await wait_for(two, report.job_id, 0)).warnings)
+
+
+async def test_cancel_of_a_job_that_was_not_sent_costs_nothing(make_settings: MakeSettings, emulator, ledger_file):
+    job_id = await unsent_job(make_settings(), ledger_file)
+    async with open_app(make_settings()) as app:
+        done = await app.generator.cancel_job(CancelJobRequest(job_id=job_id))
+        assert await app.runner.scheduler.advancer.advance(job_id) is None
+    assert done.status == "cancelled"
+    assert done.error is not None
+    assert done.error.billed == "no"
+    assert paid(emulator) == 0
+
+
+async def test_cancel_does_not_end_a_call_that_is_on_its_way(make_settings: MakeSettings, emulator, ledger_file: Path):
+    emulator.add_fault(fault="delay", seconds=0.5, match={"path_contains": "generateContent"})
+    async with open_app(make_settings()) as app:
+        report = await image(app, wait_seconds=0.1)
+        with pytest.raises(InvalidRequestError, match="submitting"):
+            await app.generator.cancel_job(CancelJobRequest(job_id=str(report.job_id)))
+        assert (await wait_for(app, report.job_id)).status == "succeeded"

@@ -141,7 +141,7 @@ async def test_answer_left_behind_by_a_crash_is_cleared_away(make_settings: Make
     left.mkdir(parents=True)
     (left / "answer.bin").write_bytes(b"x")
     async with open_app(make_settings()) as app:
-        app.runner.start_sweeping()
+        app.runner.scheduler.start_sweeping()
         with anyio.fail_after(10):
             while left.exists():
                 await anyio.sleep(0.02)

@@ -47,7 +47,7 @@ async def test_job_nobody_asks_for_is_still_collected(make_settings: MakeSetting
     async with open_app(make_settings()) as first:
         report = await clip(first, wait_seconds=0.2)
     async with open_app(make_settings()) as second:
-        second.runner.start_sweeping()
+        second.runner.scheduler.start_sweeping()
         with anyio.fail_after(20):
             while not list(work.glob("video_*.mp4")):
                 await anyio.sleep(0.05)

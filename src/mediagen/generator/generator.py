@@ -280,10 +280,11 @@ class Generator:
                 requests=[KeptRequest(api=plan.api, body=body) for body in bodies],
                 caps=caps(plan.project.limits, self.clock()),
                 replace_request_id=request.force_new,
+                is_own=self.runner.scheduler.drives_here,
                 whole_usd=whole,
             )
             if job.job_id == draft.job_id:
-                self.runner.start(
+                self.runner.scheduler.start(
                     job, [PaidRequest(kind=plan.kind, model=plan.model, api=plan.api, body=body) for body in bodies]
                 )
         return job

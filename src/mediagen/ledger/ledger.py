@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar, Unpack
 
 import anyio.to_thread
 
-from mediagen.jobs import Artifact, Job, JobStatus, Kind
+from mediagen.jobs import Artifact, Job, JobError, JobStatus, Kind
 from mediagen.ledger import owners, reading, writing
 from mediagen.ledger.caps import usd
 from mediagen.ledger.database import Database
@@ -218,6 +218,23 @@ class Ledger:
             now=self._clock(),
             artifacts=tuple(artifacts),
             fence=fence,
+        )
+        return await self._write(writing.take, step)
+
+    async def end_unsent(self, job: Job, ordinal: int, *, status: JobStatus, error: JobError) -> bool:
+        """End a call of which certainly nothing was sent.
+
+        Returns:
+            False, with nothing changed, when it may have been sent by now or somebody else drives the job.
+        """
+        step = Step(
+            job_id=job.job_id,
+            ordinal=ordinal,
+            expected=JobStatus.SUBMITTING,
+            changes={"status": status, "error": error},
+            now=self._clock(),
+            fence=job.fence,
+            is_unsent=True,
         )
         return await self._write(writing.take, step)
 

@@ -37,6 +37,7 @@ class Step:
     Attributes:
         fence: Claim of the job under which it was begun, when that matters.
         attempt: Token under which it was sent, when that matters.
+        is_unsent: Whether certainly nobody may have sent it.
     """
 
     job_id: str
@@ -47,6 +48,7 @@ class Step:
     artifacts: tuple[Artifact, ...] = ()
     fence: int | None = None
     attempt: str | None = None
+    is_unsent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,7 +161,7 @@ def take(connection: Connection, step: Step) -> bool:
     call = _call(job, step.ordinal)
     if call.status is not step.expected or step.fence not in {None, job.fence}:
         return False
-    if step.attempt not in {None, call.attempt}:
+    if step.attempt not in {None, call.attempt} or (step.is_unsent and call.attempt is not None):
         return False
     changed = replace(call, **step.changes)
     connection.executemany(queries.INSERT_ARTIFACT, artifact_rows(step.job_id, step.ordinal, step.artifacts))

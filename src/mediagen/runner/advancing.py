@@ -194,7 +194,7 @@ class Advancer:
         if request is None:
             return await self._steps.settle(job, call)
         if self._steps.clock() - job.created_at > SENT_WITHIN:
-            await self._steps.end(job, call, not_sent("it was not sent within 10 minutes"))
+            await self._steps.end_unsent(job, call, JobStatus.FAILED, not_sent("it was not sent within 10 minutes"))
             return None
         # A paid answer is taken in and kept even when the process is told to stop meanwhile.
         with self._sent(call), anyio.CancelScope(shield=True):

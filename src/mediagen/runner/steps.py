@@ -242,6 +242,14 @@ class CallSteps:
         logger.info("job %s call %d ends: %s", job.job_id, call.ordinal, error.code)
         await self._ended(job, call, status=_end_status(error), error=job_error(error), charge=charge)
 
+    async def end_unsent(self, job: Job, call: PaidCall, status: JobStatus, error: MediaGenError) -> bool:
+        """End a call of which nothing was sent, and write down why; False when it may have been sent by now."""
+        is_ended = await self.ledger.end_unsent(job, call.ordinal, status=status, error=job_error(error))
+        if is_ended:
+            ended = await self.ledger.get(job.job_id)
+            await self.collector.write_record(ended, ended.calls[call.ordinal])
+        return is_ended
+
     async def _ended(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
         # What came of a paid request is true whoever drives the job by now.
         was_sent = call.status is JobStatus.SUBMITTING and call.attempt is not None
