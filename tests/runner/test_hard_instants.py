@@ -112,7 +112,7 @@ async def test_clip_that_google_sends_inside_its_answer_is_stored(make_settings:
         "response_format": {"type": "video", "resolution": "360p", "duration": "3s"},
     }
     async with open_app(make_settings()) as app:
-        report = await clip(app, wait_seconds=0.3)
+        report = await until(app, await clip(app, wait_seconds=0), "running")
         assert report.status == "running"
         async with httpx.AsyncClient(trust_env=False, headers={"x-goog-api-key": "test"}) as google:
             made = (await google.post(f"{emulator.url}/v1beta/interactions", json=inline)).json()
