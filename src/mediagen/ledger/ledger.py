@@ -258,6 +258,10 @@ class Ledger:
         """Begin the lease of this process anew; to be called more often than a lease lasts while it drives jobs."""
         await self._write(self._owners.renew)
 
+    async def overdue(self, before: datetime) -> list[str]:
+        """Find the open jobs whose next step was due before a moment and that nobody alive drives, oldest first."""
+        return await self._write(writing.overdue, before, self._owners)
+
     async def hand_back(self, job: Job) -> bool:
         """Leave a job to whoever claims it next, with its `due_at`, `note` and `failures`.
 

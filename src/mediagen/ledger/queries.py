@@ -83,6 +83,10 @@ WHERE job_id = :job_id AND ordinal = :ordinal AND status = 'submitting' AND atte
     AND EXISTS (SELECT 1 FROM jobs WHERE jobs.job_id = :job_id AND jobs.fence = :fence)
 """
 
+SELECT_OVERDUE = """
+SELECT job_id, owner FROM jobs
+WHERE status IN ('submitting', 'running', 'downloading') AND coalesce(due_at, created_at) < :before ORDER BY seq
+"""
 CLAIM_JOB = "UPDATE jobs SET owner = :owner, fence = fence + 1 WHERE job_id = :job_id"
 HAND_BACK = """
 UPDATE jobs SET owner = NULL, due_at = :due_at, note = :note, failures = :failures

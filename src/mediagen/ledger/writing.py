@@ -193,6 +193,13 @@ def claim(connection: Connection, job_id: str, owners: Owners) -> Job | None:
     return reading.job(connection, job_id)
 
 
+def overdue(connection: Connection, before: datetime, owners: Owners) -> list[str]:
+    """Find the open jobs whose step was due before a moment and that nobody alive drives."""
+    rows = connection.execute(queries.SELECT_OVERDUE, {"before": time_text(before)}).fetchall()
+    alive = {owner: owners.is_alive(connection, owner) for owner in {row["owner"] for row in rows} - {None}}
+    return [row["job_id"] for row in rows if not alive.get(row["owner"])]
+
+
 def hand_back(connection: Connection, job: Job) -> bool:
     """Leave a job to whoever claims it next, with what is said there of its next step."""
     due_at = None if job.due_at is None else time_text(job.due_at)

@@ -94,7 +94,7 @@ class Runner:
 
     def notes(self, job: Job) -> tuple[str, ...]:
         """What keeps an open job from going on, if anything; also when another process drives it."""
-        return self.scheduler.notes(job.job_id) or ((job.note,) if job.note else ())
+        return self.scheduler.notes(job) or ((job.note,) if job.note else ())
 
     def _progress(self, job: Job) -> Progress:
         progress = progress_of(job, self._steps.clock())
