@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mediagen.ledger.engines.base import Connection
+
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
@@ -29,7 +31,7 @@ class Owners:
         """Id of this process, or None while it owns nothing."""
         return self._id
 
-    def register(self) -> str:
+    def register(self, connection: Connection) -> str:
         """Id of this process; takes its lock when first asked and removes the files of dead owners.
 
         Raises:
@@ -37,14 +39,17 @@ class Owners:
         """
         if self._id is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._remove_dead()
+            self._remove_dead(connection)
             owner_id = f"{os.getpid()}-{secrets.token_hex(8)}"
             lock = _file_lock(self._file(owner_id))
             lock.acquire(timeout=REGISTER_SECONDS)
             self._id, self._lock = owner_id, lock
         return self._id
 
-    def is_alive(self, owner_id: str) -> bool:
+    def renew(self, connection: Connection) -> None:
+        """Nothing: the lock lasts."""
+
+    def is_alive(self, connection: Connection, owner_id: str) -> bool:
         """Whether the process that registered under this id still runs; removes its file when it does not."""
         file = self._file(owner_id)
         if not file.exists():
@@ -72,9 +77,9 @@ class Owners:
             with suppress(OSError):
                 self._file(owner_id).unlink()
 
-    def _remove_dead(self) -> None:
+    def _remove_dead(self, connection: Connection) -> None:
         for file in self._folder.glob("*.lock"):
-            self.is_alive(file.stem)
+            self.is_alive(connection, file.stem)
 
     def _file(self, owner_id: str) -> Path:
         return self._folder / f"{owner_id}.lock"

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from sqlite3 import Connection
 from typing import TypedDict
 
 from mediagen.errors import JobNotFoundError
 from mediagen.jobs import OPEN_STATUSES, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Usage
 from mediagen.ledger import queries, reading
 from mediagen.ledger.caps import Cap, check_caps
-from mediagen.ledger.owners import Owners
+from mediagen.ledger.engines.base import Connection
+from mediagen.ledger.liveness import Liveness
 from mediagen.ledger.rows import artifact_rows, call_row, job_row, time_text
 
 
@@ -47,7 +47,7 @@ def create(
     *,
     caps: Sequence[Cap],
     replace_request_id: bool,
-    owners: Owners,
+    owners: Liveness,
     whole_usd: Decimal | None = None,
 ) -> Job:
     """Take in a job, or find the one that has its request_id or is this link of its chain."""
@@ -59,7 +59,7 @@ def create(
     if job.chain and job.chain.link > 1 and (link := _link(connection, job.chain)):
         return link
     check_caps(job, caps, counted_since=partial(reading.counted_since, connection), whole_usd=whole_usd)
-    connection.execute(queries.INSERT_JOB, job_row(job, owner=owners.register()))
+    connection.execute(queries.INSERT_JOB, job_row(job, owner=owners.register(connection)))
     connection.executemany(queries.INSERT_CALL, [call_row(job, call) for call in job.calls])
     return reading.job(connection, job.job_id)
 
@@ -81,15 +81,15 @@ def stop_chain(connection: Connection, job_id: str, reason: str) -> bool:
     return connection.execute(queries.STOP_CHAIN, {"job_id": job_id, "reason": reason}).rowcount > 0
 
 
-def claim_chain(connection: Connection, job_id: str, owners: Owners) -> bool:
+def claim_chain(connection: Connection, job_id: str, owners: Liveness) -> bool:
     """Give a link, after which the next one is to be made, to this process if nobody else alive goes on with it."""
     _, owner = _row_of(connection, job_id)
     job = reading.job(connection, job_id)
     if job.chain is None or reading.link(connection, job.chain.chain_id, job.chain.link + 1):
         return False
-    if owner is not None and owner != owners.own_id and owners.is_alive(owner):
+    if owner is not None and owner != owners.own_id and owners.is_alive(connection, owner):
         return False
-    connection.execute(queries.SET_OWNER, {"job_id": job_id, "owner": owners.register()})
+    connection.execute(queries.SET_OWNER, {"job_id": job_id, "owner": owners.register(connection)})
     return True
 
 
@@ -118,14 +118,14 @@ def take(connection: Connection, step: Step) -> bool:
     return True
 
 
-def claim(connection: Connection, job_id: str, owners: Owners) -> bool:
+def claim(connection: Connection, job_id: str, owners: Liveness) -> bool:
     """Give an open job to this process if nobody alive drives it."""
     status, owner = _row_of(connection, job_id)
     if JobStatus(status) not in OPEN_STATUSES:
         return False
-    if owner is not None and (owner == owners.own_id or owners.is_alive(owner)):
+    if owner is not None and (owner == owners.own_id or owners.is_alive(connection, owner)):
         return False
-    connection.execute(queries.SET_OWNER, {"job_id": job_id, "owner": owners.register()})
+    connection.execute(queries.SET_OWNER, {"job_id": job_id, "owner": owners.register(connection)})
     return True
 
 
