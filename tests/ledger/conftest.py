@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import psycopg
 import pytest
 from tests.ledger.ledger_processes import StartWorker, Worker
 from tests.ledger.ledger_values import noon, text_of
@@ -37,6 +38,13 @@ def address(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Addr
 def place(engine: str, request: pytest.FixtureRequest) -> Path | Address:
     """Where the ledger is."""
     return cast("Path | Address", request.getfixturevalue("path" if engine == "sqlite" else "address"))
+
+
+@pytest.fixture
+def raw(address: Address) -> Iterator[psycopg.Connection[Any]]:
+    """Another connection to the same schema."""
+    with psycopg.connect(address.url, autocommit=True) as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such 
 
 
 def _connection(ledger: Ledger) -> sqlite3.Connection:
+    assert isinstance(ledger._database, database.SqliteDatabase)
     connection = ledger._database._connection
     assert connection is not None
     return connection

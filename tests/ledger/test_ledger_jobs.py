@@ -16,8 +16,8 @@ from tests.ledger.ledger_values import NOON, a_job, an_artifact, noon, sqlite_on
 from mediagen.errors import InvalidRequestError, JobNotFoundError, LedgerError
 from mediagen.jobs import Adjustment, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Quote, Usage
 from mediagen.ledger import queries
-from mediagen.ledger.ids import new_artifact_id, new_job_id
 from mediagen.ledger.engines.base import Address
+from mediagen.ledger.ids import new_artifact_id, new_job_id
 from mediagen.ledger.ledger import Ledger
 
 CHARGE = Charge(usd=Decimal("0.1340000001"), basis="tokens", certainty="exact", billed="yes")

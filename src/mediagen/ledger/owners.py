@@ -49,7 +49,7 @@ class Owners:
     def renew(self, connection: Connection) -> None:
         """Nothing: the lock lasts."""
 
-    def is_alive(self, connection: Connection, owner_id: str) -> bool:
+    def is_alive(self, connection: Connection, owner_id: str) -> bool:  # noqa: ARG002 - the lock says it all
         """Whether the process that registered under this id still runs; removes its file when it does not."""
         file = self._file(owner_id)
         if not file.exists():

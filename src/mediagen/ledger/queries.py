@@ -1,4 +1,4 @@
-"""Every statement that the ledger runs, by name; in the words of SQLite, which `engines.dialect` says for PostgreSQL."""
+"""Every statement that the ledger runs, by name: in the words of SQLite, for which `engines.dialect` has others."""
 
 BEGIN_READ = "BEGIN"
 BEGIN_WRITE = "BEGIN IMMEDIATE"
