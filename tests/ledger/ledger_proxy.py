@@ -109,5 +109,6 @@ class Proxy:
         if cut.forward:
             server.sendall(data)
             server.settimeout(ANSWER_SECONDS)
-            server.recv(PIECE)
+            with suppress(TimeoutError):
+                server.recv(PIECE)
         self.cuts += 1
