@@ -22,6 +22,8 @@ from mediagen.ledger.reading import Filter, Page
 from mediagen.ledger.spending import Span, Spending, spending
 from mediagen.ledger.writing import CallChanges, Step
 
+REPEATS = 2  # a server that is going down may cut a second connection
+
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -291,11 +293,12 @@ class Ledger:
         )
 
     def _transact(self, work: Callable[[Connection], T], access: Access) -> T:
-        try:
-            return self._transact_once(work, access)
-        except LedgerError as error:
-            if error.code != INTERRUPTED:
-                raise
+        for _ in range(REPEATS):
+            try:
+                return self._transact_once(work, access)
+            except LedgerError as error:
+                if error.code != INTERRUPTED:
+                    raise
         return self._transact_once(work, access)
 
     def _transact_once(self, work: Callable[[Connection], T], access: Access) -> T:

@@ -17,6 +17,7 @@ from mediagen.ledger.engines.postgresql_failures import interrupted, translated,
 from mediagen.ledger.engines.postgresql_schema import prepare
 
 RECONNECT_SECONDS = 15.0
+SETTLE_TRIES = 3
 LOCK = 0x6D65646961  # "media"
 
 # The isolation is named, because a database can have another default. In one that keeps its first snapshot the lock
@@ -157,14 +158,18 @@ class PostgresDatabase:
         Raises:
             LedgerError: It was not, or nobody can be asked.
         """
-        try:
-            with closing(self._pool.connect()) as raw:
-                _run(raw, BEGIN[Access.EXCLUSIVE] + LIMITS + TAKE_LOCK)
-                found = raw.execute(SELECT_TOKEN, [writer]).fetchone()
-        except (psycopg.Error, LedgerError) as error:
-            raise undecided(self.place) from error
-        if found is None or found["token"] != token:
-            raise interrupted(self.place)
+        for _ in range(SETTLE_TRIES):
+            try:
+                with closing(self._pool.connect()) as raw:
+                    _run(raw, BEGIN[Access.EXCLUSIVE] + LIMITS + TAKE_LOCK)
+                    found = raw.execute(SELECT_TOKEN, [writer]).fetchone()
+            except (psycopg.Error, LedgerError) as error:
+                failure: Exception = error
+                continue
+            if found is None or found["token"] != token:
+                raise interrupted(self.place)
+            return
+        raise undecided(self.place) from failure
 
     def _connect(self) -> Raw:
         try:
