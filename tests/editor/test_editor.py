@@ -363,7 +363,7 @@ async def test_what_cannot_be_written_down_is_not_kept(make_settings, clip, work
     async with app_with(make_settings) as app:
         await app.generator.ledger.open()
         before = files_in(work)
-        with sqlite3.connect(app.generator.ledger.path) as connection:
+        with sqlite3.connect(app.generator.ledger.place) as connection:
             connection.execute("DROP TABLE artifacts")
         connection.close()
         with pytest.raises(LedgerError):

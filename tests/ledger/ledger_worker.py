@@ -8,10 +8,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 
 import anyio
-from tests.ledger.ledger_values import MIDNIGHT, a_job, noon
+from tests.ledger.ledger_values import MIDNIGHT, a_job, noon, place_of
 
 from mediagen.errors import BudgetExceededError
 from mediagen.jobs import JobStatus
@@ -91,8 +90,8 @@ VERBS: dict[str, Callable[..., Awaitable[None]]] = {
 }
 
 
-async def main(verb: str, path: str, *arguments: str) -> None:
-    ledger = Ledger(Path(path), noon)
+async def main(verb: str, place: str, *arguments: str) -> None:
+    ledger = Ledger(place_of(place), noon)
     try:
         await VERBS[verb](ledger, *arguments)
     finally:

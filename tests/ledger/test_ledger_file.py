@@ -11,18 +11,20 @@ from typing import Any
 
 import pytest
 from tests.ledger.ledger_processes import StartWorker
-from tests.ledger.ledger_values import a_job, an_artifact, noon
+from tests.ledger.ledger_values import a_job, an_artifact, noon, sqlite_only
 
 from mediagen.errors import LedgerError
-from mediagen.ledger import database
-from mediagen.ledger.database import journal_mode
+from mediagen.ledger.engines import sqlite as database
+from mediagen.ledger.engines.sqlite import journal_mode
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.rows import artifact_rows, call_row, job_row
 
+pytestmark = [pytest.mark.usefixtures("engine"), sqlite_only]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 
 
 def _connection(ledger: Ledger) -> sqlite3.Connection:
+    assert isinstance(ledger._database, database.SqliteDatabase)
     connection = ledger._database._connection
     assert connection is not None
     return connection

@@ -30,6 +30,7 @@ from mediagen.generator.policy import Policy
 from mediagen.generator.records import Records
 from mediagen.generator.spending import Spending
 from mediagen.jobs import Origin
+from mediagen.ledger.engines.base import Address
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
 from mediagen.pricing import Prices
@@ -93,7 +94,7 @@ async def open_app(
     """
     check_supported(settings)
     async with AsyncExitStack() as stack:
-        ledger = Ledger(settings.folder_for_state() / "ledger.sqlite3", clock=now, lease_seconds=lease_seconds)
+        ledger = Ledger(_place_of_ledger(settings), clock=now, lease_seconds=lease_seconds)
         stack.push_async_callback(ledger.aclose)
         projects = ConfiguredProjects(settings, os.environ)
         pool = _pool(settings, projects, http)
@@ -103,6 +104,12 @@ async def open_app(
         planner = _planner(_policy(settings, projects), steps, pool, _roots(settings, confine_inputs))
         planner = dataclasses.replace(planner, web=web)
         yield _app(settings, runner, planner, steps, pool)
+
+
+def _place_of_ledger(settings: Settings) -> Path | Address:
+    if settings.database_url:
+        return Address(url=settings.database_url.get_secret_value(), state_folder=settings.folder_for_state())
+    return settings.folder_for_state() / "ledger.sqlite3"
 
 
 def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps, pool: EndpointPool) -> App:

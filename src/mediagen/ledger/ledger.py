@@ -1,52 +1,67 @@
-"""The job ledger as the rest of the program sees it: async methods over one SQLite file."""
+"""The job ledger as the rest of the program sees it: async methods over one database."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from sqlite3 import Connection
 from typing import Concatenate, ParamSpec, TypeVar, Unpack
 
 import anyio.to_thread
 
+from mediagen.errors import LedgerError
 from mediagen.jobs import Artifact, Job, JobError, JobStatus, Kind
-from mediagen.ledger import owners, reading, writing
+from mediagen.ledger import liveness, reading, writing
 from mediagen.ledger.caps import usd
-from mediagen.ledger.database import Database
+from mediagen.ledger.engines import database_at
+from mediagen.ledger.engines.base import INTERRUPTED, Access, Address, Connection
+from mediagen.ledger.leases import Leases
+from mediagen.ledger.liveness import Liveness
 from mediagen.ledger.owners import Owners
 from mediagen.ledger.reading import Filter, Page
 from mediagen.ledger.spending import Span, Spending, spending
 from mediagen.ledger.writing import CallChanges, KeptRequest, More, NewJob, Step
+
+REPEATS = 2  # a server that is going down may cut a second connection
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
 class Ledger:
-    """Every job and paid call that was ever begun, shared by all processes that use the same file.
+    """Every job and paid call that was ever begun, shared by all processes that use the same file or database.
 
     Opened at first use. Each method is one transaction, run in a worker thread, and durable when it returns; each
-    raises LedgerError when the file is locked, read-only, full, damaged or of a newer version. Whoever made the
-    ledger calls `aclose`; a method called after that opens the file again.
+    raises LedgerError when the database is locked, read-only, full, damaged, of a newer version or out of reach.
+    Whoever made the ledger calls `aclose`; a method called after that opens the database again.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], datetime], *, lease_seconds: float | None = None) -> None:
-        """Name the file; nothing is read or written yet.
+    def __init__(
+        self, place: Path | Address, clock: Callable[[], datetime], *, lease_seconds: float | None = None
+    ) -> None:
+        """Name the database; nothing is read or written yet.
 
         Args:
-            path: The file; its folder is made when missing, with the folder ``owners`` beside it.
+            place: The file; its folder is made when missing, with the folder ``owners`` beside it. Or a database on
+                a server.
             clock: Gives the present, aware.
             lease_seconds: How long a process that does not renew its lease keeps its jobs, instead of the usual.
+
+        Raises:
+            ConfigurationError: The address of the server cannot be used.
         """
         self._clock = clock
-        self._database = Database(path)
-        self.lease_seconds = owners.LEASE_SECONDS if lease_seconds is None else lease_seconds
-        self._owners = Owners(path.parent / "owners", clock, lease_seconds=self.lease_seconds)
+        self._database = database_at(place)
+        self.lease_seconds = liveness.LEASE_SECONDS if lease_seconds is None else lease_seconds
+        self._owners: Liveness = (
+            Owners(place.parent / "owners", clock, lease_seconds=self.lease_seconds)
+            if isinstance(place, Path)
+            else Leases(self._database, lease_seconds=self.lease_seconds)
+        )
 
     @property
-    def path(self) -> Path:
-        """The file."""
-        return self._database.path
+    def place(self) -> str:
+        """Where the ledger is, for people: path of the file or address without password."""
+        return self._database.place
 
     async def open(self) -> None:
         """Open, check and migrate the file now instead of at first use."""
@@ -254,10 +269,6 @@ class Ledger:
         """
         return await self._write(writing.take_back_attempt, job, ordinal, attempt)
 
-    async def renew(self) -> None:
-        """Begin the lease of this process anew; to be called more often than a lease lasts while it drives jobs."""
-        await self._write(self._owners.renew)
-
     async def overdue(self, before: datetime) -> list[str]:
         """Find the open jobs whose next step was due before a moment and that nobody alive drives, oldest first."""
         return await self._write(writing.overdue, before, self._owners)
@@ -338,18 +349,31 @@ class Ledger:
         """Read where the money of a span went; the parts of all groups add up to what the caps count."""
         return await self._read(spending, span)
 
+    async def renew(self) -> None:
+        """Begin the lease of this process anew; to be called more often than a lease lasts while it drives jobs."""
+        await anyio.to_thread.run_sync(lambda: self._transact(self._owners.renew, Access.WRITE))
+
     async def _read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await anyio.to_thread.run_sync(
-            lambda: self._transact(lambda connection: work(connection, *args, **kwargs), write=False)
+            lambda: self._transact(lambda connection: work(connection, *args, **kwargs), Access.READ)
         )
 
     async def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await anyio.to_thread.run_sync(
-            lambda: self._transact(lambda connection: work(connection, *args, **kwargs), write=True)
+            lambda: self._transact(lambda connection: work(connection, *args, **kwargs), Access.EXCLUSIVE)
         )
 
-    def _transact(self, work: Callable[[Connection], T], *, write: bool) -> T:
-        with self._database.transaction(write=write) as connection:
+    def _transact(self, work: Callable[[Connection], T], access: Access) -> T:
+        for _ in range(REPEATS):
+            try:
+                return self._transact_once(work, access)
+            except LedgerError as error:
+                if error.code != INTERRUPTED:
+                    raise
+        return self._transact_once(work, access)
+
+    def _transact_once(self, work: Callable[[Connection], T], access: Access) -> T:
+        with self._database.transaction(access) as connection:
             return work(connection)
 
     def _close(self) -> None:

@@ -11,17 +11,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
 from mediagen.ledger import queries
+from mediagen.ledger.engines.base import Connection
+from mediagen.ledger.liveness import LEASE_SECONDS
 from mediagen.ledger.rows import time_text
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 REGISTER_SECONDS = 5.0
-LEASE_SECONDS = 30.0
 
 
 class Owners:

@@ -1,4 +1,4 @@
-"""Every statement that the ledger runs, by name."""
+"""Every statement that the ledger runs, by name: in the words of SQLite, for which `engines.dialect` has others."""
 
 BEGIN_READ = "BEGIN"
 BEGIN_WRITE = "BEGIN IMMEDIATE"
@@ -176,21 +176,21 @@ WITH paid AS (
         END AS money,
         CASE
             WHEN calls.counted_microusd = 0 AND json_valid(jobs.quote) THEN json_extract(jobs.quote, '$.usd') IS NULL
-            ELSE 0
+            ELSE FALSE
         END AS unpriced
-    FROM calls CROSS JOIN jobs ON jobs.job_id = calls.job_id
-    WHERE calls.created_at >= :since AND calls.created_at < :until
+    FROM calls CROSS JOIN jobs
+    WHERE jobs.job_id = calls.job_id AND calls.created_at >= :since AND calls.created_at < :until
 )
 SELECT
     name,
-    sum(ordinal = 0 AND money <> 'free') AS jobs,
-    sum(ordinal = 0 AND money = 'free') AS free_jobs,
-    sum(CASE WHEN money = 'charged' THEN microusd ELSE 0 END) AS charged,
-    sum(CASE WHEN money = 'yes' THEN microusd ELSE 0 END) AS billed_at_quote,
-    sum(CASE WHEN money = 'reserved' THEN microusd ELSE 0 END) AS reserved,
-    sum(CASE WHEN money = 'unknown' THEN microusd ELSE 0 END) AS possibly_billed,
-    sum(unpriced AND money IN ('yes', 'reserved', 'unknown')) AS unpriced_calls
-FROM paid WHERE money <> 'free' OR :with_free GROUP BY name ORDER BY name
+    sum(CASE WHEN ordinal = 0 AND money <> 'free' THEN 1 ELSE 0 END) AS jobs,
+    sum(CASE WHEN ordinal = 0 AND money = 'free' THEN 1 ELSE 0 END) AS free_jobs,
+    CAST(sum(CASE WHEN money = 'charged' THEN microusd ELSE 0 END) AS BIGINT) AS charged,
+    CAST(sum(CASE WHEN money = 'yes' THEN microusd ELSE 0 END) AS BIGINT) AS billed_at_quote,
+    CAST(sum(CASE WHEN money = 'reserved' THEN microusd ELSE 0 END) AS BIGINT) AS reserved,
+    CAST(sum(CASE WHEN money = 'unknown' THEN microusd ELSE 0 END) AS BIGINT) AS possibly_billed,
+    sum(CASE WHEN unpriced AND money IN ('yes', 'reserved', 'unknown') THEN 1 ELSE 0 END) AS unpriced_calls
+FROM paid WHERE money <> 'free' OR :with_free GROUP BY name ORDER BY name IS NOT NULL, name
 """
 SPENDING_KEYS = {
     "day": "substr(calls.created_at, 1, 10)",

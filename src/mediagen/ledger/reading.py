@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from sqlite3 import Connection, Row
 from statistics import median
 from typing import Any
 
 from mediagen.errors import InvalidRequestError, JobNotFoundError, LedgerError
 from mediagen.jobs import Api, Artifact, Job, Kind
 from mediagen.ledger import queries
+from mediagen.ledger.engines.base import Connection, Row
 from mediagen.ledger.rows import job_from, time_text
 
 logger = logging.getLogger(__name__)

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
 from os import PathLike, fspath
-from sqlite3 import Row
 from typing import Any, TypeVar
 
 from mediagen.errors import LedgerError
 from mediagen.jobs import Adjustment, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Quote, Usage
 from mediagen.ledger.caps import counted_microusd
+from mediagen.ledger.engines.base import Row
 from mediagen.ledger.stored_types import checked
 
 LARGEST_USD = 10**9
@@ -49,7 +49,8 @@ def job_row(job: Job, *, owner: str | None) -> dict[str, Any]:
         "output_dir": job.output_dir,
         "output_name": job.output_name,
         "estimated_seconds": job.estimated_seconds,
-        "folded_prompt": str(job.requested.get("prompt") or "").casefold(),
+        # PostgreSQL keeps no NUL in a text; searching needs none.
+        "folded_prompt": str(job.requested.get("prompt") or "").casefold().replace("\0", ""),
         "requested": _json(job.requested),
         "effective": _json(job.effective),
         "origins": _json(job.origins),

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from sqlite3 import Connection
 from typing import Any, TypedDict
 
 from mediagen.errors import JobNotFoundError
 from mediagen.jobs import OPEN_STATUSES, Api, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Usage
 from mediagen.ledger import queries, reading
 from mediagen.ledger.caps import Cap, check_caps
-from mediagen.ledger.owners import Owners
+from mediagen.ledger.engines.base import Connection
+from mediagen.ledger.liveness import Liveness
 from mediagen.ledger.rows import artifact_rows, call_row, job_row, time_text
 
 
@@ -87,7 +87,7 @@ class NewJob:
     whole_usd: Decimal | None = None
 
 
-def create(connection: Connection, new: NewJob, owners: Owners) -> Job:
+def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
     """Take in a job, or find the one that has its request_id or is this link of its chain."""
     job = new.job
     if job.request_id is not None:
@@ -135,7 +135,7 @@ def stop_chain(connection: Connection, job_id: str, reason: str) -> bool:
     return connection.execute(queries.STOP_CHAIN, {"job_id": job_id, "reason": reason}).rowcount > 0
 
 
-def claim_chain(connection: Connection, job_id: str, owners: Owners) -> bool:
+def claim_chain(connection: Connection, job_id: str, owners: Liveness) -> bool:
     """Give a link, after which the next one is to be made, to this process if nobody else alive goes on with it."""
     _, owner = _row_of(connection, job_id)
     job = reading.job(connection, job_id)
@@ -182,7 +182,7 @@ def _is_over(job: Job) -> bool:
     return job.status.is_terminal and not goes_on
 
 
-def claim(connection: Connection, job_id: str, owners: Owners) -> Job | None:
+def claim(connection: Connection, job_id: str, owners: Liveness) -> Job | None:
     """Give an open job to this process if nobody alive drives it."""
     status, owner = _row_of(connection, job_id)
     if JobStatus(status) not in OPEN_STATUSES:
@@ -193,7 +193,7 @@ def claim(connection: Connection, job_id: str, owners: Owners) -> Job | None:
     return reading.job(connection, job_id)
 
 
-def overdue(connection: Connection, before: datetime, owners: Owners) -> list[str]:
+def overdue(connection: Connection, before: datetime, owners: Liveness) -> list[str]:
     """Find the open jobs whose step was due before a moment and that nobody alive drives."""
     rows = connection.execute(queries.SELECT_OVERDUE, {"before": time_text(before)}).fetchall()
     alive = {owner: owners.is_alive(connection, owner) for owner in {row["owner"] for row in rows} - {None}}

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from mediagen.ledger import queries
+from mediagen.ledger.engines.base import Access
 from mediagen.ledger.failures import corrupt, foreign, newer, translated
 
 BUSY_SECONDS = 10.0
@@ -24,13 +25,18 @@ def journal_mode(version: tuple[int, int, int]) -> str:
     return "wal" if version >= FIRST_SAFE_WAL else "delete"
 
 
-class Database:
+class SqliteDatabase:
     """One connection, opened at the first transaction and guarded by a lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+
+    @property
+    def place(self) -> str:
+        """Path of the file."""
+        return str(self.path)
 
     def open(self) -> None:
         """Open, check and migrate the file now; does nothing when it is open.
@@ -49,18 +55,18 @@ class Database:
                 connection.close()
 
     @contextmanager
-    def transaction(self, *, write: bool) -> Iterator[sqlite3.Connection]:
+    def transaction(self, access: Access, /) -> Iterator[sqlite3.Connection]:
         """Run one transaction: durable when the block is left, undone when it raises.
 
         Args:
-            write: Whether to take the write lock of the file at once.
+            access: Whatever writes takes the write lock of the file at once.
 
         Raises:
             LedgerError: The file is locked, read-only, full, damaged or of a newer version.
         """
         with self._lock, translated(self.path):
             connection = self._opened()
-            connection.execute(queries.BEGIN_WRITE if write else queries.BEGIN_READ)
+            connection.execute(queries.BEGIN_READ if access is Access.READ else queries.BEGIN_WRITE)
             try:
                 yield connection
                 connection.execute(queries.COMMIT)
