@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mediagen.app.pool import EndpointPool
 from mediagen.app.projects import ConfiguredProjects
@@ -40,10 +40,14 @@ from mediagen.runner.steps import SETUP_WAITS, CallSteps
 from mediagen.settings import Settings, check_supported
 from mediagen.storage.conversations import Conversations
 from mediagen.storage.local import LocalStorage
+from mediagen.submitter.base import Submitter, is_supported
 
 if TYPE_CHECKING:
     from mediagen.endpoints.http import HttpSettings
     from mediagen.media.fetch import FetchSettings
+
+
+Detached = Literal["at_once", "lazily", "never"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +77,7 @@ async def open_app(
     http: "HttpSettings | None" = None,
     web: "FetchSettings | None" = None,
     setup_waits: tuple[float, ...] = SETUP_WAITS,
+    detached: Detached = "lazily",
 ) -> AsyncIterator[App]:
     """Build all parts and close them again.
 
@@ -82,6 +87,8 @@ async def open_app(
         http: How patient the surfaces are, instead of the usual.
         web: How videos are fetched from the web, instead of the usual.
         setup_waits: Seconds to wait each time that Google is still setting a project up.
+        detached: Whether the process that sends paid requests is started at once in the background, with the first
+            one, or never, so that this process sends them itself.
 
     Raises:
         ConfigurationError: A setting that this version cannot honour.
@@ -92,6 +99,7 @@ async def open_app(
         stack.push_async_callback(ledger.aclose)
         projects = ConfiguredProjects(settings, os.environ)
         pool = _pool(settings, projects, http)
+        pool.submitter = await _submitter(stack, detached)
         stack.push_async_callback(pool.aclose)
         steps = _steps(ledger, pool, settings, setup_waits)
         runner = await stack.enter_async_context(Runner(steps))
@@ -182,6 +190,17 @@ def _planner(policy: Policy, steps: CallSteps, pool: EndpointPool, roots: tuple[
         encoders={"gemini": GeminiBodies(), "vertex": VertexBodies(), "cliproxy": GeminiBodies()},
         clock=now,
     )
+
+
+async def _submitter(stack: AsyncExitStack, detached: Detached) -> Submitter | None:
+    if detached == "never" or not is_supported():
+        return None
+    from mediagen.submitter.submitter import DetachedSubmitter
+
+    submitter = await stack.enter_async_context(DetachedSubmitter())
+    if detached == "at_once":
+        submitter.warm_up()
+    return submitter
 
 
 def _pool(settings: Settings, projects: ConfiguredProjects, http: "HttpSettings | None") -> EndpointPool:

@@ -74,6 +74,7 @@ class Runner:
         Args:
             only: Job that alone is taken over, so that no other chain goes on and costs.
         """
+        await self._steps.settle_late(only)
         taken = []
         for job in await self._ledger.open_jobs():
             if only in {None, job.job_id} and job.job_id not in self._driven and await self._ledger.claim(job.job_id):
@@ -232,7 +233,7 @@ class Runner:
         while True:
             # A paid answer is taken in and kept even when the server is told to stop meanwhile.
             with self._sent(job, call), anyio.CancelScope(shield=True):
-                outcome = await self._steps.send(job, request)
+                outcome = await self._steps.send(job, call, request)
                 wait = next(waits, 0.0) if nothing_was_made(outcome) else 0.0
                 if not wait:
                     return await self._keep(job, call, outcome, request)

@@ -9,9 +9,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Unpack
+from typing import Any, Unpack
 
-from mediagen.endpoints.base import Accepted, Finished, Operation, PaidRequest, Submission
+from mediagen.catalog import Catalog
+from mediagen.endpoints.base import Accepted, Finished, Operation, PaidRequest, StoredAnswer, Submission
 from mediagen.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -28,13 +29,15 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
 from mediagen.runner.spool import nowhere
-from mediagen.storage.conversations import KEPT_DAYS, Conversations, Turns
+from mediagen.storage.conversations import KEPT_DAYS, Conversations
 from mediagen.storage.gs_uri import missing_bucket_hint, parse_gs_uri
 
 logger = logging.getLogger(__name__)
 
 FILE_LIFETIME = timedelta(days=2)  # Source: https://ai.google.dev/gemini-api/docs/video (checked 2026-11-21)
 SETUP_WAITS = (45.0,) * 4
+# How soon a submitter that outlived its server is asked again for the answer that it waits for.
+SENDING_SECONDS = 1.0
 GIVE_UP_AFTER = timedelta(hours=24)
 # How long a job that Google says it does not know is asked about all the same: the key may be that of another project.
 # Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21); for Veo, Google promises nothing.
@@ -60,8 +63,9 @@ class CallSteps:
     clock: Callable[[], datetime]
     setup_waits: tuple[float, ...] = SETUP_WAITS
 
-    async def send(self, job: Job, request: PaidRequest) -> Outcome:
+    async def send(self, job: Job, call: PaidCall, request: PaidRequest) -> Outcome:
         """Send one paid request, once. Costs money; never raises our errors, because the outcome must be kept."""
+        request = replace(request, folder=self.collector.spool.folder_of(job, call))
         try:
             endpoint = await self.endpoints.for_job(job)
             return await endpoint.submit(request)
@@ -91,8 +95,7 @@ class CallSteps:
             case Finished(image=image, warnings=warnings):
                 answer = await self.collector.spool.keep(job, call, image.data)
                 if image.model_turn:
-                    turns = [*request.body["contents"], image.model_turn]
-                    warnings += await self._keep_conversation(job, call, turns)
+                    warnings += await self._keep_conversation(job, call, request, image.model_turn)
                 await self._late_or_not(
                     job,
                     call,
@@ -103,10 +106,15 @@ class CallSteps:
                 )
                 return 0.0
 
-    async def _keep_conversation(self, job: Job, call: PaidCall, turns: Turns) -> tuple[str, ...]:
+    async def _keep_conversation(
+        self, job: Job, call: PaidCall, request: PaidRequest, model_turn: dict[str, Any]
+    ) -> tuple[str, ...]:
         """Keep what `continue_from` needs; a picture is never held up by it."""
+        asked = request.body.get("contents")
+        if not asked:
+            return ("The picture cannot be gone on with by continue_from: its request is not kept any more.",)
         try:
-            is_kept = await self.conversations.keep(job.job_id, call.ordinal, turns)
+            is_kept = await self.conversations.keep(job.job_id, call.ordinal, [*asked, model_turn])
         except StorageError as error:
             return (str(error),)
         return (
@@ -148,10 +156,18 @@ class CallSteps:
 
     async def _settle_submission(self, job: Job, call: PaidCall) -> float | None:
         """Decide about a call whose process died while it was being sent."""
+        settled = await self.collector.spool.settled(job, call)
+        if settled and settled.answer:
+            return await self._keep_stored(job, call, settled.answer)
         answer = await self.collector.spool.kept(job, call)
         if answer:
             await self._late_or_not(job, call, status=JobStatus.DOWNLOADING, remote_uris=(answer.as_uri(),))
             return 0.0
+        if settled and settled.state == "sending":
+            return SENDING_SECONDS
+        if settled and settled.state == "never_sent":
+            await self._never_sent(job, call)
+            return None
         await self.end(
             job,
             call,
@@ -161,6 +177,62 @@ class CallSteps:
             ),
         )
         return None
+
+    async def _keep_stored(self, job: Job, call: PaidCall, answer: StoredAnswer) -> float | None:
+        """Take an answer in that a submitter stored for a process that has died since."""
+        request = self._request_of(job, call)
+        outcome = await self._read(job, request, answer)
+        return await self.keep(job, call, outcome, request)
+
+    async def _read(self, job: Job, request: PaidRequest, answer: StoredAnswer) -> Outcome:
+        endpoint = await self.endpoints.for_job(job)
+        try:
+            return await endpoint.read_answer(request, answer)
+        except StorageError:
+            raise
+        except MediaGenError as error:
+            return error
+
+    def _request_of(self, job: Job, call: PaidCall) -> PaidRequest:
+        """The request of a call, as far as its answer can be read with it."""
+        api = Catalog.load().api_of(job.model, job.kind)
+        folder = self.collector.spool.folder_of(job, call)
+        return PaidRequest(kind=job.kind, model=job.model, api=api, body={}, folder=folder)
+
+    async def _never_sent(self, job: Job, call: PaidCall) -> None:
+        """End a call that its process never sent, and that nobody can send any more."""
+        await self.end(
+            job,
+            call,
+            UnavailableError(
+                "The server stopped before the paid request was sent.",
+                code="not_sent",
+                hint="Nothing was sent or billed: ask again.",
+                billed="no",
+            ),
+        )
+
+    async def settle_late(self, only: str | None = None) -> None:
+        """Take in the answers that came after their calls were given up as unconfirmed; unreadable ones stay."""
+        for job_id, ordinal in await self.collector.spool.leftovers():
+            if only in {None, job_id}:
+                try:
+                    await self._settle_unconfirmed(job_id, ordinal)
+                except MediaGenError as error:
+                    logger.warning("job %s: what came late of it cannot be read: %s", job_id, error.code)
+
+    async def _settle_unconfirmed(self, job_id: str, ordinal: int) -> None:
+        job = await self.ledger.get(job_id)
+        if ordinal >= len(job.calls) or job.calls[ordinal].status is not JobStatus.UNCONFIRMED:
+            return
+        call = job.calls[ordinal]
+        found = await self.collector.spool.late(job, call)
+        if found and found.answer:
+            request = self._request_of(job, call)
+            outcome = await self._read(job, request, found.answer)
+            # Why it was given up in the first place.
+            if not isinstance(outcome, SubmissionUnconfirmedError):
+                await self.keep(job, call, outcome, request)
 
     async def _late_or_not(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
         """Move a sent call on; an answer that comes after the call was given up wins."""
@@ -222,6 +294,8 @@ class CallSteps:
         if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **changes):
             ended = await self.ledger.get(job.job_id)
             await self.collector.write_record(ended, ended.calls[call.ordinal])
+            if changes["status"] is not JobStatus.UNCONFIRMED:
+                await self.collector.spool.forget(job, call)
 
     async def forget_old_conversations(self) -> None:
         """Remove kept conversations that are older than they are promised to be."""
