@@ -92,7 +92,16 @@ class DetachedSubmitter:
 
     def warm_up(self) -> None:
         """Start the process in the background, so that the first request need not wait for it."""
-        self._group.start_soon(self._starts)
+        self._group.start_soon(self.ready)
+
+    async def ready(self) -> bool:
+        """Start the process unless it runs; False when it cannot be started."""
+        try:
+            await self._linked()
+        except ConfigurationError as error:
+            logger.warning("%s The server sends paid requests itself.", error.message)
+            return False
+        return True
 
     async def takes(self, url: str, folder: Path) -> bool:
         """Whether requests can be sent for a paid call; see `Submitter.takes`."""
@@ -100,7 +109,7 @@ class DetachedSubmitter:
             return False
         if folder.parent not in self._usable:
             knows_locks = await anyio.to_thread.run_sync(_knows_locks, folder.parent)
-            self._usable[folder.parent] = knows_locks and await self._starts()
+            self._usable[folder.parent] = knows_locks and await self.ready()
         if self._usable[folder.parent]:
             await anyio.to_thread.run_sync(_opened, folder)
         return self._usable[folder.parent]
@@ -132,14 +141,6 @@ class DetachedSubmitter:
         if self._tasks is None:
             raise RuntimeError("the submitter has not been entered")
         return self._tasks
-
-    async def _starts(self) -> bool:
-        try:
-            await self._linked()
-        except ConfigurationError as error:
-            logger.warning("%s The server sends paid requests itself.", error.message)
-            return False
-        return True
 
     async def _linked(self) -> Link:
         async with self._starting:
