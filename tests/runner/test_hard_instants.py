@@ -34,7 +34,9 @@ def change(ledger_file: Path, statement: str, *values: object) -> None:
     connection.close()
 
 
-async def test_answer_that_comes_after_the_call_was_given_up_wins(open_either, make_settings: MakeSettings, emulator, ledger_file):
+async def test_answer_that_comes_after_the_call_was_given_up_wins(
+    open_either, make_settings: MakeSettings, emulator, ledger_file
+):
     emulator.add_fault(fault="delay", seconds=0.5, match={"method": "POST", "path_contains": "interactions"})
     async with open_either(make_settings()) as app:
         report = await clip(app, wait_seconds=0.1)

@@ -54,7 +54,9 @@ async def test_job_nobody_asks_for_is_still_collected(make_settings: MakeSetting
     assert done.status == "succeeded"
 
 
-async def test_request_without_an_answer_is_unconfirmed_and_never_sent_again(open_either, make_settings: MakeSettings, emulator):
+async def test_request_without_an_answer_is_unconfirmed_and_never_sent_again(
+    open_either, make_settings: MakeSettings, emulator
+):
     emulator.add_fault(fault="drop_after_accept", match={"method": "POST", "path_contains": "interactions"})
     async with open_either(make_settings()) as app:
         report = await clip(app)
@@ -66,7 +68,9 @@ async def test_request_without_an_answer_is_unconfirmed_and_never_sent_again(ope
     assert paid(emulator) == 1
 
 
-async def test_overloaded_answer_to_a_paid_request_is_not_sent_again(open_either, make_settings: MakeSettings, emulator):
+async def test_overloaded_answer_to_a_paid_request_is_not_sent_again(
+    open_either, make_settings: MakeSettings, emulator
+):
     emulator.add_fault(fault="status", preset="overloaded", match={"path_contains": "generateContent"})
     async with open_either(make_settings()) as app:
         report = await image(app)
@@ -77,7 +81,9 @@ async def test_overloaded_answer_to_a_paid_request_is_not_sent_again(open_either
     assert len(posts) == 1
 
 
-async def test_rate_limited_request_was_rejected_and_is_sent_once_more(open_either, make_settings: MakeSettings, emulator):
+async def test_rate_limited_request_was_rejected_and_is_sent_once_more(
+    open_either, make_settings: MakeSettings, emulator
+):
     emulator.add_fault(fault="status", preset="rate_limit", seconds=0.1, match={"path_contains": "generateContent"})
     async with open_either(make_settings()) as app:
         report = await image(app)
@@ -86,7 +92,9 @@ async def test_rate_limited_request_was_rejected_and_is_sent_once_more(open_eith
 
 
 @pytest.mark.parametrize("preset", ["prepay_depleted", "quota_zero"])
-async def test_permanent_quota_refusal_is_final_and_explained(open_either, make_settings: MakeSettings, emulator, preset):
+async def test_permanent_quota_refusal_is_final_and_explained(
+    open_either, make_settings: MakeSettings, emulator, preset
+):
     emulator.add_fault(fault="status", preset=preset, match={"path_contains": "generateContent"})
     async with open_either(make_settings()) as app:
         report = await image(app)
@@ -122,7 +130,9 @@ async def test_each_refusal_of_a_picture_has_its_own_code(make_settings: MakeSet
         ("completed_without_video", "failed"),
     ],
 )
-async def test_each_failure_inside_a_200_is_its_own_error(open_either, make_settings: MakeSettings, emulator, work, fault, status):
+async def test_each_failure_inside_a_200_is_its_own_error(
+    open_either, make_settings: MakeSettings, emulator, work, fault, status
+):
     emulator.add_fault(fault=fault)
     async with open_either(make_settings()) as app:
         report = await (clip(app) if "video" in fault else image(app))

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.submitter.conftest import BODY, Google, Spool, pytestmark
 
-from mediagen.errors import SubmissionUnconfirmedError, UnavailableError
+from mediagen.errors import UnavailableError
 from mediagen.submitter.submitter import DetachedSubmitter
 
 __all__ = ["pytestmark"]

@@ -74,10 +74,12 @@ class Runner:
         Args:
             only: Job that alone is taken over, so that no other chain goes on and costs.
         """
-        await self._steps.settle_late(only)
+        late = await self._steps.settle_late(only)
         taken = []
         for job in await self._ledger.open_jobs():
-            if only in {None, job.job_id} and job.job_id not in self._driven and await self._ledger.claim(job.job_id):
+            if only not in {None, job.job_id} or job.job_id in self._driven:
+                continue
+            if job.job_id in late or await self._ledger.claim(job.job_id):
                 logger.info("job %s resumed (%s)", job.job_id, job.status)
                 self._drive(job, ())
                 taken.append(job)

@@ -212,27 +212,37 @@ class CallSteps:
             ),
         )
 
-    async def settle_late(self, only: str | None = None) -> None:
-        """Take in the answers that came after their calls were given up as unconfirmed; unreadable ones stay."""
+    async def settle_late(self, only: str | None = None) -> set[str]:
+        """Take in the answers that came after their calls were given up as unconfirmed; unreadable ones stay.
+
+        Returns:
+            Ids of the jobs that may go on now.
+        """
+        settled = set()
         for job_id, ordinal in await self.collector.spool.leftovers():
             if only in {None, job_id}:
                 try:
-                    await self._settle_unconfirmed(job_id, ordinal)
+                    if await self._settle_unconfirmed(job_id, ordinal):
+                        settled.add(job_id)
                 except MediaGenError as error:
                     logger.warning("job %s: what came late of it cannot be read: %s", job_id, error.code)
+        return settled
 
-    async def _settle_unconfirmed(self, job_id: str, ordinal: int) -> None:
+    async def _settle_unconfirmed(self, job_id: str, ordinal: int) -> bool:
         job = await self.ledger.get(job_id)
         if ordinal >= len(job.calls) or job.calls[ordinal].status is not JobStatus.UNCONFIRMED:
-            return
+            return False
         call = job.calls[ordinal]
         found = await self.collector.spool.late(job, call)
-        if found and found.answer:
-            request = self._request_of(job, call)
-            outcome = await self._read(job, request, found.answer)
-            # Why it was given up in the first place.
-            if not isinstance(outcome, SubmissionUnconfirmedError):
-                await self.keep(job, call, outcome, request)
+        if not found or not found.answer:
+            return False
+        request = self._request_of(job, call)
+        outcome = await self._read(job, request, found.answer)
+        # Why it was given up in the first place.
+        if isinstance(outcome, SubmissionUnconfirmedError):
+            return False
+        await self.keep(job, call, outcome, request)
+        return not isinstance(outcome, MediaGenError)
 
     async def _late_or_not(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
         """Move a sent call on; an answer that comes after the call was given up wins."""
