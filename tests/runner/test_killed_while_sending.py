@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -56,8 +57,9 @@ class Commands:
         return dict(json.loads(output))
 
     def job(self) -> dict[str, object]:
-        (job,) = self.result(*LIST)["jobs"]  # type: ignore[misc]  # of JSON
-        return dict(job)
+        jobs: Any = self.result(*LIST)["jobs"]
+        assert len(jobs) == 1
+        return dict(jobs[0])
 
 
 @pytest.fixture

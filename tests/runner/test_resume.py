@@ -198,9 +198,7 @@ async def test_picture_is_kept_when_its_folder_cannot_be_written(make_settings: 
         report = await image(app, output_dir=str(target), wait_seconds=0.05)
         shutil.rmtree(target)
         target.write_text("a file is in the way")
-        blocked = await wait_for(app, report.job_id, 1.0)
-        assert blocked.status == "downloading"
-        assert "Not finished yet" in " ".join(blocked.warnings)
+        await until(app, report, "downloading", "Not finished yet")
         target.unlink()
         done = await wait_for(app, report.job_id, 20)
     assert done.status == "succeeded"
