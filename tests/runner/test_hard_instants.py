@@ -174,8 +174,7 @@ async def test_wrong_key_long_after_does_not_expire_a_clip(make_settings: MakeSe
     match = {"method": "GET", "path_contains": "files"}
     emulator.add_fault(fault="status", status=401, body=refused, times=50, match=match)
     async with open_app(make_settings()) as app:
-        report = await clip(app, wait_seconds=2.5)
-        assert report.status == "downloading"
+        report = await until(app, await clip(app, wait_seconds=0), "downloading")
         change(ledger_file, "UPDATE calls SET expires_at = '2020-01-01T00:00:00+00:00'")
     async with open_app(make_settings()) as app:
         await app.runner.resume()
