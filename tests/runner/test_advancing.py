@@ -117,10 +117,10 @@ async def test_advance_by_two_processes_at_once_sends_each_call_once(
 
 
 async def test_advance_tells_when_the_next_step_is_due(make_settings: MakeSettings, emulator, ledger_file: Path):
+    emulator.add_fault(fault="stuck")
     async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="7")) as app:
         report = await until(app, await clip(app, wait_seconds=0), "running")
     async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="7")) as app:
-        emulator.add_fault(fault="stuck")
         due_at = await app.runner.scheduler.advancer.advance(str(report.job_id))
         assert due_at is not None
         assert 5 < (due_at - datetime.now(UTC)).total_seconds() <= 7
@@ -178,10 +178,9 @@ async def test_answer_of_a_stopped_process_wins_although_its_job_was_taken_over(
     async with open_app(make_settings()) as one, open_app(make_settings()) as two:
         report = await image(one, wait_seconds=0.1)
         change(ledger_file, "UPDATE jobs SET owner = NULL")
-        await two.runner.scheduler.advancer.advance(str(report.job_id))
         with anyio.fail_after(60):
             while (done := await wait_for(two, report.job_id, 0)).status != "succeeded":
-                await two.runner.resume()
+                await two.runner.scheduler.advancer.advance(str(report.job_id))
                 await anyio.sleep(SOON)
     assert done.artifacts
     assert paid(emulator) == 1

@@ -357,7 +357,10 @@ async def test_call_that_was_settled_can_be_sent_anew(google: Google, spool: Spo
     folder.mkdir()
     open_folder(str(folder))
     assert settle_call(folder).state == "never_sent"
-    assert isinstance(await outcome(spool.request(google.url)), Answer)
+    # The process that was settled may only have been stopped; it knows nothing of that.
+    assert isinstance(await outcome(spool.request(google.url, ticket=1)), SubmissionUnconfirmedError)
+    assert google.seen == {}
+    assert isinstance(await outcome(spool.request(google.url, ticket=2)), Answer)
     assert settle_call(folder).state == settle_call(folder).state == "answered"
     assert google.seen == {"job_1": 1}
 
