@@ -1,5 +1,6 @@
 """The whole program on PostgreSQL."""
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,11 +47,11 @@ async def test_cap_holds_over_two_servers(
     )
     async with open_app(settings) as one, open_app(settings) as two:
         made = 0
-        with pytest.raises(BudgetExceededError, match="MEDIAGEN_MAX_USD_PER_DAY"):
+        with contextlib.suppress(BudgetExceededError):
             while made < 20:
                 await image((one, two)[made % 2])
                 made += 1
-        assert made > 1
+        assert 1 < made < 20
         assert await two.generator.ledger.spent(BEGINNING) <= Decimal("0.10")
 
 
