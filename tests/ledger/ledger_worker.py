@@ -56,7 +56,7 @@ async def claim(ledger: Ledger, job_id: str) -> None:
     """Claim a job, and stay alive until told otherwise."""
     await ledger.open()
     wait_for_line()
-    say(await ledger.claim(job_id))
+    say(await ledger.claim(job_id) is not None)
     sys.stdin.readline()
 
 

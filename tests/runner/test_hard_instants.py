@@ -112,7 +112,7 @@ async def test_clip_that_google_sends_inside_its_answer_is_stored(make_settings:
         "response_format": {"type": "video", "resolution": "360p", "duration": "3s"},
     }
     async with open_app(make_settings()) as app:
-        report = await clip(app, wait_seconds=0.3)
+        report = await until(app, await clip(app, wait_seconds=0), "running")
         assert report.status == "running"
         async with httpx.AsyncClient(trust_env=False, headers={"x-goog-api-key": "test"}) as google:
             made = (await google.post(f"{emulator.url}/v1beta/interactions", json=inline)).json()
@@ -141,7 +141,7 @@ async def test_answer_left_behind_by_a_crash_is_cleared_away(make_settings: Make
     left.mkdir(parents=True)
     (left / "answer.bin").write_bytes(b"x")
     async with open_app(make_settings()) as app:
-        app.runner.start_sweeping()
+        app.runner.scheduler.start_sweeping()
         with anyio.fail_after(10):
             while left.exists():
                 await anyio.sleep(0.02)

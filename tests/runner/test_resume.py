@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 from tests.conftest import paid
-from tests.runner.asking import clip, image, wait_for
+from tests.runner.asking import clip, image, until, wait_for
 from tests.stored import sha256_as_made
 
 from mediagen.app.app import open_app
@@ -34,7 +34,7 @@ PICTURE_FAULTS = [
 
 async def test_running_clip_is_fetched_by_the_next_process(make_settings: MakeSettings, emulator):
     async with open_app(make_settings()) as first:
-        report = await clip(first, wait_seconds=0.2)
+        report = await until(first, await clip(first, wait_seconds=0), "running")
         assert report.status == "running"
     async with open_app(make_settings()) as second:
         await second.runner.resume()
@@ -45,9 +45,9 @@ async def test_running_clip_is_fetched_by_the_next_process(make_settings: MakeSe
 
 async def test_job_nobody_asks_for_is_still_collected(make_settings: MakeSettings, emulator, work: Path):
     async with open_app(make_settings()) as first:
-        report = await clip(first, wait_seconds=0.2)
+        report = await until(first, await clip(first, wait_seconds=0), "running")
     async with open_app(make_settings()) as second:
-        second.runner.start_sweeping()
+        second.runner.scheduler.start_sweeping()
         with anyio.fail_after(20):
             while not list(work.glob("video_*.mp4")):
                 await anyio.sleep(0.05)
@@ -172,7 +172,7 @@ async def test_cancelled_clip_is_not_collected(make_settings: MakeSettings, emul
 
     emulator.add_fault(fault="stuck")
     async with open_app(make_settings()) as app:
-        report = await clip(app, wait_seconds=0.3)
+        report = await until(app, await clip(app, wait_seconds=0), "running")
         assert report.job_id
         cancelled = await app.generator.cancel_job(CancelJobRequest(job_id=report.job_id))
     assert cancelled.status == "cancelled"
@@ -189,7 +189,7 @@ async def test_picture_is_kept_when_its_folder_cannot_be_written(make_settings: 
         report = await image(app, output_dir=str(target), wait_seconds=0.05)
         shutil.rmtree(target)
         target.write_text("a file is in the way")
-        blocked = await wait_for(app, report.job_id, 1.0)
+        blocked = await until(app, report, "downloading", "Not finished yet")
         assert blocked.status == "downloading"
         assert "Not finished yet" in " ".join(blocked.warnings)
         target.unlink()
@@ -225,7 +225,7 @@ async def test_daily_cap_is_held(make_settings: MakeSettings, emulator):
 async def test_missing_key_after_a_restart_keeps_the_job_open(make_settings: MakeSettings, emulator):
     """A paid clip is not given up because a setting is missing; the answer says what is."""
     async with open_app(make_settings(MEDIAGEN_BACKEND="gemini", GEMINI_API_KEY="some-key")) as first:
-        report = await clip(first, wait_seconds=0.2)
+        report = await until(first, await clip(first, wait_seconds=0), "running")
     async with open_app(make_settings(MEDIAGEN_BACKEND="gemini")) as second:
         await second.runner.resume()
         still = await wait_for(second, report.job_id, 0.5)

@@ -34,8 +34,11 @@ from mediagen.ledger.engines.base import Address
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
 from mediagen.pricing import Prices
+from mediagen.runner.advancing import Advancer
 from mediagen.runner.collect import Collector
+from mediagen.runner.embedded import Embedded
 from mediagen.runner.runner import Runner
+from mediagen.runner.scheduler import Changes
 from mediagen.runner.spool import Spool
 from mediagen.runner.steps import SETUP_WAITS, CallSteps
 from mediagen.settings import Settings, check_supported
@@ -74,6 +77,7 @@ async def open_app(
     http: "HttpSettings | None" = None,
     web: "FetchSettings | None" = None,
     setup_waits: tuple[float, ...] = SETUP_WAITS,
+    lease_seconds: float | None = None,
 ) -> AsyncIterator[App]:
     """Build all parts and close them again.
 
@@ -83,19 +87,20 @@ async def open_app(
         http: How patient the surfaces are, instead of the usual.
         web: How videos are fetched from the web, instead of the usual.
         setup_waits: Seconds to wait each time that Google is still setting a project up.
+        lease_seconds: How long a process that does not move keeps its jobs, instead of the usual.
 
     Raises:
         ConfigurationError: A setting that this version cannot honour.
     """
     check_supported(settings)
     async with AsyncExitStack() as stack:
-        ledger = Ledger(_place_of_ledger(settings), clock=now)
+        ledger = Ledger(_place_of_ledger(settings), clock=now, lease_seconds=lease_seconds)
         stack.push_async_callback(ledger.aclose)
         projects = ConfiguredProjects(settings, os.environ)
         pool = _pool(settings, projects, http)
         stack.push_async_callback(pool.aclose)
         steps = _steps(ledger, pool, settings, setup_waits)
-        runner = await stack.enter_async_context(Runner(steps))
+        runner = await stack.enter_async_context(_runner(steps))
         planner = _planner(_policy(settings, projects), steps, pool, _roots(settings, confine_inputs))
         planner = dataclasses.replace(planner, web=web)
         yield _app(settings, runner, planner, steps, pool)
@@ -119,7 +124,7 @@ def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps,
         alternatives=Alternatives(placement=planner.placement, prices=planner.prices),
         clock=now,
     )
-    runner.on_link_ended = Chains(ledger=steps.ledger, make_next=generator.make_next_link).go_on
+    runner.scheduler.on_link_ended = Chains(ledger=steps.ledger, make_next=generator.make_next_link).go_on
     return App(
         settings=settings,
         generator=generator,
@@ -130,6 +135,13 @@ def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps,
         records=Records(ledger=steps.ledger, loader=planner.loader),
         spending=Spending(ledger=steps.ledger, clock=now),
     )
+
+
+@asynccontextmanager
+async def _runner(steps: CallSteps) -> AsyncIterator[Runner]:
+    changes = Changes()
+    async with Embedded(steps, Advancer(steps), changes) as scheduler:
+        yield Runner(steps, scheduler, changes)
 
 
 def _editor(settings: Settings, planner: Planner, steps: CallSteps) -> Editor:

@@ -3,24 +3,23 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar, Unpack
 
 import anyio.to_thread
 
 from mediagen.errors import LedgerError
-from mediagen.jobs import Artifact, Job, JobStatus, Kind
-from mediagen.ledger import reading, writing
-from mediagen.ledger.caps import Cap, usd
+from mediagen.jobs import Artifact, Job, JobError, JobStatus, Kind
+from mediagen.ledger import liveness, reading, writing
+from mediagen.ledger.caps import usd
 from mediagen.ledger.engines import database_at
 from mediagen.ledger.engines.base import INTERRUPTED, Access, Address, Connection
 from mediagen.ledger.leases import Leases
-from mediagen.ledger.liveness import LEASE_SECONDS, Liveness
+from mediagen.ledger.liveness import Liveness
 from mediagen.ledger.owners import Owners
 from mediagen.ledger.reading import Filter, Page
 from mediagen.ledger.spending import Span, Spending, spending
-from mediagen.ledger.writing import CallChanges, Step
+from mediagen.ledger.writing import CallChanges, KeptRequest, More, NewJob, Step
 
 REPEATS = 2  # a server that is going down may cut a second connection
 
@@ -37,7 +36,7 @@ class Ledger:
     """
 
     def __init__(
-        self, place: Path | Address, clock: Callable[[], datetime], *, lease_seconds: float = LEASE_SECONDS
+        self, place: Path | Address, clock: Callable[[], datetime], *, lease_seconds: float | None = None
     ) -> None:
         """Name the database; nothing is read or written yet.
 
@@ -45,17 +44,18 @@ class Ledger:
             place: The file; its folder is made when missing, with the folder ``owners`` beside it. Or a database on
                 a server.
             clock: Gives the present, aware.
-            lease_seconds: How long a process that does not renew its lease keeps its jobs.
+            lease_seconds: How long a process that does not renew its lease keeps its jobs, instead of the usual.
 
         Raises:
             ConfigurationError: The address of the server cannot be used.
         """
         self._clock = clock
         self._database = database_at(place)
+        self.lease_seconds = liveness.LEASE_SECONDS if lease_seconds is None else lease_seconds
         self._owners: Liveness = (
-            Owners(place.parent / "owners")
+            Owners(place.parent / "owners", clock, lease_seconds=self.lease_seconds)
             if isinstance(place, Path)
-            else Leases(self._database, lease_seconds=lease_seconds)
+            else Leases(self._database, lease_seconds=self.lease_seconds)
         )
 
     @property
@@ -74,18 +74,15 @@ class Ledger:
     async def create(
         self,
         job: Job,
-        *,
-        caps: Sequence[Cap] = (),
-        replace_request_id: bool = False,
-        whole_usd: Decimal | None = None,
+        **more: Unpack[More],
     ) -> Job:
-        """Take in a job before anything is sent; it then belongs to this process.
+        """Take in a job before anything is sent; it then belongs to this process unless `is_own` is False.
 
         Args:
             job: With its calls, all of them submitting.
-            caps: Limits that the job must not break, checked against all processes in the same transaction.
-            replace_request_id: Take the request_id from the job that has it, instead of returning that job.
-            whole_usd: What has to fit under the caps, where more jobs follow by themselves.
+            more: ``caps``, limits that the job must not break, checked against all processes in the same transaction;
+                ``replace_request_id``, whether to take the request_id from the job that has it, instead of returning
+                that job; and the others as `NewJob` has them.
 
         Returns:
             The job as it is kept; one with another job_id when its request_id was used before, or when another
@@ -95,16 +92,12 @@ class Ledger:
             JobNotFoundError: The chain that it is to go on with was stopped; nothing was written.
             BudgetExceededError: A cap would be exceeded; nothing was written.
         """
-        return await self._write(
-            partial(
-                writing.create,
-                caps=caps,
-                replace_request_id=replace_request_id,
-                owners=self._owners,
-                whole_usd=whole_usd,
-            ),
-            job,
-        )
+        return await self._write(writing.create, NewJob(job=job, **more), self._owners)
+
+    async def kept_request(self, job_id: str, ordinal: int) -> KeptRequest | None:
+        """Read what is to be sent in a call; None once all calls of its job were sent."""
+        found = await self._read(reading.kept_request, job_id, ordinal)
+        return KeptRequest(api=found[0], body=found[1]) if found else None
 
     async def get(self, job_id: str) -> Job:
         """Read one job.
@@ -178,9 +171,24 @@ class Ledger:
         await self._write(writing.record_finished, job)
 
     async def update_call(
-        self, job_id: str, ordinal: int, *, expected: JobStatus, **changes: Unpack[CallChanges]
+        self,
+        job_id: str,
+        ordinal: int,
+        *,
+        expected: JobStatus,
+        fence: int | None = None,
+        attempt: str | None = None,
+        **changes: Unpack[CallChanges],
     ) -> bool:
         """Change a paid call if it is still in the expected state.
+
+        Args:
+            job_id: Of its job.
+            ordinal: Its place in the job.
+            expected: State that the change starts from.
+            fence: Claim under which the step was begun; a later claim of the job then keeps it from changing anything.
+            attempt: Token under which the call was sent; another one keeps it from changing anything.
+            changes: New values.
 
         Returns:
             False, with nothing changed, when another has moved it on.
@@ -188,7 +196,15 @@ class Ledger:
         Raises:
             JobNotFoundError: No such job or call.
         """
-        step = Step(job_id=job_id, ordinal=ordinal, expected=expected, changes=changes, now=self._clock())
+        step = Step(
+            job_id=job_id,
+            ordinal=ordinal,
+            expected=expected,
+            changes=changes,
+            now=self._clock(),
+            fence=fence,
+            attempt=attempt,
+        )
         return await self._write(writing.take, step)
 
     async def store_artifacts(
@@ -198,6 +214,7 @@ class Ledger:
         *,
         expected: JobStatus,
         artifacts: Sequence[Artifact],
+        fence: int | None = None,
         **changes: Unpack[CallChanges],
     ) -> bool:
         """Record the files of a paid call and end the call as succeeded, all or nothing.
@@ -215,15 +232,69 @@ class Ledger:
             changes={**changes, "status": JobStatus.SUCCEEDED},
             now=self._clock(),
             artifacts=tuple(artifacts),
+            fence=fence,
         )
         return await self._write(writing.take, step)
 
-    async def claim(self, job_id: str) -> bool:
-        """Take over an open job whose process is gone.
+    async def end_unsent(self, job: Job, ordinal: int, *, status: JobStatus, error: JobError) -> bool:
+        """End a call of which certainly nothing was sent.
 
         Returns:
-            True for exactly one of all that ask; False when the job has ended or belongs to a living process,
-            this one included.
+            False, with nothing changed, when it may have been sent by now or somebody else drives the job.
+        """
+        step = Step(
+            job_id=job.job_id,
+            ordinal=ordinal,
+            expected=JobStatus.SUBMITTING,
+            changes={"status": status, "error": error},
+            now=self._clock(),
+            fence=job.fence,
+            is_unsent=True,
+        )
+        return await self._write(writing.take, step)
+
+    async def begin_attempt(self, job: Job, ordinal: int, attempt: str) -> bool:
+        """Take the right to send a call, under the claim that `job` was read with.
+
+        Returns:
+            False when somebody has sent it, may have sent it, or drives the job by now.
+        """
+        return await self._write(writing.begin_attempt, job, ordinal, attempt)
+
+    async def take_back_attempt(self, job: Job, ordinal: int, attempt: str) -> bool:
+        """Free a call to be sent; only for who knows that nothing was accepted under the token.
+
+        Returns:
+            False when it was another's, or somebody else drives the job by now.
+        """
+        return await self._write(writing.take_back_attempt, job, ordinal, attempt)
+
+    async def overdue(self, before: datetime) -> list[str]:
+        """Find the open jobs whose next step was due before a moment and that nobody alive drives, oldest first."""
+        return await self._write(writing.overdue, before, self._owners)
+
+    async def hand_back(self, job: Job) -> bool:
+        """Leave a job to whoever claims it next, with its `due_at`, `note` and `failures`.
+
+        Returns:
+            False when somebody else has claimed it by now.
+        """
+        return await self._write(writing.hand_back, job)
+
+    async def note(self, job: Job) -> bool:
+        """Write down the `note` and `failures` of a job that this process drives.
+
+        Returns:
+            False when somebody else has claimed it by now.
+        """
+        return await self._write(writing.note, job)
+
+    async def claim(self, job_id: str) -> Job | None:
+        """Take over an open job whose process is gone, or does not go on with it.
+
+        Returns:
+            The job for exactly one of all that ask; None when it has ended or belongs to a living process, this one
+            included.
 
         Raises:
             JobNotFoundError: There is none of that id.

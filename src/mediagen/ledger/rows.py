@@ -42,6 +42,7 @@ def job_row(job: Job, *, owner: str | None) -> dict[str, Any]:
         "created_at": time_text(job.created_at),
         "updated_at": time_text(job.updated_at),
         "owner": owner,
+        "fence": job.fence,
         "request_id": job.request_id,
         "profile": job.profile,
         "parent_job_id": job.parent_job_id,
@@ -74,6 +75,7 @@ def call_row(job: Job, call: PaidCall) -> dict[str, Any]:
         "remote_uris": _json(call.remote_uris),
         "expires_at": _optional(time_text, call.expires_at),
         "created_at": time_text(job.created_at),
+        "attempt": call.attempt,
         "counted_microusd": counted_microusd(job, call),
         "usage": _json(asdict(call.usage)) if call.usage else None,
         "charge": _json(asdict(call.charge)) if call.charge else None,
@@ -136,6 +138,10 @@ def _job(row: Row, calls: tuple[PaidCall, ...]) -> Job:
         input_files=_parsed(row["input_files"]),
         estimated_seconds=row["estimated_seconds"],
         chain=_chain(row),
+        fence=row["fence"],
+        due_at=_optional(datetime.fromisoformat, row["due_at"]),
+        note=row["note"],
+        failures=row["failures"],
     )
 
 
@@ -161,6 +167,7 @@ def _call(row: Row, artifacts: Iterable[Row]) -> PaidCall:
         error=JobError(**_parsed(row["error"])) if row["error"] else None,
         artifacts=tuple(_artifact(artifact) for artifact in artifacts),
         warnings=tuple(_parsed(row["warnings"])),
+        attempt=row["attempt"],
     )
 
 

@@ -1,15 +1,15 @@
-"""One paid call, one step at a time, from whatever the ledger says about it.
+"""The steps of one paid call.
 
-`advance` is the seam: it may be called by anyone, again and after a crash, and leaves a state from which the next
-call goes on. Every transition is a compare-and-set on the state that it starts from. `send` and `keep` are apart, so
-that what came of a paid request is written down again and again until that works.
+Each leaves a state from which the next goes on, also when it is taken again or after a crash. Every transition is a
+compare-and-set on the state that it starts from, and on the claim of the job or on the token of the paid attempt.
+`send` and `keep` are apart, so that what came of a paid request is written down again and again until that works.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Unpack
+from typing import TypedDict, Unpack
 
 from mediagen.endpoints.base import Accepted, Finished, Operation, PaidRequest, Submission
 from mediagen.errors import (
@@ -41,6 +41,13 @@ GIVE_UP_AFTER = timedelta(hours=24)
 KEPT_AT_GOOGLE = {"interaction": timedelta(days=55), "operation": timedelta(days=7)}
 
 Outcome = Submission | MediaGenError
+
+
+class Guard(TypedDict, total=False):
+    """What a change of a call depends on besides its state."""
+
+    fence: int
+    attempt: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +110,15 @@ class CallSteps:
                 )
                 return 0.0
 
+    async def kept_request(self, job: Job, call: PaidCall) -> PaidRequest | None:
+        """What is to be sent in a call, from the ledger; None when it is not kept.
+
+        Raises:
+            LedgerError: It cannot be read.
+        """
+        kept = await self.ledger.kept_request(job.job_id, call.ordinal)
+        return PaidRequest(kind=job.kind, model=job.model, api=kept.api, body=dict(kept.body)) if kept else None
+
     async def _keep_conversation(self, job: Job, call: PaidCall, turns: Turns) -> tuple[str, ...]:
         """Keep what `continue_from` needs; a picture is never held up by it."""
         try:
@@ -114,7 +130,7 @@ class CallSteps:
         )
 
     async def advance(self, job: Job, call: PaidCall) -> float | None:
-        """Take one call one step from what the ledger says about it.
+        """Take one call, which was sent, one step from what the ledger says about it.
 
         Returns:
             Seconds until the next step is due, or None when the call has ended.
@@ -123,8 +139,6 @@ class CallSteps:
             MediaGenError: The step could not be taken now; what is paid for stays collectable.
         """
         match call.status:
-            case JobStatus.SUBMITTING:
-                return await self._settle_submission(job, call)
             case JobStatus.RUNNING:
                 return await self._poll(job, call)
             case JobStatus.DOWNLOADING:
@@ -146,8 +160,15 @@ class CallSteps:
         if polled.state == "cancelled":
             await self._end_polled(job, call, polled)
 
-    async def _settle_submission(self, job: Job, call: PaidCall) -> float | None:
-        """Decide about a call whose process died while it was being sent."""
+    async def settle(self, job: Job, call: PaidCall) -> float | None:
+        """Decide about a call that may have been sent by a process that is gone.
+
+        Returns:
+            As `advance`.
+
+        Raises:
+            MediaGenError: That is not possible now.
+        """
         answer = await self.collector.spool.kept(job, call)
         if answer:
             await self._late_or_not(job, call, status=JobStatus.DOWNLOADING, remote_uris=(answer.as_uri(),))
@@ -163,10 +184,12 @@ class CallSteps:
         return None
 
     async def _late_or_not(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
-        """Move a sent call on; an answer that comes after the call was given up wins."""
+        """Move a sent call on, whoever drives it by now; an answer that comes after the call was given up wins."""
         changes["error"] = None
         for expected in (JobStatus.SUBMITTING, JobStatus.UNCONFIRMED):
-            if await self.ledger.update_call(job.job_id, call.ordinal, expected=expected, **changes):
+            if await self.ledger.update_call(
+                job.job_id, call.ordinal, expected=expected, attempt=call.attempt, **changes
+            ):
                 return
 
     async def _poll(self, job: Job, call: PaidCall) -> float | None:
@@ -199,6 +222,7 @@ class CallSteps:
             job.job_id,
             call.ordinal,
             expected=JobStatus.RUNNING,
+            fence=job.fence,
             status=JobStatus.DOWNLOADING,
             remote_uris=uris,
             expires_at=self.clock() + FILE_LIFETIME if is_in_google_store else None,
@@ -218,8 +242,19 @@ class CallSteps:
         logger.info("job %s call %d ends: %s", job.job_id, call.ordinal, error.code)
         await self._ended(job, call, status=_end_status(error), error=job_error(error), charge=charge)
 
+    async def end_unsent(self, job: Job, call: PaidCall, status: JobStatus, error: MediaGenError) -> bool:
+        """End a call of which nothing was sent, and write down why; False when it may have been sent by now."""
+        is_ended = await self.ledger.end_unsent(job, call.ordinal, status=status, error=job_error(error))
+        if is_ended:
+            ended = await self.ledger.get(job.job_id)
+            await self.collector.write_record(ended, ended.calls[call.ordinal])
+        return is_ended
+
     async def _ended(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
-        if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **changes):
+        # What came of a paid request is true whoever drives the job by now.
+        was_sent = call.status is JobStatus.SUBMITTING and call.attempt is not None
+        guard: Guard = {"attempt": call.attempt} if was_sent else {"fence": job.fence}
+        if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **guard, **changes):
             ended = await self.ledger.get(job.job_id)
             await self.collector.write_record(ended, ended.calls[call.ordinal])
 
@@ -239,6 +274,16 @@ class CallSteps:
 def nothing_was_made(outcome: Outcome) -> bool:
     """Whether Google prepares the project for its first gs:// address: it made nothing, and that passes by itself."""
     return isinstance(outcome, MediaGenError) and outcome.code == "service_agents_provisioning"
+
+
+def not_sent(why: str) -> UnavailableError:
+    """Make our error of a job of which nothing ever left."""
+    return UnavailableError(
+        f"Nothing was sent: {why}.",
+        code="not_sent",
+        hint="Nothing was billed. Ask again if you still want it.",
+        billed="no",
+    )
 
 
 def waits_for_operator(error: MediaGenError) -> bool:

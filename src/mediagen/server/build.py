@@ -37,7 +37,7 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
             async with open_app(settings) as app:
                 if ends_on_sigterm:
                     group.start_soon(_end_on_sigterm, app.runner)
-                app.runner.start_sweeping()
+                app.runner.scheduler.start_sweeping()
                 yield app
             group.cancel_scope.cancel()
 
