@@ -89,7 +89,7 @@ async def test_lock_file_is_for_this_user_alone(ledger: Ledger, path: Path) -> N
     assert stat.S_IMODE(own.parent.stat().st_mode) == 0o700
 
 
-@pytest.mark.sqlite_only
+@sqlite_only
 async def test_claim_of_a_job_of_a_stopped_process_works_once_its_lease_has_run_out(
     ledger: Ledger, worker: StartWorker, path: Path
 ) -> None:
@@ -110,7 +110,7 @@ async def test_claim_of_a_job_of_a_stopped_process_works_once_its_lease_has_run_
     owner.kill()
 
 
-@pytest.mark.sqlite_only
+@sqlite_only
 async def test_lease_that_is_renewed_is_not_taken_for_run_out_by_a_clock_that_jumps(path: Path) -> None:
     hours = 0
     first = Ledger(path, lambda: noon() + timedelta(hours=hours))
@@ -131,7 +131,7 @@ async def test_lease_that_is_renewed_is_not_taken_for_run_out_by_a_clock_that_ju
     await second.aclose()
 
 
-@pytest.mark.sqlite_only
+@sqlite_only
 async def test_owner_that_drives_nothing_renews_its_lease_with_its_next_job(path: Path) -> None:
     moment = noon()
     first, second = Ledger(path, lambda: moment), Ledger(path, lambda: moment)
