@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mediagen.app.pool import EndpointPool
 from mediagen.app.projects import ConfiguredProjects
@@ -44,10 +44,14 @@ from mediagen.runner.steps import SETUP_WAITS, CallSteps
 from mediagen.settings import Settings, check_supported
 from mediagen.storage.conversations import Conversations
 from mediagen.storage.local import LocalStorage
+from mediagen.submitter.base import Submitter, is_supported
 
 if TYPE_CHECKING:
     from mediagen.endpoints.http import HttpSettings
     from mediagen.media.fetch import FetchSettings
+
+
+Detached = Literal["at_once", "lazily", "never"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +68,22 @@ class App:
     spending: Spending
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How long is waited.
+
+    Attributes:
+        setup_waits: Seconds to wait each time that Google is still setting a project up.
+        lease_seconds: How long a process that does not move keeps its jobs; None is the usual.
+    """
+
+    setup_waits: tuple[float, ...] = SETUP_WAITS
+    lease_seconds: float | None = None
+
+
+USUAL_PACE = Pace()
+
+
 def now() -> datetime:
     """The present, in UTC."""
     return datetime.now(UTC)
@@ -76,8 +96,8 @@ async def open_app(
     confine_inputs: bool = True,
     http: "HttpSettings | None" = None,
     web: "FetchSettings | None" = None,
-    setup_waits: tuple[float, ...] = SETUP_WAITS,
-    lease_seconds: float | None = None,
+    detached: Detached = "lazily",
+    pace: Pace = USUAL_PACE,
 ) -> AsyncIterator[App]:
     """Build all parts and close them again.
 
@@ -86,20 +106,22 @@ async def open_app(
         confine_inputs: Whether input files must lie in the input roots; False only where a person typed the path.
         http: How patient the surfaces are, instead of the usual.
         web: How videos are fetched from the web, instead of the usual.
-        setup_waits: Seconds to wait each time that Google is still setting a project up.
-        lease_seconds: How long a process that does not move keeps its jobs, instead of the usual.
+        detached: Whether the process that sends paid requests is started at once in the background, with the first
+            one, or never, so that this process sends them itself.
+        pace: How long is waited for what, instead of the usual.
 
     Raises:
         ConfigurationError: A setting that this version cannot honour.
     """
     check_supported(settings)
     async with AsyncExitStack() as stack:
-        ledger = Ledger(_place_of_ledger(settings), clock=now, lease_seconds=lease_seconds)
+        ledger = Ledger(_place_of_ledger(settings), clock=now, lease_seconds=pace.lease_seconds)
         stack.push_async_callback(ledger.aclose)
         projects = ConfiguredProjects(settings, os.environ)
         pool = _pool(settings, projects, http)
+        pool.submitter = await _submitter(stack, detached)
         stack.push_async_callback(pool.aclose)
-        steps = _steps(ledger, pool, settings, setup_waits)
+        steps = _steps(ledger, pool, settings, pace)
         runner = await stack.enter_async_context(_runner(steps))
         planner = _planner(_policy(settings, projects), steps, pool, _roots(settings, confine_inputs))
         planner = dataclasses.replace(planner, web=web)
@@ -164,7 +186,7 @@ def _editor(settings: Settings, planner: Planner, steps: CallSteps) -> Editor:
     )
 
 
-def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, setup_waits: tuple[float, ...]) -> CallSteps:
+def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, pace: Pace) -> CallSteps:
     storage = LocalStorage()
     collector = Collector(
         ledger=ledger,
@@ -182,7 +204,7 @@ def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, setup_waits: 
         conversations=Conversations(folder=settings.folder_for_state() / "conversations"),
         poll_seconds=settings.poll_seconds,
         clock=now,
-        setup_waits=setup_waits,
+        setup_waits=pace.setup_waits,
     )
 
 
@@ -201,6 +223,17 @@ def _planner(policy: Policy, steps: CallSteps, pool: EndpointPool, roots: tuple[
         encoders={"gemini": GeminiBodies(), "vertex": VertexBodies(), "cliproxy": GeminiBodies()},
         clock=now,
     )
+
+
+async def _submitter(stack: AsyncExitStack, detached: Detached) -> Submitter | None:
+    if detached == "never" or not is_supported():
+        return None
+    from mediagen.submitter.submitter import DetachedSubmitter
+
+    submitter = await stack.enter_async_context(DetachedSubmitter())
+    if detached == "at_once":
+        submitter.warm_up()
+    return submitter
 
 
 def _pool(settings: Settings, projects: ConfiguredProjects, http: "HttpSettings | None") -> EndpointPool:

@@ -17,6 +17,7 @@ import anyio
 from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import LedgerError, MediaGenError
 from mediagen.jobs import Job, JobStatus, PaidCall
+from mediagen.runner.settling import Settling
 from mediagen.runner.steps import CallSteps, Outcome, not_sent, nothing_was_made, waits_for_operator
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Advancer:
 
     def __init__(self, steps: CallSteps) -> None:
         self._steps = steps
+        self._settling = Settling(steps=steps)
         self._ledger = steps.ledger
         self._held: dict[str, _Held] = {}
         self._sending: set[tuple[str, int]] = set()
@@ -192,7 +194,7 @@ class Advancer:
             return await self._steps.advance(job, call)
         request = None if call.attempt else await self._request(job, call, held)
         if request is None:
-            return await self._steps.settle(job, call)
+            return await self._settling.settle(job, call)
         if self._steps.clock() - job.created_at > SENT_WITHIN:
             await self._steps.end_unsent(job, call, JobStatus.FAILED, not_sent("it was not sent within 10 minutes"))
             return None
@@ -205,7 +207,7 @@ class Advancer:
         known = held.requests.get(call.ordinal)
         if known:
             return known
-        return await self._steps.kept_request(job, call)
+        return await self._settling.kept_request(job, call)
 
     @contextmanager
     def _sent(self, call: PaidCall) -> Iterator[None]:
@@ -217,6 +219,7 @@ class Advancer:
             self._sending.discard(key)
 
     async def _send(self, job: Job, call: PaidCall, request: PaidRequest, held: _Held) -> float | None:
+        request = await self._steps.with_ticket(job, call, request)
         attempt = secrets.token_hex(8)
         if not await self._ledger.begin_attempt(job, call.ordinal, attempt):
             return BUSY_SECONDS

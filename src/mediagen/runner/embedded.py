@@ -15,6 +15,7 @@ from mediagen.errors import LedgerError, MediaGenError
 from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.scheduler import Changes, OnEnded
+from mediagen.runner.settling import Settling
 from mediagen.runner.steps import CallSteps
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Embedded:
             only: Job that alone is taken over, so that no other chain goes on and costs.
         """
         taken = []
+        await Settling(steps=self._steps).settle_late(only)
         for job in await self._ledger.open_jobs():
             if only not in {None, job.job_id} or job.job_id in self._driven:
                 continue

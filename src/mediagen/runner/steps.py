@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from mediagen.endpoints.base import Accepted, Finished, Operation, PaidRequest, Submission
 from mediagen.errors import (
@@ -28,13 +28,15 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
 from mediagen.runner.spool import nowhere
-from mediagen.storage.conversations import KEPT_DAYS, Conversations, Turns
+from mediagen.storage.conversations import KEPT_DAYS, Conversations
 from mediagen.storage.gs_uri import missing_bucket_hint, parse_gs_uri
 
 logger = logging.getLogger(__name__)
 
 FILE_LIFETIME = timedelta(days=2)  # Source: https://ai.google.dev/gemini-api/docs/video (checked 2026-11-21)
 SETUP_WAITS = (45.0,) * 4
+# How soon a submitter that outlived its server is asked again for the answer that it waits for.
+SENDING_SECONDS = 1.0
 GIVE_UP_AFTER = timedelta(hours=24)
 # How long a job that Google says it does not know is asked about all the same: the key may be that of another project.
 # Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21); for Veo, Google promises nothing.
@@ -93,14 +95,13 @@ class CallSteps:
                 await self.end(job, call, outcome)
                 return None
             case Accepted(operation=operation):
-                await self._late_or_not(job, call, status=JobStatus.RUNNING, operation=operation)
+                await self.late_or_not(job, call, status=JobStatus.RUNNING, operation=operation)
                 return self._poll_delay(job)
             case Finished(image=image, warnings=warnings):
                 answer = await self.collector.spool.keep(job, call, image.data)
                 if image.model_turn:
-                    turns = [*request.body["contents"], image.model_turn]
-                    warnings += await self._keep_conversation(job, call, turns)
-                await self._late_or_not(
+                    warnings += await self._keep_conversation(job, call, request, image.model_turn)
+                await self.late_or_not(
                     job,
                     call,
                     status=JobStatus.DOWNLOADING,
@@ -110,19 +111,24 @@ class CallSteps:
                 )
                 return 0.0
 
-    async def kept_request(self, job: Job, call: PaidCall) -> PaidRequest | None:
-        """What is to be sent in a call, from the ledger; None when it is not kept.
+    async def with_ticket(self, job: Job, call: PaidCall, request: PaidRequest) -> PaidRequest:
+        """A request that may leave once the ledger has given the right to send its call.
 
         Raises:
-            LedgerError: It cannot be read.
+            StorageError: Its answer could not be kept.
         """
-        kept = await self.ledger.kept_request(job.job_id, call.ordinal)
-        return PaidRequest(kind=job.kind, model=job.model, api=kept.api, body=dict(kept.body)) if kept else None
+        spool = self.collector.spool
+        return replace(request, folder=spool.folder_of(job, call), ticket=await spool.open_for_sending(job, call))
 
-    async def _keep_conversation(self, job: Job, call: PaidCall, turns: Turns) -> tuple[str, ...]:
+    async def _keep_conversation(
+        self, job: Job, call: PaidCall, request: PaidRequest, model_turn: dict[str, Any]
+    ) -> tuple[str, ...]:
         """Keep what `continue_from` needs; a picture is never held up by it."""
+        asked = request.body.get("contents")
+        if not asked:
+            return ("The picture cannot be gone on with by continue_from: its request is not kept any more.",)
         try:
-            is_kept = await self.conversations.keep(job.job_id, call.ordinal, turns)
+            is_kept = await self.conversations.keep(job.job_id, call.ordinal, [*asked, model_turn])
         except StorageError as error:
             return (str(error),)
         return (
@@ -160,30 +166,7 @@ class CallSteps:
         if polled.state == "cancelled":
             await self._end_polled(job, call, polled)
 
-    async def settle(self, job: Job, call: PaidCall) -> float | None:
-        """Decide about a call that may have been sent by a process that is gone.
-
-        Returns:
-            As `advance`.
-
-        Raises:
-            MediaGenError: That is not possible now.
-        """
-        answer = await self.collector.spool.kept(job, call)
-        if answer:
-            await self._late_or_not(job, call, status=JobStatus.DOWNLOADING, remote_uris=(answer.as_uri(),))
-            return 0.0
-        await self.end(
-            job,
-            call,
-            SubmissionUnconfirmedError(
-                "The server stopped while the paid request was on its way, so its answer was never seen.",
-                hint="It may be billed; it is not sent again. Look at your usage at Google before you ask again.",
-            ),
-        )
-        return None
-
-    async def _late_or_not(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
+    async def late_or_not(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
         """Move a sent call on, whoever drives it by now; an answer that comes after the call was given up wins."""
         changes["error"] = None
         for expected in (JobStatus.SUBMITTING, JobStatus.UNCONFIRMED):
@@ -257,6 +240,8 @@ class CallSteps:
         if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **guard, **changes):
             ended = await self.ledger.get(job.job_id)
             await self.collector.write_record(ended, ended.calls[call.ordinal])
+            if changes["status"] is not JobStatus.UNCONFIRMED:
+                await self.collector.spool.forget(job, call)
 
     async def forget_old_conversations(self) -> None:
         """Remove kept conversations that are older than they are promised to be."""
