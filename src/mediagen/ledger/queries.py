@@ -136,7 +136,7 @@ SELECT * FROM artifacts WHERE job_id IN (SELECT value FROM json_each(:job_ids)) 
 SELECT_REMOTE = """
 SELECT job_id, ordinal, remote_uris FROM (
     SELECT job_id, ordinal, status, remote_uris FROM calls ORDER BY created_at DESC LIMIT 20000
-) WHERE status = 'succeeded' AND instr(remote_uris, :name)
+) AS latest WHERE status = 'succeeded' AND instr(remote_uris, :name)
 """
 SELECT_ARTIFACT_JOB = "SELECT job_id FROM artifacts WHERE artifact_id = :artifact_id"
 SELECT_FILES_OF_CONTENT = """

@@ -7,7 +7,6 @@ import psycopg
 from psycopg import errors
 
 from mediagen.errors import LedgerError
-from mediagen.ledger.engines.base import INTERRUPTED
 
 REASON_CHARACTERS = 200
 BUSY = (
@@ -96,7 +95,7 @@ def interrupted(place: str) -> LedgerError:
     return LedgerError(
         f"The connection to the job ledger {place} was lost; what was being written is undone.",
         hint="Try again.",
-        code=INTERRUPTED,
+        code="ledger_interrupted",
         retryable=True,
     )
 
