@@ -182,6 +182,7 @@ class Job:
         base_url: Address of the API the job was sent to, so that it is polled there after a restart.
         profile: Configured project whose credentials sent it.
         chain: Its place, when it is one of several extensions that were asked for at once.
+        fingerprint: The same for two requests that ask for the same; None where none is the same.
     """
 
     job_id: str
@@ -208,6 +209,7 @@ class Job:
     input_files: dict[str, Any] = field(default_factory=dict)
     estimated_seconds: float = 60.0
     chain: ChainLink | None = None
+    fingerprint: str | None = None
 
     @property
     def surface(self) -> Surface:

@@ -22,6 +22,7 @@ from mediagen.generator.alternatives import Alternatives
 from mediagen.generator.chains import Chains
 from mediagen.generator.checks import Checks
 from mediagen.generator.clips import stored_file
+from mediagen.generator.deliveries import Deliveries
 from mediagen.generator.estimates import Estimates
 from mediagen.generator.generator import SPOOL, Generator
 from mediagen.generator.placement import Placement
@@ -29,6 +30,7 @@ from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
 from mediagen.generator.records import Records
 from mediagen.generator.spending import Spending
+from mediagen.generator.wishes import Wishes
 from mediagen.jobs import Origin
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
@@ -58,6 +60,7 @@ class App:
     runner: Runner
     records: Records
     spending: Spending
+    deliveries: Deliveries
 
 
 def now() -> datetime:
@@ -97,10 +100,13 @@ async def open_app(
         runner = await stack.enter_async_context(Runner(steps))
         planner = _planner(_policy(settings, projects), steps, pool, _roots(settings, confine_inputs))
         planner = dataclasses.replace(planner, web=web)
-        yield _app(settings, runner, planner, steps, pool)
+        deliveries = await stack.enter_async_context(Deliveries(ledger))
+        yield _app(settings, runner, planner, steps, pool, deliveries)
 
 
-def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps, pool: EndpointPool) -> App:
+def _app(
+    settings: Settings, runner: Runner, planner: Planner, steps: CallSteps, pool: EndpointPool, deliveries: Deliveries
+) -> App:
     policy, storage = planner.placement.policy, steps.collector.storage
     generator = Generator(
         policy=policy,
@@ -110,6 +116,7 @@ def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps,
         storage=storage,
         endpoints=pool,
         alternatives=Alternatives(placement=planner.placement, prices=planner.prices),
+        wishes=Wishes(ledger=steps.ledger, runner=runner, endpoints=pool, clock=now),
         clock=now,
     )
     runner.on_link_ended = Chains(ledger=steps.ledger, make_next=generator.make_next_link).go_on
@@ -122,6 +129,7 @@ def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps,
         runner=runner,
         records=Records(ledger=steps.ledger, loader=planner.loader),
         spending=Spending(ledger=steps.ledger, clock=now),
+        deliveries=deliveries,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar, Unpack
 import anyio.to_thread
 
 from mediagen.jobs import Artifact, Job, JobStatus, Kind
-from mediagen.ledger import reading, writing
+from mediagen.ledger import reading, repeats, writing
 from mediagen.ledger.caps import Cap, usd
 from mediagen.ledger.database import Database
 from mediagen.ledger.owners import Owners
@@ -68,12 +68,13 @@ class Ledger:
         Args:
             job: With its calls, all of them submitting.
             caps: Limits that the job must not break, checked against all processes in the same transaction.
-            replace_request_id: Take the request_id from the job that has it, instead of returning that job.
+            replace_request_id: Take the request_id from the job that has it, instead of returning that job or one of
+                the same wish.
             whole_usd: What has to fit under the caps, where more jobs follow by themselves.
 
         Returns:
-            The job as it is kept; one with another job_id when its request_id was used before, or when another
-            process has made this link of its chain.
+            The job as it is kept; one with another job_id when its request_id was used before, when its wish is
+            being fulfilled already, or when another process has made this link of its chain.
 
         Raises:
             JobNotFoundError: The chain that it is to go on with was stopped; nothing was written.
@@ -101,6 +102,20 @@ class Ledger:
     async def find_request(self, request_id: str) -> Job | None:
         """Read the job that was begun under a caller's own id, if any."""
         return await self._read(reading.request, request_id)
+
+    async def find_repeat(self, wish: repeats.Wish) -> Job | None:
+        """Find the job that was begun for the same wish, when it is open or nobody was told how it ended.
+
+        It takes on the caller's own id if it has none.
+
+        Returns:
+            Of a chain the first link; None when the wish is a new one.
+        """
+        return await self._write(repeats.find, wish)
+
+    async def mark_delivered(self, job_id: str) -> None:
+        """Keep that a caller was told how a job ended: from now on the same request asks for another."""
+        await self._write(repeats.mark_delivered, job_id, self._clock())
 
     async def open_jobs(self) -> list[Job]:
         """Read all jobs that have not ended, oldest first, whoever drives them."""

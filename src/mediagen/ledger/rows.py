@@ -59,6 +59,7 @@ def job_row(job: Job, *, owner: str | None) -> dict[str, Any]:
         "chain_id": job.chain.chain_id if job.chain else None,
         "chain_link": job.chain.link if job.chain else None,
         "chain_times": job.chain.times if job.chain else None,
+        "fingerprint": job.fingerprint,
     }
 
 
@@ -135,6 +136,7 @@ def _job(row: Row, calls: tuple[PaidCall, ...]) -> Job:
         input_files=_parsed(row["input_files"]),
         estimated_seconds=row["estimated_seconds"],
         chain=_chain(row),
+        fingerprint=row["fingerprint"],
     )
 
 

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from mediagen.errors import JobNotFoundError
 from mediagen.jobs import OPEN_STATUSES, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Usage
-from mediagen.ledger import queries, reading
+from mediagen.ledger import queries, reading, repeats
 from mediagen.ledger.caps import Cap, check_caps
 from mediagen.ledger.owners import Owners
 from mediagen.ledger.rows import artifact_rows, call_row, job_row, time_text
@@ -50,7 +50,7 @@ def create(
     owners: Owners,
     whole_usd: Decimal | None = None,
 ) -> Job:
-    """Take in a job, or find the one that has its request_id or is this link of its chain."""
+    """Take in a job, or find the one that has its request_id, is of the same wish or is this link of its chain."""
     if job.request_id is not None:
         if replace_request_id:
             connection.execute(queries.FORGET_REQUEST, {"request_id": job.request_id})
@@ -58,6 +58,8 @@ def create(
             return existing
     if job.chain and job.chain.link > 1 and (link := _link(connection, job.chain)):
         return link
+    if not replace_request_id and (repeat := repeats.find_of(connection, job)):
+        return repeat
     check_caps(job, caps, counted_since=partial(reading.counted_since, connection), whole_usd=whole_usd)
     connection.execute(queries.INSERT_JOB, job_row(job, owner=owners.register()))
     connection.executemany(queries.INSERT_CALL, [call_row(job, call) for call in job.calls])
