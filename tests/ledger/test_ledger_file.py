@@ -66,7 +66,7 @@ async def test_opened_file_has_the_settings(ledger: Ledger) -> None:
         "synchronous": 3,
         "foreign_keys": 1,
         "busy_timeout": 10_000,
-        "user_version": 4,
+        "user_version": 6,
     }
 
 
