@@ -116,7 +116,7 @@ def _app(
         storage=storage,
         endpoints=pool,
         alternatives=Alternatives(placement=planner.placement, prices=planner.prices),
-        wishes=Wishes(ledger=steps.ledger, runner=runner, endpoints=pool, clock=now),
+        wishes=Wishes(ledger=steps.ledger, runner=runner, endpoints=pool, deliveries=deliveries, clock=now),
         clock=now,
     )
     runner.on_link_ended = Chains(ledger=steps.ledger, make_next=generator.make_next_link).go_on

@@ -22,6 +22,7 @@ class Deliveries:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._tasks: TaskGroup | None = None
+        self._begun: set[anyio.Event] = set()
 
     async def __aenter__(self) -> Self:
         self._tasks = await anyio.create_task_group().__aenter__()
@@ -45,7 +46,21 @@ class Deliveries:
         # A call that was cancelled in a worker thread notices it only here.
         await anyio.lowlevel.checkpoint_if_cancelled()
         if self._tasks and tells_the_end(report):
-            self._tasks.start_soon(self.told, report)
+            written = anyio.Event()
+            self._begun.add(written)
+            self._tasks.start_soon(self._write, report, written)
+
+    async def settled(self) -> None:
+        """Wait until all that was handed over is written down: who has the answer may ask again at once."""
+        for written in [*self._begun]:
+            await written.wait()
+
+    async def _write(self, report: JobReport, written: anyio.Event) -> None:
+        try:
+            await self.told(report)
+        finally:
+            self._begun.discard(written)
+            written.set()
 
     async def told(self, report: JobReport) -> None:
         """Write down that a report was handed over. A ledger that cannot be written does not matter to the caller."""

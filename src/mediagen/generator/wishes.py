@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio.to_thread
 
+from mediagen.generator.deliveries import Deliveries
 from mediagen.generator.plan import Plan
 from mediagen.generator.reach import Endpoints
 from mediagen.jobs import Job, JobStatus
@@ -32,6 +33,7 @@ class Wishes:
     ledger: Ledger
     runner: Runner
     endpoints: Endpoints
+    deliveries: Deliveries
     clock: Callable[[], datetime]
 
     async def made_out(self, plan: Plan, request: GenerationRequest, folder: Path) -> tuple[Plan, Job | None]:
@@ -39,6 +41,7 @@ class Wishes:
         address = await self.endpoints.base_url(plan.route)
         found = await fingerprint(plan, request, folder=folder, address=address)
         wish = Wish(fingerprint=found, request_id=request.request_id, now=self.clock())
+        await self.deliveries.settled()
         repeat = None if request.force_new else await self.ledger.find_repeat(wish)
         return dataclasses.replace(plan, fingerprint=found), repeat
 
