@@ -1,17 +1,20 @@
 """The same request again by real clients of real processes: those that waited, gave up, went away or came at once."""
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from mcp import Client, StdioServerParameters
 from tests.conftest import Connect, paid
+from tests.server.test_stdio import COMMAND, HANDSHAKE
 
 from mediagen.emulator.settings import EmulatorSettings
 from mediagen.emulator.thread import EmulatorHandle, running_emulator
@@ -22,21 +25,20 @@ CLI = [sys.executable, "-m", "mediagen.cli"]
 
 
 @pytest.fixture
-def slow(environment: dict[str, str]):
-    """An emulator that takes its time for a picture, named in the environment."""
+def slow() -> Iterator[EmulatorHandle]:
+    """An emulator that takes its time."""
     with running_emulator(EmulatorSettings(image_seconds=0.8, video_seconds=1.0)) as handle:
-        environment["GOOGLE_GEMINI_BASE_URL"] = handle.url
         yield handle
 
 
 @pytest.fixture
-def variables(environment: dict[str, str]) -> dict[str, str]:
-    return {**{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}, **environment}
+def variables(environment: dict[str, str], slow: EmulatorHandle) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
+    return {**kept, **environment, "GOOGLE_GEMINI_BASE_URL": slow.url}
 
 
 def server(variables: dict[str, str]) -> StdioServerParameters:
-    code = "from mediagen.server import main; main()"
-    return StdioServerParameters(command=sys.executable, args=["-c", code], env=variables)
+    return StdioServerParameters(command=sys.executable, args=list(COMMAND), env=variables)
 
 
 async def call(client: Client, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -90,13 +92,18 @@ async def test_picture_that_was_done_after_its_client_gave_up_is_handed_over_onc
 
 
 async def test_picture_of_a_client_that_went_away_is_handed_over_by_the_next_server(variables, slow):
+    process = subprocess.Popen(
+        [sys.executable, *COMMAND], env=variables, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    assert process.stdin
+    asked = {"name": "generate_image", "arguments": PICTURE}
+    for message in (*HANDSHAKE, {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": asked}):
+        process.stdin.write(json.dumps(message).encode() + b"\n")
+    process.stdin.flush()
+    await sent(slow)
+    process.stdin.close()
+    await anyio.to_thread.run_sync(partial(process.wait, timeout=30))
     with anyio.fail_after(60):
-        # The call ends with its connection, as it is meant to.
-        with contextlib.suppress(Exception):
-            async with Client(server(variables)) as client, anyio.create_task_group() as group:
-                group.start_soon(client.call_tool, "generate_image", PICTURE)
-                await sent(slow)
-                await client.__aexit__(None, None, None)
         async with Client(server(variables)) as client:
             again = await call(client, "generate_image", PICTURE)
     assert (again["status"], is_repeat(again), paid(slow)) == ("succeeded", True, 1)
