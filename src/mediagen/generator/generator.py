@@ -37,7 +37,7 @@ from mediagen.generator.plan import Plan, as_requested, origins_told, shorten_da
 from mediagen.generator.planner import AddressOf, Planner
 from mediagen.generator.policy import Policy
 from mediagen.generator.reach import Endpoints
-from mediagen.generator.wishes import Wishes
+from mediagen.generator.wishes import Wishes, repeat_in_words
 from mediagen.jobs import Job, JobStatus, PaidCall
 from mediagen.ledger.ids import new_job_id
 from mediagen.ledger.ledger import Ledger
@@ -188,6 +188,7 @@ class Generator:
     ) -> JobReport:
         if existing := await self._already_asked(request):
             note = f"This is the earlier job of request_id {request.request_id!r}; nothing new was sent."
+            await self.wishes.take_up(existing)
             return await self._follow(existing, request.wait_seconds, on_progress, note)
         return await self._run(await plan(), request, on_progress)
 
@@ -265,7 +266,8 @@ class Generator:
         return await self._follow(job, request.wait_seconds, on_progress)
 
     async def _follow_repeat(self, job: Job, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
-        note = await self.wishes.taken_up(job)
+        note = repeat_in_words(job, self.clock())
+        await self.wishes.take_up(job)
         return await self._follow(job, request.wait_seconds, on_progress, note)
 
     async def _tell_what_fits(self, error: BudgetExceededError, plan: Plan, request: GenerationRequest) -> None:

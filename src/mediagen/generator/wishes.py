@@ -45,13 +45,10 @@ class Wishes:
         repeat = None if request.force_new else await self.ledger.find_repeat(wish)
         return dataclasses.replace(plan, fingerprint=found), repeat
 
-    async def taken_up(self, job: Job) -> str:
-        """See to it that a job goes on that is asked for again; what its caller is told of it."""
-        note = repeat_in_words(job, self.clock())
-        # Whoever began it may be gone, and a command would wait for nobody.
+    async def take_up(self, job: Job) -> None:
+        """See to it that a job goes on that is asked for again: whoever began it may be gone."""
         links = await self.ledger.chain(job.chain.chain_id) if job.chain else [job]
         await self.runner.resume(only=links[-1].job_id)
-        return note
 
 
 async def fingerprint(plan: Plan, request: GenerationRequest, *, folder: Path, address: str) -> str:
