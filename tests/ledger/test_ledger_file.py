@@ -129,7 +129,7 @@ async def test_open_of_a_newer_file_names_both_versions(ledger: Ledger, path: Pa
     await ledger.open()
     _connection(ledger).execute("PRAGMA user_version = 7")
     await ledger.aclose()
-    with pytest.raises(LedgerError, match="version 7, newer than the 4") as raised:
+    with pytest.raises(LedgerError, match="version 7, newer than the 6") as raised:
         await ledger.open()
     assert "Update mediagen" in raised.value.hint
 
