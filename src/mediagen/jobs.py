@@ -188,6 +188,7 @@ class Job:
         due_at: No step is due before this moment.
         note: What keeps it from going on.
         failures: How many steps failed one after another.
+        fingerprint: The same for two requests that ask for the same; None where none is the same.
     """
 
     job_id: str
@@ -218,6 +219,7 @@ class Job:
     due_at: datetime | None = None
     note: str | None = None
     failures: int = 0
+    fingerprint: str | None = None
 
     @property
     def surface(self) -> Surface:

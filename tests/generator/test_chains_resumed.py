@@ -121,7 +121,7 @@ async def test_waiting_for_another_job_pays_for_no_link(
     settings = make_settings(**GEMINI)
     await interrupted(settings, monkeypatch)
     async with open_app(settings) as app:
-        other = await clip(app, wait_seconds=0)
+        other = await clip(app, prompt="clouds", wait_seconds=0)
         await until(app, other, "running")
     code = await anyio.to_thread.run_sync(run, ["jobs", "wait", str(other.job_id)])
     assert code == 0

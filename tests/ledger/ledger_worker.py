@@ -67,6 +67,13 @@ async def request(ledger: Ledger, request_id: str) -> None:
     say((await ledger.create(a_job(request_id=request_id))).job_id)
 
 
+async def wish(ledger: Ledger, fingerprint: str) -> None:
+    """Create a job for a wish."""
+    await ledger.open()
+    wait_for_line()
+    say((await ledger.create(a_job(fingerprint=fingerprint))).job_id)
+
+
 async def transition(ledger: Ledger, job_id: str) -> None:
     """Take a call from submitting to running."""
     await ledger.open()
@@ -86,7 +93,7 @@ async def first_open(ledger: Ledger) -> None:
 
 
 VERBS: dict[str, Callable[..., Awaitable[None]]] = {
-    verb.__name__: verb for verb in (spend, own, claim, request, transition, first_open)
+    verb.__name__: verb for verb in (spend, own, claim, request, wish, transition, first_open)
 }
 
 

@@ -238,7 +238,7 @@ async def test_job_of_two_clips_is_not_extended_by_guess(make_settings: MakeSett
 async def test_damaged_row_does_not_hide_the_other_jobs(make_settings: MakeSettings, ledger_file: Path):
     async with open_app(make_settings()) as app:
         damaged = await image(app)
-        whole = await image(app)
+        whole = await image(app, prompt="a ship")
         change(ledger_file, "UPDATE jobs SET quote = '{}' WHERE job_id = ?", damaged.job_id)
         page = await app.generator.list_jobs(ListJobsRequest())
     assert [job.job_id for job in page.jobs] == [whole.job_id]

@@ -225,7 +225,7 @@ async def test_daily_cap_is_held(make_settings: MakeSettings, emulator):
     async with open_app(make_settings(**changes)) as app:
         assert (await image(app)).status == "succeeded"
         with pytest.raises(BudgetExceededError, match="MEDIAGEN_MAX_USD_PER_DAY"):
-            await image(app)
+            await image(app, prompt="another boat")
     assert paid(emulator) == 1
 
 

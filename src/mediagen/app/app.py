@@ -22,6 +22,7 @@ from mediagen.generator.alternatives import Alternatives
 from mediagen.generator.chains import Chains
 from mediagen.generator.checks import Checks
 from mediagen.generator.clips import stored_file
+from mediagen.generator.deliveries import Deliveries
 from mediagen.generator.estimates import Estimates
 from mediagen.generator.generator import SPOOL, Generator
 from mediagen.generator.placement import Placement
@@ -29,6 +30,7 @@ from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
 from mediagen.generator.records import Records
 from mediagen.generator.spending import Spending
+from mediagen.generator.wishes import Wishes
 from mediagen.jobs import Origin
 from mediagen.ledger.engines.base import Address
 from mediagen.ledger.ledger import Ledger
@@ -66,6 +68,7 @@ class App:
     runner: Runner
     records: Records
     spending: Spending
+    deliveries: Deliveries
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +128,8 @@ async def open_app(
         runner = await stack.enter_async_context(_runner(steps))
         planner = _planner(_policy(settings, projects), steps, pool, _roots(settings, confine_inputs))
         planner = dataclasses.replace(planner, web=web)
-        yield _app(settings, runner, planner, steps, pool)
+        deliveries = await stack.enter_async_context(Deliveries(ledger))
+        yield _app(settings, runner, planner, steps, pool, deliveries)
 
 
 def _place_of_ledger(settings: Settings) -> Path | Address:
@@ -134,7 +138,9 @@ def _place_of_ledger(settings: Settings) -> Path | Address:
     return settings.folder_for_state() / "ledger.sqlite3"
 
 
-def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps, pool: EndpointPool) -> App:
+def _app(
+    settings: Settings, runner: Runner, planner: Planner, steps: CallSteps, pool: EndpointPool, deliveries: Deliveries
+) -> App:
     policy, storage = planner.placement.policy, steps.collector.storage
     generator = Generator(
         policy=policy,
@@ -144,6 +150,7 @@ def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps,
         storage=storage,
         endpoints=pool,
         alternatives=Alternatives(placement=planner.placement, prices=planner.prices),
+        wishes=Wishes(ledger=steps.ledger, runner=runner, endpoints=pool, deliveries=deliveries, clock=now),
         clock=now,
     )
     runner.scheduler.on_link_ended = Chains(ledger=steps.ledger, make_next=generator.make_next_link).go_on
@@ -156,6 +163,7 @@ def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps,
         runner=runner,
         records=Records(ledger=steps.ledger, loader=planner.loader),
         spending=Spending(ledger=steps.ledger, clock=now),
+        deliveries=deliveries,
     )
 
 

@@ -186,7 +186,7 @@ async def _generate(app: App, namespace: argparse.Namespace) -> int:
     if namespace.show_defaults:
         print_report(report, defaults_text(report), as_json=namespace.json)
         return _job_code(report)
-    return _job_printed(report, namespace)
+    return await _job_told(app, report, namespace)
 
 
 async def _made(app: App, request: BaseModel, show: OnProgress) -> JobReport:
@@ -251,13 +251,12 @@ async def _show_job(app: App, namespace: argparse.Namespace, wait_seconds: float
     with progress_display() as show:
         request = GetJobRequest(job_id=namespace.job_id, wait_seconds=wait_seconds)
         report = await app.generator.get_job(request, show if wait_seconds else None)
-    code = _job_printed(report, namespace)
+    code = await _job_told(app, report, namespace)
     return code if wait_seconds else OK
 
 
 async def _cancel_job(app: App, namespace: argparse.Namespace) -> int:
-    report = await app.generator.cancel_job(CancelJobRequest(job_id=namespace.job_id))
-    print_report(report, summary(report, next_command), as_json=namespace.json)
+    await _job_told(app, await app.generator.cancel_job(CancelJobRequest(job_id=namespace.job_id)), namespace)
     return OK
 
 
@@ -272,12 +271,21 @@ async def _resume_jobs(app: App, namespace: argparse.Namespace) -> int:
         code = max(code, _job_code(report))
     listed = JobListReport(jobs=reports, next_cursor=None)
     print_report(listed, list_summary(listed) if reports else "No open jobs to take over.", as_json=namespace.json)
+    await _delivered(app, *reports)
     return code
 
 
-def _job_printed(report: JobReport, namespace: argparse.Namespace) -> int:
+async def _job_told(app: App, report: JobReport, namespace: argparse.Namespace) -> int:
     print_report(report, summary(report, next_command), as_json=namespace.json)
+    await _delivered(app, report)
     return _job_code(report)
+
+
+async def _delivered(app: App, *reports: JobReport) -> None:
+    """Take down what was printed, once it has left this process."""
+    sys.stdout.flush()
+    for report in reports:
+        await app.deliveries.told(report)
 
 
 def _job_code(report: JobReport) -> int:

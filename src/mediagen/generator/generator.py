@@ -33,11 +33,12 @@ from mediagen.generator.chains import (
     refuse_with_times,
 )
 from mediagen.generator.clips import stored_file
-from mediagen.generator.plan import Plan, as_requested, shorten_data, uploaded_uri, with_upload
+from mediagen.generator.plan import Plan, as_requested, origins_told, shorten_data, uploaded_uri, with_upload
 from mediagen.generator.planner import AddressOf, Planner
 from mediagen.generator.policy import Policy
 from mediagen.generator.reach import Endpoints
-from mediagen.jobs import Job, JobStatus, Origin, PaidCall
+from mediagen.generator.wishes import Wishes, repeat_in_words
+from mediagen.jobs import Job, JobStatus, PaidCall
 from mediagen.ledger.ids import new_job_id
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import KeptRequest
@@ -56,7 +57,7 @@ from mediagen.routing import Route
 from mediagen.runner.runner import OnProgress, Runner
 from mediagen.storage.local import LocalStorage, sanitise_name
 
-NOT_PART_OF_A_WISH = frozenset({"wait_seconds", "preview", "max_usd", "force_new", "dry_run"})
+NOT_PART_OF_A_WISH = frozenset({"wait_seconds", "preview", "max_usd", "force_new", "dry_run", "request_id"})
 SPOOL = "spool"  # folder beside the ledger in which paid answers are kept first
 CANCELLED = "it was cancelled"
 STATUS_FILTERS = ("open", *JobStatus)
@@ -81,6 +82,7 @@ class Generator:
     storage: LocalStorage
     endpoints: Endpoints
     alternatives: Alternatives
+    wishes: Wishes
     clock: Callable[[], datetime]
 
     async def generate_image(self, request: GenerateImageRequest, on_progress: OnProgress | None = None) -> JobReport:
@@ -187,6 +189,7 @@ class Generator:
     ) -> JobReport:
         if existing := await self._already_asked(request):
             note = f"This is the earlier job of request_id {request.request_id!r}; nothing new was sent."
+            await self.wishes.take_up(existing)
             return await self._follow(existing, request.wait_seconds, on_progress, note)
         return await self._run(await plan(), request, on_progress)
 
@@ -238,6 +241,10 @@ class Generator:
         return job
 
     async def _run(self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
+        if not request.dry_run:
+            plan, repeat = await self.wishes.made_out(plan, request, _folder(request, plan))
+            if repeat:
+                return await self._follow_repeat(repeat, request, on_progress)
         try:
             quote = plan.link.quote if plan.link else plan.quote
             check_may_spend(plan.project.limits, plan.route.backend)
@@ -251,19 +258,26 @@ class Generator:
         if request.dry_run:
             return dry_run_report(self._draft(plan, request, ""), shorten_data(plan.bodies[0]))
         try:
-            job = await self._send(plan, request)
+            job, is_new = await self._send(plan, request)
         except BudgetExceededError as error:
             await self._tell_what_fits(error, plan, request)
             raise
+        if not is_new:
+            return await self._follow_repeat(job, request, on_progress)
         return await self._follow(job, request.wait_seconds, on_progress)
+
+    async def _follow_repeat(self, job: Job, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
+        note = repeat_in_words(job, self.clock())
+        await self.wishes.take_up(job)
+        return await self._follow(job, request.wait_seconds, on_progress, note)
 
     async def _tell_what_fits(self, error: BudgetExceededError, plan: Plan, request: GenerationRequest) -> None:
         if error.code in LIMITED:
             left = await left_usd(plan, request.max_usd, ledger=self.ledger, now=self.clock())
             error.hint = f"{fits_in_words(fitting(plan, left, self.planner.prices), left)} {error.hint}"
 
-    async def _send(self, plan: Plan, request: GenerationRequest) -> Job:
-        """Take the job in and start it; returns another one when it is there already."""
+    async def _send(self, plan: Plan, request: GenerationRequest) -> tuple[Job, bool]:
+        """Take the job in and start it; returns another one, and False, when it is there already."""
         folder = _folder(request, plan)
         await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None)
         await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
@@ -287,7 +301,7 @@ class Generator:
                 self.runner.scheduler.start(
                     job, [PaidRequest(kind=plan.kind, model=plan.model, api=plan.api, body=body) for body in bodies]
                 )
-        return job
+        return job, job.job_id == draft.job_id
 
     async def _with_upload(self, plan: Plan) -> tuple[dict[str, Any], ...]:
         """The bodies, once the local video that they name is where Google can read it."""
@@ -319,7 +333,7 @@ class Generator:
             requested=plan.requested,
             effective={**plan.effective, "output_dir": str(folder)},
             origins={
-                **_origins(plan, request),
+                **origins_told(plan, request),
                 "output_dir": "explicit" if request.output_dir else plan.project.folder_origin,
             },
             quote=plan.quote,
@@ -333,6 +347,7 @@ class Generator:
             warnings=plan.warnings,
             request_id=request.request_id,
             profile=plan.project.name,
+            fingerprint=plan.fingerprint,
             parent_job_id=plan.parent_job_id,
             input_files=plan.input_files,
             estimated_seconds=plan.estimated_seconds,
@@ -363,14 +378,6 @@ class Generator:
         if other_way := self.alternatives.after(job):
             report = report.model_copy(update={"next": other_way})
         return report
-
-
-def _origins(plan: Plan, request: GenerationRequest) -> dict[str, Origin]:
-    """Where the values come from; those of an earlier job's record were not said by the caller."""
-    taken = request.from_record
-    return {
-        name: "source" if origin == "explicit" and name in taken else origin for name, origin in plan.origins.items()
-    }
 
 
 def _folder(request: GenerationRequest, plan: Plan) -> Path:

@@ -11,7 +11,7 @@ from mediagen.catalog import Api, ModelSpec
 from mediagen.generator.policy import Project
 from mediagen.jobs import Adjustment, Job, Kind, Origin, Quote, public_address
 from mediagen.media.inputs import InputMedia
-from mediagen.requests import ImageParameters, VideoParameters
+from mediagen.requests import GenerationRequest, ImageParameters, VideoParameters
 from mediagen.routing import Route
 from mediagen.storage.gs_uri import object_uri
 
@@ -45,6 +45,7 @@ class Plan:
         link: Its place, when it is one of several extensions that were asked for at once.
         parameters: What is sent, as it was priced; with `spec`, the model, to find out what else could be sent.
         inputs_uri: gs:// prefix under which `upload` goes; None is the file store of the API.
+        fingerprint: What makes out the wish, once it is known.
     """
 
     kind: Kind
@@ -68,6 +69,7 @@ class Plan:
     adjustments: tuple[Adjustment, ...] = ()
     warnings: tuple[str, ...] = ()
     parent_job_id: str | None = None
+    fingerprint: str | None = None
     input_files: dict[str, Any] = field(default_factory=dict)
 
 
@@ -75,6 +77,14 @@ def as_requested(request: BaseModel) -> dict[str, Any]:
     """What the caller said, with large inline data shortened."""
     given = request.model_dump(mode="json", exclude_unset=True)
     return {name: value if name in _WORDS else _shorten(value) for name, value in given.items()}
+
+
+def origins_told(plan: Plan, request: GenerationRequest) -> dict[str, Origin]:
+    """Where the values come from; those of an earlier job's record were not said by the caller."""
+    taken = request.from_record
+    return {
+        name: "source" if origin == "explicit" and name in taken else origin for name, origin in plan.origins.items()
+    }
 
 
 def shorten_data(value: Any) -> Any:

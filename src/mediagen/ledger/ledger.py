@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from mediagen.errors import LedgerError
 from mediagen.jobs import Artifact, Job, JobError, JobStatus, Kind
-from mediagen.ledger import liveness, reading, writing
+from mediagen.ledger import liveness, reading, repeats, writing
 from mediagen.ledger.caps import usd
 from mediagen.ledger.engines import database_at
 from mediagen.ledger.engines.base import INTERRUPTED, Access, Address, Connection
@@ -82,11 +82,11 @@ class Ledger:
             job: With its calls, all of them submitting.
             more: ``caps``, limits that the job must not break, checked against all processes in the same transaction;
                 ``replace_request_id``, whether to take the request_id from the job that has it, instead of returning
-                that job; and the others as `NewJob` has them.
+                that job or one of the same wish; and the others as `NewJob` has them.
 
         Returns:
-            The job as it is kept; one with another job_id when its request_id was used before, or when another
-            process has made this link of its chain.
+            The job as it is kept; one with another job_id when its request_id was used before, when its wish is
+            being fulfilled already, or when another process has made this link of its chain.
 
         Raises:
             JobNotFoundError: The chain that it is to go on with was stopped; nothing was written.
@@ -110,6 +110,20 @@ class Ledger:
     async def find_request(self, request_id: str) -> Job | None:
         """Read the job that was begun under a caller's own id, if any."""
         return await self._read(reading.request, request_id)
+
+    async def find_repeat(self, wish: repeats.Wish) -> Job | None:
+        """Find the job that was begun for the same wish, when it is open or nobody was told how it ended.
+
+        It takes on the caller's own id if it has none.
+
+        Returns:
+            Of a chain the first link; None when the wish is a new one.
+        """
+        return await self._write(repeats.find, wish)
+
+    async def mark_delivered(self, job_id: str) -> None:
+        """Keep that a caller was told how a job ended: from now on the same request asks for another."""
+        await self._write(repeats.mark_delivered, job_id, self._clock())
 
     async def open_jobs(self) -> list[Job]:
         """Read all jobs that have not ended, oldest first, whoever drives them."""

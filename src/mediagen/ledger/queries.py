@@ -23,12 +23,12 @@ INSERT_JOB = """
 INSERT INTO jobs (
     job_id, kind, mode, backend, endpoint, base_url, model, resolution, status, created_at, updated_at, owner,
     request_id, profile, parent_job_id, output_dir, output_name, estimated_seconds, folded_prompt, requested, effective,
-    origins, quote, adjustments, warnings, input_files, chain_id, chain_link, chain_times, fence
+    origins, quote, adjustments, warnings, input_files, chain_id, chain_link, chain_times, fence, fingerprint
 ) VALUES (
     :job_id, :kind, :mode, :backend, :endpoint, :base_url, :model, :resolution, :status, :created_at, :updated_at,
     :owner, :request_id, :profile, :parent_job_id, :output_dir, :output_name, :estimated_seconds, :folded_prompt,
     :requested, :effective, :origins, :quote, :adjustments, :warnings, :input_files, :chain_id, :chain_link,
-    :chain_times, :fence
+    :chain_times, :fence, :fingerprint
 )
 """
 
@@ -105,6 +105,29 @@ UPDATE jobs SET status = :status, updated_at = :updated_at, owner = CASE WHEN :i
 WHERE job_id = :job_id
 """
 FORGET_REQUEST = "UPDATE jobs SET request_id = NULL WHERE request_id = :request_id"
+
+# A chain is as far as its newest link. What failed is asked for anew at once; not so the rest of a chain, of which
+# something is made and paid for.
+SELECT_REPEATS = """
+SELECT wish.job_id, wish.request_id
+FROM jobs AS wish JOIN jobs AS newest ON newest.job_id = coalesce(
+    (SELECT link.job_id FROM jobs AS link WHERE link.chain_id = wish.chain_id ORDER BY link.chain_link DESC LIMIT 1),
+    wish.job_id
+)
+WHERE wish.fingerprint = :fingerprint AND (
+    newest.status IN ('submitting', 'running', 'downloading')
+    OR (
+        newest.delivered_at IS NULL AND newest.updated_at >= :since
+        AND (newest.status IN ('succeeded', 'unconfirmed') OR newest.chain_link > 1)
+    )
+)
+ORDER BY wish.seq DESC
+"""
+NAME_REQUEST = "UPDATE jobs SET request_id = :request_id WHERE job_id = :job_id"
+MARK_DELIVERED = """
+UPDATE jobs SET delivered_at = :now
+WHERE job_id = :job_id AND delivered_at IS NULL AND status NOT IN ('submitting', 'running', 'downloading')
+"""
 
 SELECT_JOB = "SELECT * FROM jobs WHERE job_id = :job_id"
 SELECT_REQUEST = "SELECT * FROM jobs WHERE request_id = :request_id"

@@ -61,6 +61,7 @@ def job_row(job: Job, *, owner: str | None) -> dict[str, Any]:
         "chain_id": job.chain.chain_id if job.chain else None,
         "chain_link": job.chain.link if job.chain else None,
         "chain_times": job.chain.times if job.chain else None,
+        "fingerprint": job.fingerprint,
     }
 
 
@@ -142,6 +143,7 @@ def _job(row: Row, calls: tuple[PaidCall, ...]) -> Job:
         due_at=_optional(datetime.fromisoformat, row["due_at"]),
         note=row["note"],
         failures=row["failures"],
+        fingerprint=row["fingerprint"],
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from mediagen.errors import JobNotFoundError
 from mediagen.jobs import OPEN_STATUSES, Api, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Usage
-from mediagen.ledger import queries, reading
+from mediagen.ledger import queries, reading, repeats
 from mediagen.ledger.caps import Cap, check_caps
 from mediagen.ledger.engines.base import Connection
 from mediagen.ledger.liveness import Liveness
@@ -88,7 +88,7 @@ class NewJob:
 
 
 def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
-    """Take in a job, or find the one that has its request_id or is this link of its chain."""
+    """Take in a job, or find the one that has its request_id is of the same wish or is this link of its chain."""
     job = new.job
     if job.request_id is not None:
         if new.replace_request_id:
@@ -97,6 +97,8 @@ def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
             return existing
     if job.chain and job.chain.link > 1 and (link := _link(connection, job.chain)):
         return link
+    if not new.replace_request_id and (repeat := repeats.find_of(connection, job)):
+        return repeat
     check_caps(job, new.caps, counted_since=partial(reading.counted_since, connection), whole_usd=new.whole_usd)
     owner = owners.register(connection) if new.is_own else None
     connection.execute(queries.INSERT_JOB, job_row(replace(job, fence=1 if owner else 0), owner=owner))

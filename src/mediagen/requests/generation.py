@@ -44,7 +44,11 @@ class GenerationRequest(Request):
     request_id: Word | None = Field(
         None, description="Your own id: the same id returns the same job instead of paying twice."
     )
-    force_new: bool = Field(False, description="Start a new paid job even when this request_id was used before.")
+    force_new: bool = Field(
+        False,
+        description="Start a new paid job even when the same request is still open, was never answered, or this "
+        "request_id was used before.",
+    )
     dry_run: bool = Field(False, description="Show effective values, price and request; send nothing.")
     preview: bool = Field(True, description="Include a small JPEG preview in the answer.")
     wait_seconds: Seconds | None = Field(

@@ -7,6 +7,7 @@ from typing import Any
 from mcp.types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 from pydantic import BaseModel
 
+from mediagen.app.app import App
 from mediagen.errors import MediaGenError
 from mediagen.media.preview import preview
 from mediagen.report.job import ArtifactReport, JobReport
@@ -28,6 +29,13 @@ async def job_result(report: JobReport, *, with_preview: bool, ffmpeg: str | Non
     return CallToolResult(
         content=content, structured_content=structured(report), is_error=report.status in FAILED_STATES
     )
+
+
+async def answer(app: App, report: JobReport, *, with_preview: bool) -> CallToolResult:
+    """Result of a tool that tells about a paid job; nothing may be awaited between it and the answer to the client."""
+    result = await job_result(report, with_preview=with_preview, ffmpeg=app.settings.ffmpeg)
+    await app.deliveries.hand_over(report)
+    return result
 
 
 def plain_result(report: BaseModel, text: str) -> CallToolResult:

@@ -9,13 +9,13 @@ from mediagen.report.spending import spend_summary
 from mediagen.report.text import list_summary
 from mediagen.requests import CancelJobRequest, GetJobRequest, GetSpendRequest, ListJobsRequest
 from mediagen.server.progress import ProgressReporter
-from mediagen.server.results import job_result, plain_result
+from mediagen.server.results import answer, plain_result
 
 
 async def get_job(app: App, request: GetJobRequest, context: Context[App]) -> CallToolResult:
     """State of a job."""
     report = await app.generator.get_job(request, ProgressReporter(context))
-    return await job_result(report, with_preview=True, ffmpeg=app.settings.ffmpeg)
+    return await answer(app, report, with_preview=True)
 
 
 async def list_jobs(app: App, request: ListJobsRequest, context: Context[App]) -> CallToolResult:  # noqa: ARG001 - one signature for all handlers
@@ -34,4 +34,4 @@ async def get_spend(app: App, request: GetSpendRequest, context: Context[App]) -
 async def cancel_job(app: App, request: CancelJobRequest, context: Context[App]) -> CallToolResult:  # noqa: ARG001 - one signature for all handlers
     """Ask Google to stop a job."""
     report = await app.generator.cancel_job(request)
-    return await job_result(report, with_preview=False, ffmpeg=app.settings.ffmpeg)
+    return await answer(app, report, with_preview=False)
