@@ -29,6 +29,7 @@ from mediagen.errors import (
     SubmissionUnconfirmedError,
     UnavailableError,
 )
+from mediagen.generator.resolving import resolve_job
 from mediagen.jobs import OPEN_STATUSES, JobStatus
 from mediagen.report.checks import CheckReport
 from mediagen.report.checks_text import check_summary
@@ -43,6 +44,7 @@ from mediagen.requests import (
     GenerateVideoRequest,
     GetJobRequest,
     ListJobsRequest,
+    ResolveJobRequest,
     explain_invalid,
 )
 from mediagen.runner.runner import OnProgress
@@ -78,6 +80,8 @@ ERROR_CODES = {
     "storage_unavailable": UNAVAILABLE,
     "unavailable": UNAVAILABLE,
 }
+
+RESOLVED = frozenset({"resolved_billed", "resolved_not_billed"})
 
 Action = Callable[[App, argparse.Namespace], Awaitable[int]]
 
@@ -261,6 +265,17 @@ async def _cancel_job(app: App, namespace: argparse.Namespace) -> int:
     return OK
 
 
+async def _resolve_job(app: App, namespace: argparse.Namespace) -> int:
+    outcome = namespace.outcome.replace("-", "_") if namespace.outcome else None
+    request = ResolveJobRequest(
+        job_id=namespace.job_id, outcome=outcome, operation=namespace.operation, wait_seconds=LONGEST_WAIT
+    )
+    with progress_display() as show:
+        report = await resolve_job(app.generator, request, "the command line", show)
+    code = _job_printed(report, namespace)
+    return OK if report.error and report.error.code in RESOLVED else code
+
+
 async def _resume_jobs(app: App, namespace: argparse.Namespace) -> int:
     taken = await app.runner.resume()
     code, reports = OK, []
@@ -310,4 +325,5 @@ JOB_ACTIONS: dict[str, Action] = {
     "wait": partial(_show_job, wait_seconds=LONGEST_WAIT),
     "cancel": _cancel_job,
     "resume": _resume_jobs,
+    "resolve": _resolve_job,
 }

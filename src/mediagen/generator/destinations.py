@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from mediagen.errors import InvalidRequestError
 from mediagen.generator.placement import Place
-from mediagen.jobs import Origin
+from mediagen.jobs import Origin, own_folder
+from mediagen.ledger.ids import ID_CHARACTERS
 from mediagen.requests import EstimateCostRequest, GenerationRequest, ImageParameters, VideoParameters, VideoRequest
 from mediagen.storage.gs_uri import parse_gs_uri
 
@@ -49,6 +50,8 @@ def destinations_of(
         return Destinations(upload_to=upload_to, origins=origins)
     storage_uri, origin = _storage_uri(request, place, parameters)
     if storage_uri:
+        # The folder of the job below it has to fit as well.
+        parse_gs_uri(own_folder(storage_uri, f"job_{'0' * ID_CHARACTERS}"), "storage_uri")
         origins["storage_uri"] = origin
     # What only the source names may be a stranger's: a caller's own video is not put there.
     prefix = storage_uri if storage_uri and origin != "source" else place.project.bucket.prefix

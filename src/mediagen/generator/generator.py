@@ -33,7 +33,7 @@ from mediagen.generator.chains import (
     refuse_with_times,
 )
 from mediagen.generator.clips import stored_file
-from mediagen.generator.plan import Plan, as_requested, shorten_data, uploaded_uri, with_upload
+from mediagen.generator.plan import Plan, as_requested, in_own_folder, shorten_data, uploaded_uri, with_upload
 from mediagen.generator.planner import AddressOf, Planner
 from mediagen.generator.policy import Policy
 from mediagen.generator.reach import Endpoints
@@ -263,14 +263,15 @@ class Generator:
 
     async def _send(self, plan: Plan, request: GenerationRequest) -> Job:
         """Take the job in and start it; returns another one when it is there already."""
-        folder = _folder(request, plan)
+        job_id, folder = new_job_id(self.clock), _folder(request, plan)
+        plan = in_own_folder(plan, job_id)
         await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None)
         await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
         base_url = await self.endpoints.base_url(plan.route)
         bodies = await self._with_upload(plan)
         usual = await self.ledger.typical_seconds(plan.model, plan.effective.get("resolution"))
         plan = dataclasses.replace(plan, estimated_seconds=usual or plan.estimated_seconds)
-        draft = self._draft(plan, request, base_url)
+        draft = self._draft(plan, request, base_url, job_id)
         whole = plan.link.quote.usd if plan.link and plan.link.number == 1 else None
         # Between the row and its start nothing may come in between, or the job would wait until this process ends.
         with anyio.CancelScope(shield=True):
@@ -300,9 +301,9 @@ class Generator:
             uri = await endpoint.upload(plan.upload.path, plan.upload.mime_type)
         return tuple(with_upload(body, uri) for body in plan.bodies)
 
-    def _draft(self, plan: Plan, request: GenerationRequest, base_url: str) -> Job:
+    def _draft(self, plan: Plan, request: GenerationRequest, base_url: str, job_id: str | None = None) -> Job:
         now, folder = self.clock(), _folder(request, plan)
-        job_id = new_job_id(self.clock)
+        job_id = job_id or new_job_id(self.clock)
         draft = Job(
             job_id=job_id,
             kind=plan.kind,

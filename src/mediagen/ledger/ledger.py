@@ -202,6 +202,26 @@ class Ledger:
         )
         return await self._write(writing.take, step)
 
+    async def reopen(self, job_id: str, ordinal: int, *, expected: JobStatus, **changes: Unpack[CallChanges]) -> bool:
+        """Let a call of a job that has ended go on after all; the job then belongs to this process.
+
+        Returns:
+            False, with nothing changed, when the job is open or the call is not in the expected state.
+
+        Raises:
+            JobNotFoundError: No such job or call.
+        """
+        step = Step(job_id=job_id, ordinal=ordinal, expected=expected, changes=changes, now=self._clock())
+        return await self._write(writing.reopen, step, self._owners)
+
+    async def unsettled(self, since: datetime) -> list[Job]:
+        """Read the jobs created since a moment of which a call is unconfirmed, or was given up as not made."""
+        return await self._read(reading.unsettled, since)
+
+    async def job_of_operation(self, operation: str) -> str | None:
+        """Id of the job that follows an operation of Google's, if any does."""
+        return await self._read(reading.job_of_operation, operation)
+
     async def claim(self, job_id: str) -> bool:
         """Take over an open job whose process is gone.
 

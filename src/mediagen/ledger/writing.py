@@ -118,6 +118,14 @@ def take(connection: Connection, step: Step) -> bool:
     return True
 
 
+def reopen(connection: Connection, step: Step, owners: Owners) -> bool:
+    """Let a call of a job that has ended go on, driven by this process; False when somebody else was faster."""
+    if not reading.job(connection, step.job_id).status.is_terminal or not take(connection, step):
+        return False
+    connection.execute(queries.SET_OWNER, {"job_id": step.job_id, "owner": owners.register()})
+    return True
+
+
 def claim(connection: Connection, job_id: str, owners: Owners) -> bool:
     """Give an open job to this process if nobody alive drives it."""
     status, owner = _row_of(connection, job_id)

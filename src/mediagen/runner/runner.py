@@ -13,6 +13,8 @@ from anyio.abc import TaskGroup
 from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import InvalidRequestError, LedgerError, MediaGenError
 from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job, JobStatus, PaidCall, Progress, progress_of
+from mediagen.runner.evidence import Evidence
+from mediagen.runner.resolving import Decision, resolve
 from mediagen.runner.steps import CallSteps, Outcome, nothing_was_made, waits_for_operator
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,9 @@ class Runner:
         self._steps = steps
         self.on_link_ended: OnEnded | None = None
         self._ledger = steps.ledger
+        self._evidence = Evidence(
+            ledger=steps.ledger, endpoints=steps.endpoints, collector=steps.collector, clock=steps.clock
+        )
         self._changed: dict[str, anyio.Event] = {}
         self._driven: set[str] = set()
         self._sending: set[tuple[str, int]] = set()
@@ -74,7 +79,9 @@ class Runner:
         Args:
             only: Job that alone is taken over, so that no other chain goes on and costs.
         """
-        taken = []
+        taken = await self._evidence.look(only, busy=self._driven)
+        for job in taken:
+            self._drive(job, ())
         for job in await self._ledger.open_jobs():
             if only in {None, job.job_id} and job.job_id not in self._driven and await self._ledger.claim(job.job_id):
                 logger.info("job %s resumed (%s)", job.job_id, job.status)
@@ -146,6 +153,18 @@ class Runner:
             else:
                 refused.append(f"Google did not stop call {call.ordinal + 1}; it may be finished already.")
         return await self._ledger.get(job_id), tuple(refused)
+
+    async def resolve(self, job_id: str, decision: Decision) -> tuple[str, ...]:
+        """Settle a job by the word of whoever pays, and go on with it if it can; what is to be said about it.
+
+        Raises:
+            MediaGenError: As `mediagen.runner.resolving.resolve` says.
+        """
+        job, notes = await resolve(self._evidence, job_id, decision)
+        if not job.status.is_terminal and job_id not in self._driven:
+            self._drive(job, ())
+        self._wake(job_id)
+        return notes
 
     def notes(self, job_id: str) -> tuple[str, ...]:
         """What keeps an open job from going on, if anything."""

@@ -4,10 +4,11 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
 from mediagen.app.app import App
+from mediagen.generator import resolving
 from mediagen.report.job import JobListReport, short_row
 from mediagen.report.spending import spend_summary
 from mediagen.report.text import list_summary
-from mediagen.requests import CancelJobRequest, GetJobRequest, GetSpendRequest, ListJobsRequest
+from mediagen.requests import CancelJobRequest, GetJobRequest, GetSpendRequest, ListJobsRequest, ResolveJobRequest
 from mediagen.server.progress import ProgressReporter
 from mediagen.server.results import job_result, plain_result
 
@@ -34,4 +35,10 @@ async def get_spend(app: App, request: GetSpendRequest, context: Context[App]) -
 async def cancel_job(app: App, request: CancelJobRequest, context: Context[App]) -> CallToolResult:  # noqa: ARG001 - one signature for all handlers
     """Ask Google to stop a job."""
     report = await app.generator.cancel_job(request)
+    return await job_result(report, with_preview=False, ffmpeg=app.settings.ffmpeg)
+
+
+async def resolve_job(app: App, request: ResolveJobRequest, context: Context[App]) -> CallToolResult:
+    """Settle an unconfirmed job."""
+    report = await resolving.resolve_job(app.generator, request, "the tool resolve_job", ProgressReporter(context))
     return await job_result(report, with_preview=False, ffmpeg=app.settings.ffmpeg)
