@@ -47,6 +47,7 @@ from mediagen.requests import (
     ResolveJobRequest,
     explain_invalid,
 )
+from mediagen.runner.resolving import RESOLVED
 from mediagen.runner.runner import OnProgress
 from mediagen.settings import ProfileSettings, read_settings
 
@@ -80,8 +81,6 @@ ERROR_CODES = {
     "storage_unavailable": UNAVAILABLE,
     "unavailable": UNAVAILABLE,
 }
-
-RESOLVED = frozenset({"resolved_billed", "resolved_not_billed"})
 
 Action = Callable[[App, argparse.Namespace], Awaitable[int]]
 
@@ -250,11 +249,15 @@ async def _list_jobs(app: App, namespace: argparse.Namespace) -> int:
 
 
 async def _show_job(app: App, namespace: argparse.Namespace, wait_seconds: float = 0.0) -> int:
+    request = GetJobRequest(job_id=namespace.job_id, wait_seconds=wait_seconds)
     if wait_seconds:
         await app.runner.resume(only=namespace.job_id)
     with progress_display() as show:
-        request = GetJobRequest(job_id=namespace.job_id, wait_seconds=wait_seconds)
         report = await app.generator.get_job(request, show if wait_seconds else None)
+        if wait_seconds and report.status == JobStatus.UNCONFIRMED:
+            # It may have become so a moment ago, with its clip in its bucket by now.
+            await app.runner.resume(only=namespace.job_id)
+            report = await app.generator.get_job(request, show)
     code = _job_printed(report, namespace)
     return code if wait_seconds else OK
 
@@ -277,17 +280,19 @@ async def _resolve_job(app: App, namespace: argparse.Namespace) -> int:
 
 
 async def _resume_jobs(app: App, namespace: argparse.Namespace) -> int:
+    reports: dict[str, JobReport] = {}
     taken = await app.runner.resume()
-    code, reports = OK, []
-    for job in taken:
-        with progress_display() as show:
-            report = await app.generator.get_job(GetJobRequest(job_id=job.job_id, wait_seconds=LONGEST_WAIT), show)
-            report = await _whole_chain(app, report, show)
-        reports.append(report)
-        code = max(code, _job_code(report))
-    listed = JobListReport(jobs=reports, next_cursor=None)
+    while taken:
+        for job in taken:
+            with progress_display() as show:
+                report = await app.generator.get_job(GetJobRequest(job_id=job.job_id, wait_seconds=LONGEST_WAIT), show)
+                reports[job.job_id] = await _whole_chain(app, report, show)
+        # Of one that turns out to be unconfirmed the clip may lie in its bucket by now.
+        is_lost = any(reports[job.job_id].status == JobStatus.UNCONFIRMED for job in taken)
+        taken = await app.runner.resume() if is_lost else []
+    listed = JobListReport(jobs=list(reports.values()), next_cursor=None)
     print_report(listed, list_summary(listed) if reports else "No open jobs to take over.", as_json=namespace.json)
-    return code
+    return max([OK, *map(_job_code, reports.values())])
 
 
 def _job_printed(report: JobReport, namespace: argparse.Namespace) -> int:

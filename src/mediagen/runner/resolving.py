@@ -14,6 +14,7 @@ from mediagen.runner.spool import nowhere
 Outcome = Literal["billed", "not_billed"]
 Resolver = Literal["the command line", "the tool resolve_job"]
 CODES = {"billed": "resolved_billed", "not_billed": "resolved_not_billed"}
+RESOLVED = frozenset(CODES.values())
 WORDS = {"billed": "it was billed", "not_billed": "it was not billed"}
 MARK = " Resolved by the user"
 _NAME = re.compile(r"[\w./:@=-]{1,500}", re.ASCII)
@@ -87,7 +88,7 @@ def is_open_question(call: PaidCall) -> bool:
         return True
     if call.status is JobStatus.SUCCEEDED or call.error is None:
         return False
-    return call.error.code in CODES.values() or (call.charge is None and call.error.billed == "unknown")
+    return call.error.code in RESOLVED or (call.charge is None and call.error.billed == "unknown")
 
 
 async def _decide(evidence: Evidence, job: Job, call: PaidCall, decision: Decision) -> None:

@@ -9,6 +9,7 @@ from mediagen.report.job import JobListReport, short_row
 from mediagen.report.spending import spend_summary
 from mediagen.report.text import list_summary
 from mediagen.requests import CancelJobRequest, GetJobRequest, GetSpendRequest, ListJobsRequest, ResolveJobRequest
+from mediagen.runner.resolving import RESOLVED
 from mediagen.server.progress import ProgressReporter
 from mediagen.server.results import job_result, plain_result
 
@@ -41,4 +42,7 @@ async def cancel_job(app: App, request: CancelJobRequest, context: Context[App])
 async def resolve_job(app: App, request: ResolveJobRequest, context: Context[App]) -> CallToolResult:
     """Settle an unconfirmed job."""
     report = await resolving.resolve_job(app.generator, request, "the tool resolve_job", ProgressReporter(context))
-    return await job_result(report, with_preview=False, ffmpeg=app.settings.ffmpeg)
+    result = await job_result(report, with_preview=False, ffmpeg=app.settings.ffmpeg)
+    # The job has failed; the call has not.
+    is_settled = report.error is not None and report.error.code in RESOLVED
+    return result.model_copy(update={"is_error": False}) if is_settled else result
