@@ -175,7 +175,7 @@ def _not_made(folder: str, age: timedelta) -> EndpointError:
     hours = age.total_seconds() / 3600
     return EndpointError(
         f"The answer to the paid request was never seen, and {hours:.0f} h later there is no clip in {folder}.",
-        code=NOT_MADE,
+        code="not_made",
         hint="Most likely nothing was made. Google does not promise that this costs nothing, so it counts as possibly "
         "billed until you say what your bill says.",
         billed="unknown",

@@ -13,8 +13,7 @@ from mediagen.runner.spool import nowhere
 
 Outcome = Literal["billed", "not_billed"]
 Resolver = Literal["the command line", "the tool resolve_job"]
-CODES = {"billed": "resolved_billed", "not_billed": "resolved_not_billed"}
-RESOLVED = frozenset(CODES.values())
+RESOLVED = frozenset({"resolved_billed", "resolved_not_billed"})
 WORDS = {"billed": "it was billed", "not_billed": "it was not billed"}
 MARK = " Resolved by the user"
 _NAME = re.compile(r"[\w./:@=-]{1,500}", re.ASCII)
@@ -97,7 +96,7 @@ async def _decide(evidence: Evidence, job: Job, call: PaidCall, decision: Decisi
     before = call.error.message.partition(MARK)[0] if call.error else "The answer to the paid request was never seen."
     when = f"{evidence.clock():%Y-%m-%d %H:%M} UTC"
     error = JobError(
-        code=CODES[outcome],
+        code="resolved_billed" if outcome == "billed" else "resolved_not_billed",
         message=f"{before}{MARK} on {when} through {decision.by}: {WORDS[outcome]}.",
         retryable=outcome == "not_billed",
         billed="yes" if outcome == "billed" else "no",

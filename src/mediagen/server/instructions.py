@@ -12,13 +12,13 @@ Tools that cost money (real dollars; say the price first above a few cents):
 - extend_video: continue a clip; source = its job_id, artifact URI, path or address.
   times=N extends N times, one job each: follow `next`.
 Tools that are free: estimate_cost (price), check_api (what works, which models), get_spend, get_job, list_jobs,
-cancel_job, resolve_job{edits}. dry_run=true on a paid tool shows values, price and request and sends nothing.
+cancel_job{edits}. dry_run=true on a paid tool shows values, price and request and sends nothing.
 
 How jobs are followed: a paid tool waits about 45 s (wait_seconds) at first. If it is not done, it returns
 status running with a job_id: call get_job with that job_id and wait_seconds=45 until the status is final. NEVER call
 the paid tool again for the same wish: the job goes on even if you stop waiting or the server restarts.
 Final states: succeeded, failed, filtered (safety filter: change the prompt), cancelled, expired, unconfirmed (may be
-billed; ask the user before trying again; resolve_job only with the user's own answer).
+billed; ask the user, then resolve_job).
 
 Answers carry absolute file paths (artifacts[].path), real size, quote and charge in dollars, warnings, and every
 value that was changed (adjustments). Show the user the path. Full files are never put into the conversation.
