@@ -7,6 +7,7 @@ from tests.ledger.ledger_values import NOON, a_job
 
 from mediagen.jobs import JobError, JobStatus
 from mediagen.ledger.ledger import Ledger
+from mediagen.ledger.writing import CallChanges
 
 
 def an_error(code: str) -> JobError:
@@ -36,7 +37,7 @@ async def test_only_lost_calls_since_a_moment_are_unsettled(ledger: Ledger) -> N
 
 async def test_ended_call_goes_on_once(ledger: Ledger) -> None:
     job_id = await ended(ledger, (JobStatus.UNCONFIRMED, "unconfirmed"), (JobStatus.UNCONFIRMED, "unconfirmed"))
-    found = {"status": JobStatus.DOWNLOADING, "remote_uris": ("gs://b/🎬.mp4",), "error": None}
+    found: CallChanges = {"status": JobStatus.DOWNLOADING, "remote_uris": ("gs://b/🎬.mp4",), "error": None}
     assert not await ledger.reopen(job_id, 0, expected=JobStatus.FAILED, **found)
     assert await ledger.reopen(job_id, 0, expected=JobStatus.UNCONFIRMED, **found)
     # It is open now, and whoever opened it sees to the rest.
