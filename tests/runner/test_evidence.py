@@ -321,3 +321,21 @@ async def test_server_killed_while_the_request_is_on_its_way_loses_no_clip(
     assert done.status == "succeeded", done.error
     assert len(list(work.glob("*.mp4"))) == 1
     assert paid(emulator) == 1
+
+
+async def test_one_lost_call_of_a_job_that_succeeded_is_told_and_found(vertex_settings: VertexSettings, emulator):
+    emulator.make_bucket(BUCKET)
+    emulator.add_fault(fault="drop_after_accept", match={"method": "POST", "path_contains": "interactions"})
+    asked = {"model": "omni", "duration_seconds": 3, "resolution": "360p", "count": 2, "storage_uri": PREFIX}
+    async with open_app(vertex_settings()) as app:
+        report = await veo(app, **asked)
+        assert report.status == "succeeded", report.error
+        assert len(report.artifacts) == 1
+        assert any(f"mediagen jobs resolve {report.job_id}" in warning for warning in report.warnings)
+        assert report.charge.certainty == "unknown"
+        await written(emulator, 2)
+        await app.runner.resume()
+        done = await wait_for(app, report.job_id)
+    assert len(done.artifacts) == 2
+    assert done.charge.certainty != "unknown"
+    assert paid(emulator) == 2

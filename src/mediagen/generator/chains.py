@@ -165,7 +165,7 @@ def _unchanging(made: Plan | Job) -> dict[str, Any]:
     avoided = [change.from_value for change in made.adjustments if change.field == "negative_prompt"]
     values = {name: made.effective.get(name) for name in UNCHANGING}
     if values["storage_uri"]:
-        values["storage_uri"] = without_own_folder(values["storage_uri"])
+        values["storage_uri"] = without_own_folder(values["storage_uri"]).rstrip("/")
     return {**values, "negative_prompt": values["negative_prompt"] or next(iter(avoided), None)}
 
 

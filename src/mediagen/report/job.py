@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from mediagen.errors import Billed
 from mediagen.jobs import Artifact, Charge, Job, JobStatus, Kind, Origin, PaidCall, progress_of, public_address
 from mediagen.report.difference import difference_in_words
-from mediagen.report.unsettled import ASK, is_unsettled, what_now
+from mediagen.report.unsettled import ASK, how_to_settle, is_unsettled, what_now
 
 ROW_CHARACTERS = 200
 
@@ -244,6 +244,7 @@ def _partial_failures(job: Job) -> list[str]:
         return []
     return [
         f"{job.kind} {call.ordinal + 1} of {len(job.calls)}: {call.status}: {call.error.message}"
+        f"{how_to_settle(job, call)}"
         for call in job.calls
         if call.error
     ]

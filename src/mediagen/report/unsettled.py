@@ -33,6 +33,13 @@ def what_now(job: Job) -> str:
     )
 
 
+def how_to_settle(job: Job, call: PaidCall) -> str:
+    """What can be done about one call of a job whose others succeeded."""
+    if not _is_unknown(call):
+        return ""
+    return f" It may be billed; `mediagen jobs resolve {job.job_id}` settles it."
+
+
 def _is_lost(call: PaidCall) -> bool:
     return call.status is JobStatus.UNCONFIRMED or (call.error is not None and call.error.code == "not_made")
 

@@ -79,15 +79,17 @@ class Runner:
         Args:
             only: Job that alone is taken over, so that no other chain goes on and costs.
         """
-        taken = await self._evidence.look(only, busy=self._driven)
-        for job in taken:
-            self._drive(job, ())
+        taken = []
         for job in await self._ledger.open_jobs():
             if only in {None, job.job_id} and job.job_id not in self._driven and await self._ledger.claim(job.job_id):
                 logger.info("job %s resumed (%s)", job.job_id, job.status)
                 self._drive(job, ())
                 taken.append(job)
-        return [*taken, *await self._resume_chains(only)]
+        taken += await self._resume_chains(only)
+        for job in await self._evidence.look(only, busy=self._driven):
+            self._drive(job, ())
+            taken.append(job)
+        return taken
 
     async def _resume_chains(self, only: str | None) -> list[Job]:
         taken = []
@@ -160,9 +162,11 @@ class Runner:
         Raises:
             MediaGenError: As `mediagen.runner.resolving.resolve` says.
         """
-        job, notes = await resolve(self._evidence, job_id, decision)
-        if not job.status.is_terminal and job_id not in self._driven:
-            self._drive(job, ())
+        # A caller who gives up waiting must not leave a job open that nobody drives.
+        with anyio.CancelScope(shield=True):
+            job, notes = await resolve(self._evidence, job_id, decision)
+            if not job.status.is_terminal and job_id not in self._driven:
+                self._drive(job, ())
         self._wake(job_id)
         return notes
 
