@@ -1,6 +1,7 @@
 """Values of a paid job: the job, its paid calls, its files and its money. No I/O."""
 
 import math
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -247,6 +248,35 @@ class Job:
         if not self.status.is_terminal or self.status is JobStatus.SUCCEEDED:
             return None
         return next((call.error for call in self.calls if call.status is self.status and call.error), None)
+
+
+# Stands for the id of a job that has none yet.
+JOB_FOLDER = "(job id)"
+_OWN_FOLDER = re.compile(r"/(?:job_[0-9a-z]{26}|\(job id\))/?\Z")
+
+
+def own_folder(storage_uri: str, job_id: str = JOB_FOLDER) -> str:
+    """The folder of one job below the gs:// prefix that was asked for: what lies in it was made by that job."""
+    return f"{storage_uri.removesuffix('/')}/{job_id}/"
+
+
+def folder_of_call(folder: str, ordinal: int, *, calls: int) -> str:
+    """The folder of one paid call: that of its job, or where there are several, one of its own in it."""
+    return folder if calls == 1 else f"{folder}{ordinal}/"
+
+
+def without_own_folder(storage_uri: str) -> str:
+    """The prefix that was asked for, of one that may name the folder of a job."""
+    found = _OWN_FOLDER.search(storage_uri)
+    return storage_uri[: found.start() + 1] if found else storage_uri
+
+
+def bucket_folder(job: Job, call: PaidCall) -> str | None:
+    """Where Google writes what a call makes, and nothing else does; None when there is no such folder."""
+    folder = job.effective.get("storage_uri")
+    if not isinstance(folder, str) or not folder.endswith(f"/{job.job_id}/"):
+        return None
+    return folder_of_call(folder, call.ordinal, calls=len(job.calls))
 
 
 _STATUS_PRECEDENCE = (

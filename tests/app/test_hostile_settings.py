@@ -154,7 +154,7 @@ async def test_bucket_of_a_found_file_is_told_with_its_origin(
     settings = make_settings(**TOKEN, GOOGLE_VERTEX_BASE_URL=emulator.url)
     async with open_app(settings) as app:
         report = await clip(app, model="veo-3.1-fast-generate-001", duration_seconds=4, resolution="720p", dry_run=True)
-    assert report.effective["storage_uri"] == "gs://somebodys/"
+    assert report.effective["storage_uri"] == "gs://somebodys/(job id)/"
     assert report.origins["storage_uri"] == "profile"
 
 

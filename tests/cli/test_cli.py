@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,25 @@ def test_refused_picture_exits_1_and_lost_answer_exits_6(mediagen, emulator):
     lost = mediagen("image", "x")
     assert lost.returncode == 6
     assert "unconfirmed" in lost.stdout
+
+
+def test_lost_answer_is_settled_with_the_command_that_it_names(mediagen, emulator):
+    emulator.add_fault(fault="lost_after_accept", match={"path_contains": "generateContent"})
+    lost = mediagen("image", "x", MEDIAGEN_BACKEND="gemini", GEMINI_API_KEY="AIza-test")
+    assert lost.returncode == 6
+    job_id = re.findall(r"job_[0-9a-z]{26}", lost.stdout)[0]
+    assert f"mediagen jobs resolve {job_id} --as billed" in lost.stdout
+    assert "May be billed." in lost.stdout
+    neither = mediagen("jobs", "resolve", job_id)
+    assert neither.returncode == 2
+    settled = mediagen("jobs", "resolve", job_id, "--as", "not-billed", "--json")
+    assert settled.returncode == 0, settled.stderr
+    report = json.loads(settled.stdout)
+    assert (report["status"], report["error"]["code"]) == ("failed", "resolved_not_billed")
+    assert "through the command line" in report["error"]["message"]
+    assert report["charge"]["billed"] == "no"
+    assert mediagen("jobs", "resolve", "job_none", "--as", "billed").returncode == 2
+    assert paid(emulator) == 0
 
 
 @pytest.mark.parametrize(

@@ -31,3 +31,8 @@ def test_next_command_is_read_back_as_the_same_call(tool: str, command: str, arg
 def test_following_a_job_is_waiting_for_it():
     call = NextReport(tool="get_job", arguments={"job_id": "job_1", "wait_seconds": 45}, reason="")
     assert next_command(call) == "mediagen jobs wait job_1"
+
+
+def test_settling_a_job_is_typed_with_what_has_to_be_chosen():
+    call = NextReport(tool="resolve_job", arguments={"job_id": "job_1", "outcome": "billed|not_billed"}, reason="")
+    assert next_command(call) == "mediagen jobs resolve job_1 --as 'billed|not-billed'"

@@ -440,6 +440,24 @@ def test_drop_after_accept_costs_and_says_nothing(veo: Veo, emulator: EmulatorHa
     assert usd(emulator) == ["0.40"]
 
 
+def test_order_may_be_lost_without_anything_made_or_billed(veo: Veo, emulator: EmulatorHandle) -> None:
+    with pytest.raises(httpx.TransportError):
+        veo.post("a [[fault:lost_after_accept]]")
+    assert usd(emulator) == []
+
+
+def test_silent_order_is_made_while_its_sender_waits_in_vain(veo: Veo, emulator: EmulatorHandle) -> None:
+    emulator.make_bucket("films")
+    body = {"instances": [{"prompt": "a [[fault:silent_after_accept]]"}], "parameters": {"storageUri": "gs://films/x/"}}
+    with pytest.raises(httpx.ReadTimeout):
+        veo.http.post(f"{PROJECT}/publishers/google/models/{LITE}:predictLongRunning", json=body, timeout=0.05)
+    deadline = time.monotonic() + 60
+    while not emulator.objects("films"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert usd(emulator) == ["0.40"]
+
+
 def test_operation_may_end_without_a_clip(veo: Veo) -> None:
     assert "videos" not in veo.wait(veo.post("a [[fault:completed_without_video]]"))["response"]
 

@@ -117,10 +117,16 @@ async def test_strongest_place_that_names_a_value_wins(
     expected = values[layers[0]]
     if field == "output_dir":
         expected = str((work / expected).resolve())
+    if field == "storage_uri" and expected:
+        change = change_of(report, field)
+        assert change is not None
+        assert change[0] == expected
+        expected = f"{expected}(job id)/"
+    else:
+        assert change_of(report, field) is None
     assert report.effective.get(field) == expected
     origin = "profile" if layers[0] == "preset" else layers[0]
     assert report.origins.get(field) == (None if expected is None else origin)
-    assert change_of(report, field) is None
     assert emulator.requests() == []
 
 

@@ -157,7 +157,7 @@ async def test_extension_of_a_veo_clip_keeps_model_size_location_and_bucket(
         "resolution": "720p",
         "aspect_ratio": "9:16",
         "location": "us-central1",
-        "storage_uri": "gs://film-media/takes/",
+        "storage_uri": f"gs://film-media/takes/{report.job_id}/",
         "project": "film-123",
         "backend": "vertex",
     }
@@ -194,7 +194,8 @@ async def test_explicit_values_win_over_the_source_even_when_they_equal_the_defa
     explicit = {"model": VEO, "resolution": "720p", "aspect_ratio": "16:9", "storage_uri": "gs://mine-media/"}
     async with open_app(make_settings(**vertex(emulator.url))) as app:
         report = await plan_extension(app, clip, **explicit)
-    assert {name: report.effective[name] for name in explicit} == explicit
+    sent = {**explicit, "storage_uri": "gs://mine-media/(job id)/"}
+    assert {name: report.effective[name] for name in explicit} == sent
     assert {report.origins[name] for name in explicit} == {"explicit"}
     assert report.origins["location"] == "source"
 
@@ -219,7 +220,7 @@ async def test_record_of_the_earlier_tool_is_found_by_the_time_in_the_name(
         "model": FAST_VEO,
         "resolution": "1080p",
         "location": "us-central1",
-        "storage_uri": "gs://film-media/veo/",
+        "storage_uri": "gs://film-media/veo/(job id)/",
         "project": "film-123",
         "backend": "vertex",
     }
@@ -592,7 +593,7 @@ async def test_clip_of_the_emulator_takes_no_project_and_no_bucket_along(
     assert (real.effective["project"], real.origins["project"]) == ("env-project", "environment")
     assert "storage_uri" not in real.effective
     assert real.model == FAST_VEO
-    assert emulated.effective["storage_uri"] == "gs://made-up/"
+    assert emulated.effective["storage_uri"] == "gs://made-up/(job id)/"
 
 
 async def test_job_of_the_emulator_takes_no_project_along(make_settings: MakeSettings, emulator, work: Path):

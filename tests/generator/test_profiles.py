@@ -66,7 +66,10 @@ async def test_profile_is_named_by_the_call_the_variable_or_the_file(
     assert (report.effective["profile"], report.origins["profile"]) == expected
     assert (report.effective["project"], report.origins["project"]) == ("film-123", "profile")
     assert (report.effective["location"], report.origins["location"]) == ("us-central1", "profile")
-    assert (report.effective["storage_uri"], report.origins["storage_uri"]) == ("gs://film-media/clips/raw/", "profile")
+    assert (report.effective["storage_uri"], report.origins["storage_uri"]) == (
+        "gs://film-media/clips/raw/(job id)/",
+        "profile",
+    )
     assert (report.effective["output_dir"], report.origins["output_dir"]) == (str(work / "films"), "profile")
 
 
@@ -202,7 +205,7 @@ async def test_projects_of_the_earlier_tool_are_profiles(make_settings: MakeSett
         "resolution": "1080p",
         "project": "film-123",
         "location": "us-central1",
-        "storage_uri": "gs://film-media/veo/out/",
+        "storage_uri": "gs://film-media/veo/out/(job id)/",
     }
     assert {name: report.effective[name] for name in wanted} == wanted
     assert {report.origins[name] for name in wanted} == {"profile"}

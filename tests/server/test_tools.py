@@ -362,3 +362,26 @@ async def test_spend_is_told_by_its_parts_and_a_bad_date_is_refused(connect: Con
     assert refused.is_error
     assert "since is 'yesterday'" in text_of(refused)
     assert paid(emulator) == 1
+
+
+async def test_lost_answer_is_settled_by_the_word_of_the_user(connect: Connect, emulator):
+    emulator.add_fault(fault="lost_after_accept", match={"path_contains": "generateContent"})
+    gemini = {"MEDIAGEN_BACKEND": "gemini", "GEMINI_API_KEY": "some-key"}
+    async with connect(**gemini) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        lost = await client.call_tool("generate_image", {"prompt": "a fox", "preview": False})
+        assert lost.structured_content is not None
+        job_id, following = lost.structured_content["job_id"], lost.structured_content["next"]
+        guessed = await client.call_tool("resolve_job", following["arguments"])
+        settled = await client.call_tool("resolve_job", {"job_id": job_id, "outcome": "billed"})
+    annotations = tools["resolve_job"].annotations
+    assert annotations is not None
+    assert (annotations.read_only_hint, annotations.destructive_hint) == (False, True)
+    assert lost.is_error
+    assert following["tool"] == "resolve_job"
+    # What is not known cannot be passed on as it stands.
+    assert guessed.is_error
+    assert "outcome must be one of" in text_of(guessed)
+    report = content_of(settled)
+    assert report["charge"]["usd"] == report["quote"]["usd"]
+    assert report["error"]["code"] == "resolved_billed"

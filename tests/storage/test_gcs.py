@@ -286,3 +286,21 @@ def test_light_modules_do_not_import_googles_library() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert ran.stdout.strip() == "[]", ran.stderr
+
+
+async def test_folder_is_listed_with_all_that_lies_in_it_and_nothing_beside_it(
+    cloud: CloudStorage, buckets: Buckets
+) -> None:
+    for name in ("made 🎬/job_1/1/sample_0.mp4", "made 🎬/job_1/1/sample_1.mp4", "made 🎬/job_10/sample_0.mp4"):
+        buckets.put("films", name, b"clip")
+    found = await cloud.list_folder("gs://films/made 🎬/job_1/")
+    assert [(each.uri, each.size_bytes) for each in found] == [
+        (f"gs://films/made 🎬/job_1/1/sample_{number}.mp4", 4) for number in (0, 1)
+    ]
+    assert await cloud.list_folder("gs://films/made 🎬/job_2/") == ()
+
+
+async def test_folder_of_a_bucket_that_is_not_there_is_told(cloud: CloudStorage) -> None:
+    with pytest.raises(EndpointError) as caught:
+        await cloud.list_folder("gs://no-such-films/job_1/")
+    assert caught.value.code == "bucket_missing"

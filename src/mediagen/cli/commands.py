@@ -29,6 +29,7 @@ from mediagen.errors import (
     SubmissionUnconfirmedError,
     UnavailableError,
 )
+from mediagen.generator.resolving import resolve_job
 from mediagen.jobs import OPEN_STATUSES, JobStatus
 from mediagen.report.checks import CheckReport
 from mediagen.report.checks_text import check_summary
@@ -43,8 +44,10 @@ from mediagen.requests import (
     GenerateVideoRequest,
     GetJobRequest,
     ListJobsRequest,
+    ResolveJobRequest,
     explain_invalid,
 )
+from mediagen.runner.resolving import RESOLVED
 from mediagen.runner.runner import OnProgress
 from mediagen.settings import ProfileSettings, read_settings
 
@@ -246,11 +249,15 @@ async def _list_jobs(app: App, namespace: argparse.Namespace) -> int:
 
 
 async def _show_job(app: App, namespace: argparse.Namespace, wait_seconds: float = 0.0) -> int:
+    request = GetJobRequest(job_id=namespace.job_id, wait_seconds=wait_seconds)
     if wait_seconds:
         await app.runner.resume(only=namespace.job_id)
     with progress_display() as show:
-        request = GetJobRequest(job_id=namespace.job_id, wait_seconds=wait_seconds)
         report = await app.generator.get_job(request, show if wait_seconds else None)
+        if wait_seconds and report.status == JobStatus.UNCONFIRMED:
+            # It may have become so a moment ago, with its clip in its bucket by now.
+            await app.runner.resume(only=namespace.job_id)
+            report = await app.generator.get_job(request, show)
     code = await _job_told(app, report, namespace)
     return code if wait_seconds else OK
 
@@ -260,19 +267,32 @@ async def _cancel_job(app: App, namespace: argparse.Namespace) -> int:
     return OK
 
 
+async def _resolve_job(app: App, namespace: argparse.Namespace) -> int:
+    outcome = namespace.outcome.replace("-", "_") if namespace.outcome else None
+    request = ResolveJobRequest(
+        job_id=namespace.job_id, outcome=outcome, operation=namespace.operation, wait_seconds=LONGEST_WAIT
+    )
+    with progress_display() as show:
+        report = await resolve_job(app.generator, request, "the command line", show)
+    code = await _job_told(app, report, namespace)
+    return OK if report.error and report.error.code in RESOLVED else code
+
+
 async def _resume_jobs(app: App, namespace: argparse.Namespace) -> int:
+    reports: dict[str, JobReport] = {}
     taken = await app.runner.resume()
-    code, reports = OK, []
-    for job in taken:
-        with progress_display() as show:
-            report = await app.generator.get_job(GetJobRequest(job_id=job.job_id, wait_seconds=LONGEST_WAIT), show)
-            report = await _whole_chain(app, report, show)
-        reports.append(report)
-        code = max(code, _job_code(report))
-    listed = JobListReport(jobs=reports, next_cursor=None)
+    while taken:
+        for job in taken:
+            with progress_display() as show:
+                report = await app.generator.get_job(GetJobRequest(job_id=job.job_id, wait_seconds=LONGEST_WAIT), show)
+                reports[job.job_id] = await _whole_chain(app, report, show)
+        # Of one that turns out to be unconfirmed the clip may lie in its bucket by now.
+        is_lost = any(reports[job.job_id].status == JobStatus.UNCONFIRMED for job in taken)
+        taken = await app.runner.resume() if is_lost else []
+    listed = JobListReport(jobs=list(reports.values()), next_cursor=None)
     print_report(listed, list_summary(listed) if reports else "No open jobs to take over.", as_json=namespace.json)
-    await _delivered(app, *reports)
-    return code
+    await _delivered(app, *reports.values())
+    return max([OK, *map(_job_code, reports.values())])
 
 
 async def _job_told(app: App, report: JobReport, namespace: argparse.Namespace) -> int:
@@ -318,4 +338,5 @@ JOB_ACTIONS: dict[str, Action] = {
     "wait": partial(_show_job, wait_seconds=LONGEST_WAIT),
     "cancel": _cancel_job,
     "resume": _resume_jobs,
+    "resolve": _resolve_job,
 }

@@ -11,6 +11,7 @@ _COMMANDS = {
     "generate_video": ("video", "prompt"),
     "extend_video": ("extend", "source"),
     "get_job": ("jobs wait", "job_id"),
+    "resolve_job": ("jobs resolve", "job_id"),
 }
 
 
@@ -23,7 +24,9 @@ def next_command(call: NextReport) -> str:
     words += [str(call.arguments[positional])] if positional in call.arguments else []
     for name, value in call.arguments.items():
         # `jobs wait` waits until the end.
-        if name not in {positional, "wait_seconds"}:
+        if call.tool == "resolve_job" and name == "outcome":
+            words += ["--as", str(value).replace("_", "-")]
+        elif name not in {positional, "wait_seconds"}:
             words += _option(f"--{name.replace('_', '-')}", value)
     return shlex.join(words)
 

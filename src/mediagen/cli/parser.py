@@ -37,6 +37,11 @@ LIKE = (
     "besides wins"
 )
 CSV = "write a table to a new file, or to standard output when no FILE is given"
+RESOLVE = (
+    "For a job whose paid request was sent and never answered. Look at your bill at Google first: --as billed counts "
+    "the quote as spent, --as not-billed sets it free. With --operation the job goes on, and its file is fetched. A "
+    "clip that lies in the job's folder of a bucket is fetched whatever is said."
+)
 SHOW = (
     "Finds the record of a generation in the ledger by the content of the file (so it may have been renamed and "
     "moved), beside the file, or inside it."
@@ -92,7 +97,7 @@ def request_values(namespace: argparse.Namespace, request: type[BaseModel]) -> d
 
 
 def _add_jobs(commands: Any) -> None:
-    jobs = commands.add_parser("jobs", help="follow jobs: list, show, wait, cancel, resume")
+    jobs = commands.add_parser("jobs", help="follow jobs: list, show, wait, cancel, resume, resolve")
     actions = jobs.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="jobs of the ledger, newest first")
     _add_request(listing, requests.ListJobsRequest, "")
@@ -103,6 +108,12 @@ def _add_jobs(commands: Any) -> None:
     ):
         action = actions.add_parser(name, help=help_text)
         action.add_argument("job_id")
+    resolve = actions.add_parser("resolve", help="say what became of an unconfirmed job", description=RESOLVE)
+    resolve.add_argument("job_id")
+    resolve.add_argument("--as", dest="outcome", choices=("billed", "not-billed"), help="what Google's bill says")
+    resolve.add_argument(
+        "--operation", metavar="NAME", help="operation or interaction found at Google; goes on with it"
+    )
     resume = actions.add_parser("resume", help="take over open jobs whose server is gone, and finish them")
     for action in (*actions.choices.values(),):
         _add_json(action)

@@ -145,6 +145,20 @@ async def end_connection(scope: Scope, receive: Receive, *, at_once: bool) -> No
         pass
 
 
+class SilentResponse(Response):
+    """No answer at all: the connection stays open until the other side has had enough."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - nothing is sent
+        """Wait until nobody listens any more."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def no_answer(kind: str) -> Response:
+    """The answer that a fault of `ACCEPTED` gives."""
+    return SilentResponse() if kind == "silent_after_accept" else DropResponse()
+
+
 class DropResponse(Response):
     """No answer at all: the connection closes."""
 

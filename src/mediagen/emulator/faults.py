@@ -8,7 +8,9 @@ from typing import Any
 from mediagen.emulator.answers import ApiError, google_error
 
 ARRIVAL = frozenset({"status", "drop_before", "delay"})
-ACCEPTED = frozenset({"drop_after_accept"})
+# The request is taken, and its sender hears nothing of it: the connection closes, or stays open for good; or it closes
+# and nothing is made either.
+ACCEPTED = frozenset({"drop_after_accept", "silent_after_accept", "lost_after_accept"})
 PICTURE = ACCEPTED | {"image_finish", "prompt_blocked", "text_only", "bad_base64", "thought_parts", "two_images"}
 FILM = ACCEPTED | {
     "video_refused_text_only",

@@ -12,10 +12,10 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mediagen.emulator.answers import DropResponse, bad_request, google_error
+from mediagen.emulator.answers import bad_request, google_error, no_answer
 from mediagen.emulator.callers import check_caller
 from mediagen.emulator.catalogue import EmulatedModel, ImageModel, VeoModel, VideoModel
-from mediagen.emulator.faults import PICTURE, Fault
+from mediagen.emulator.faults import ACCEPTED, PICTURE, Fault
 from mediagen.emulator.image_request import ImageRequest, read_image_request
 from mediagen.emulator.manifest import sign_picture
 from mediagen.emulator.models_api import token_count
@@ -80,8 +80,9 @@ class GenerateContentApi:
             parts = await self._parts(wanted, order, kind)
             tokens = dict(model.image_tokens)[wanted.image_size] * (2 if kind == "two_images" else 1)
             answer = _picture_answer(model, parts, prompt_tokens, tokens)
-        self._charge(model, answer)
-        return DropResponse() if kind == "drop_after_accept" else JSONResponse(answer)
+        if kind != "lost_after_accept":
+            self._charge(model, answer)
+        return no_answer(kind) if kind in ACCEPTED else JSONResponse(answer)
 
     async def _parts(self, wanted: ImageRequest, order: PictureOrder, kind: str) -> list[Part]:
         parts: list[Part] = [{"text": "Here you go."}] if wanted.wants_text else []

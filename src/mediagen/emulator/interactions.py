@@ -14,7 +14,7 @@ from mediagen.emulator.bill import Bill, now_text, time_text
 from mediagen.emulator.buckets import BucketShelf
 from mediagen.emulator.catalogue import VideoModel
 from mediagen.emulator.cloud import NOT_FOUND, DeliveryError, deliver
-from mediagen.emulator.faults import DOWNLOAD, Fault
+from mediagen.emulator.faults import ACCEPTED, DOWNLOAD, Fault
 from mediagen.emulator.files import StoredFile
 from mediagen.emulator.films import FilmPlan
 from mediagen.emulator.studio import Studio
@@ -162,7 +162,7 @@ class InteractionBook:
         order, fault = interaction.order, interaction.order.fault
         film = None
         try:
-            if fault is None or fault.kind in {"drop_after_accept", "stuck", "unknown_status"}:
+            if fault is None or fault.kind in {*ACCEPTED, "stuck", "unknown_status"}:
                 film = await self._studio.make(order.plan, order.faults)
         except MediaError as error:
             self._fail(interaction, "internal", str(error))

@@ -5,10 +5,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mediagen.emulator.answers import ApiError, DropResponse, interaction_error
+from mediagen.emulator.answers import ApiError, interaction_error, no_answer
 from mediagen.emulator.callers import Surface, check_caller, surface_of
 from mediagen.emulator.catalogue import BY_NAME, RETIRED, EmulatedModel, VideoModel
-from mediagen.emulator.faults import DOWNLOAD, FILM, REGION, Fault
+from mediagen.emulator.faults import ACCEPTED, DOWNLOAD, FILM, REGION, Fault
 from mediagen.emulator.interactions import TERMINAL, interaction_json
 from mediagen.emulator.omni import Caller, OrderDesk
 from mediagen.emulator.publisher import find_publisher_model, refuse_unready_agents, sources_of
@@ -34,9 +34,12 @@ class InteractionsApi:
         model = _model(body, surface_of(request))
         refuse_unready_agents(self._world, request)
         order = await self._desk.take(body, model, self._caller(request))
+        unanswered = next((fault.kind for fault in order.faults if fault.kind in ACCEPTED), "")
+        if unanswered == "lost_after_accept":
+            return no_answer(unanswered)
         interaction = self._world.interactions.start(order)
-        if any(fault.kind == "drop_after_accept" for fault in order.faults):
-            return DropResponse()
+        if unanswered:
+            return no_answer(unanswered)
         if not body.get("background"):
             await interaction.finished.wait()
             self._world.interactions.forget_unstored(interaction)

@@ -5,11 +5,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from mediagen.emulator.answers import DropResponse, bad_request, google_error
+from mediagen.emulator.answers import bad_request, google_error, no_answer
 from mediagen.emulator.callers import check_caller, surface_of
 from mediagen.emulator.catalogue import VeoModel
 from mediagen.emulator.download import ByteRange, FileResponse
-from mediagen.emulator.faults import DOWNLOAD, VEO, Fault
+from mediagen.emulator.faults import ACCEPTED, DOWNLOAD, VEO, Fault
 from mediagen.emulator.models_api import model_not_found, version_of
 from mediagen.emulator.publisher import find_publisher_model, find_served_model, model_path, refuse_unready_agents
 from mediagen.emulator.reading import read_json
@@ -42,9 +42,12 @@ class VeoApi:
             base_url=str(request.base_url), model_path=model_path(name, surface), faults=self._faults(request)
         )
         order = await self._desk.take(body, model, caller)
+        unanswered = next((fault.kind for fault in order.faults if fault.kind in ACCEPTED), "")
+        if unanswered == "lost_after_accept":
+            return no_answer(unanswered)
         operation = self._world.operations.start(order)
-        if any(fault.kind == "drop_after_accept" for fault in order.faults):
-            return DropResponse()
+        if unanswered:
+            return no_answer(unanswered)
         return JSONResponse({"name": operation.name})
 
     def _faults(self, request: Request) -> tuple[Fault, ...]:

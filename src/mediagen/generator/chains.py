@@ -14,7 +14,7 @@ from mediagen.catalog import ModelSpec
 from mediagen.defaults import ROUNDING_SECONDS
 from mediagen.errors import ConfigurationError, InvalidRequestError, MediaGenError
 from mediagen.generator.plan import Plan, PlannedLink
-from mediagen.jobs import CHAIN_RESUMED_WITHIN, ChainLink, Job, JobStatus, Progress, Quote
+from mediagen.jobs import CHAIN_RESUMED_WITHIN, ChainLink, Job, JobStatus, Progress, Quote, without_own_folder
 from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
 from mediagen.report.money import dollars
@@ -164,6 +164,8 @@ def _unchanging(made: Plan | Job) -> dict[str, Any]:
     """What is the same in all links; what is to be avoided may stand in the prompt instead of a field."""
     avoided = [change.from_value for change in made.adjustments if change.field == "negative_prompt"]
     values = {name: made.effective.get(name) for name in UNCHANGING}
+    if values["storage_uri"]:
+        values["storage_uri"] = without_own_folder(values["storage_uri"]).rstrip("/")
     return {**values, "negative_prompt": values["negative_prompt"] or next(iter(avoided), None)}
 
 

@@ -1,10 +1,12 @@
-"""Where results go besides the folder: the bucket that Google writes to, and the one that we copy to. Pure."""
+"""Where results go: the folder, the bucket that Google writes to, and the one that we copy to."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from mediagen.errors import InvalidRequestError
 from mediagen.generator.placement import Place
-from mediagen.jobs import Origin
+from mediagen.jobs import Origin, own_folder
+from mediagen.ledger.ids import ID_CHARACTERS
 from mediagen.requests import EstimateCostRequest, GenerationRequest, ImageParameters, VideoParameters, VideoRequest
 from mediagen.storage.gs_uri import parse_gs_uri
 
@@ -49,6 +51,8 @@ def destinations_of(
         return Destinations(upload_to=upload_to, origins=origins)
     storage_uri, origin = _storage_uri(request, place, parameters)
     if storage_uri:
+        # The folder of the job below it has to fit as well.
+        parse_gs_uri(own_folder(storage_uri, f"job_{'0' * ID_CHARACTERS}"), "storage_uri")
         origins["storage_uri"] = origin
     # What only the source names may be a stranger's: a caller's own video is not put there.
     prefix = storage_uri if storage_uri and origin != "source" else place.project.bucket.prefix
@@ -126,3 +130,21 @@ def _need_credentials(field: str, place: Place) -> None:
 
 def _has_credentials(place: Place) -> bool:
     return place.route.backend == "emulator" or place.project.bucket.has_credentials
+
+
+def folder_of(request: GenerationRequest, usual: Path) -> Path:
+    """Absolute folder for the files of a request.
+
+    Raises:
+        InvalidRequestError: It is no path.
+    """
+    if not request.output_dir:
+        return usual
+    try:
+        return Path(request.output_dir).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InvalidRequestError(
+            f"output_dir={request.output_dir[:300]!r} is no usable path.",
+            field="output_dir",
+            hint="Nothing was sent. Choose a folder that can be written to.",
+        ) from error

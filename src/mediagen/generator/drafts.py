@@ -11,7 +11,7 @@ from mediagen.generator.destinations import Destinations
 from mediagen.generator.placement import Place
 from mediagen.generator.plan import Plan, as_requested, without_nones
 from mediagen.generator.ways import prompt_sent
-from mediagen.jobs import Adjustment, Origin, public_address
+from mediagen.jobs import Adjustment, Origin, folder_of_call, own_folder, public_address
 from mediagen.media.inputs import InputMedia
 from mediagen.pricing import Prices
 from mediagen.requests import GenerationRequest, ImageParameters, VideoMode, VideoParameters
@@ -50,17 +50,35 @@ class Draft:
         prompt, adjustments = prompt_of(
             self.request, place, native=parameters.negative_prompt is not None, instead=self.prompt
         )
+        folder, samples_of_calls = self.bucket_folder, place.spec.samples_of_calls(parameters.count)
         bodies = [
             encoder.build_video(
                 dataclasses.replace(parameters, count=samples),
                 prompt,
                 media,
                 api=place.spec.api,
-                storage_uri=self.destinations.storage_uri,
+                storage_uri=folder and folder_of_call(folder, ordinal, calls=len(samples_of_calls)),
             )
-            for samples in place.spec.samples_of_calls(parameters.count)
+            for ordinal, samples in enumerate(samples_of_calls)
         ]
-        return bodies, adjustments
+        return bodies, (*adjustments, *self._moved())
+
+    @property
+    def bucket_folder(self) -> str | None:
+        """Where Google writes the result: a folder that no other job uses, named when the job has its id."""
+        return own_folder(self.destinations.storage_uri) if self.destinations.storage_uri else None
+
+    def _moved(self) -> tuple[Adjustment, ...]:
+        if self.bucket_folder is None:
+            return ()
+        return (
+            Adjustment(
+                field="storage_uri",
+                from_value=self.destinations.storage_uri,
+                to_value=self.bucket_folder,
+                reason="a folder of its own for each job, in which its clip is found even if Google's answer is lost",
+            ),
+        )
 
     def plan(
         self,
@@ -112,7 +130,7 @@ def _effective(draft: Draft) -> dict[str, Any]:
         "preset": draft.request.preset,
         "project": place.route.project,
         "location": place.route.location,
-        "storage_uri": draft.destinations.storage_uri,
+        "storage_uri": draft.bucket_folder,
         "upload_to": draft.destinations.upload_to,
     }
     if isinstance(parameters, ImageParameters) and parameters.aspect_ratio:

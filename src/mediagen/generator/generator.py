@@ -33,7 +33,16 @@ from mediagen.generator.chains import (
     refuse_with_times,
 )
 from mediagen.generator.clips import stored_file
-from mediagen.generator.plan import Plan, as_requested, origins_told, shorten_data, uploaded_uri, with_upload
+from mediagen.generator.destinations import folder_of
+from mediagen.generator.plan import (
+    Plan,
+    as_requested,
+    in_own_folder,
+    origins_told,
+    shorten_data,
+    uploaded_uri,
+    with_upload,
+)
 from mediagen.generator.planner import AddressOf, Planner
 from mediagen.generator.policy import Policy
 from mediagen.generator.reach import Endpoints
@@ -242,7 +251,7 @@ class Generator:
 
     async def _run(self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
         if not request.dry_run:
-            plan, repeat = await self.wishes.made_out(plan, request, _folder(request, plan))
+            plan, repeat = await self.wishes.made_out(plan, request, folder_of(request, plan.project.folder))
             if repeat:
                 return await self._follow_repeat(repeat, request, on_progress)
         try:
@@ -278,14 +287,15 @@ class Generator:
 
     async def _send(self, plan: Plan, request: GenerationRequest) -> tuple[Job, bool]:
         """Take the job in and start it; returns another one, and False, when it is there already."""
-        folder = _folder(request, plan)
+        job_id, folder = new_job_id(self.clock), folder_of(request, plan.project.folder)
+        plan = in_own_folder(plan, job_id)
         await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None)
         await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
         base_url = await self.endpoints.base_url(plan.route)
         bodies = await self._with_upload(plan)
         usual = await self.ledger.typical_seconds(plan.model, plan.effective.get("resolution"))
         plan = dataclasses.replace(plan, estimated_seconds=usual or plan.estimated_seconds)
-        draft = self._draft(plan, request, base_url)
+        draft = self._draft(plan, request, base_url, job_id)
         whole = plan.link.quote.usd if plan.link and plan.link.number == 1 else None
         # Between the row and its start nothing may come in between, or the job would wait until this process ends.
         with anyio.CancelScope(shield=True):
@@ -317,9 +327,9 @@ class Generator:
             uri = await endpoint.upload(plan.upload.path, plan.upload.mime_type)
         return tuple(with_upload(body, uri) for body in plan.bodies)
 
-    def _draft(self, plan: Plan, request: GenerationRequest, base_url: str) -> Job:
-        now, folder = self.clock(), _folder(request, plan)
-        job_id = new_job_id(self.clock)
+    def _draft(self, plan: Plan, request: GenerationRequest, base_url: str, job_id: str | None = None) -> Job:
+        now, folder = self.clock(), folder_of(request, plan.project.folder)
+        job_id = job_id or new_job_id(self.clock)
         draft = Job(
             job_id=job_id,
             kind=plan.kind,
@@ -378,21 +388,3 @@ class Generator:
         if other_way := self.alternatives.after(job):
             report = report.model_copy(update={"next": other_way})
         return report
-
-
-def _folder(request: GenerationRequest, plan: Plan) -> Path:
-    """Absolute folder for the files of a request.
-
-    Raises:
-        InvalidRequestError: It is no path.
-    """
-    if not request.output_dir:
-        return plan.project.folder
-    try:
-        return Path(request.output_dir).expanduser().resolve()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InvalidRequestError(
-            f"output_dir={request.output_dir[:300]!r} is no usable path.",
-            field="output_dir",
-            hint="Nothing was sent. Choose a folder that can be written to.",
-        ) from error

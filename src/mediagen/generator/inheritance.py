@@ -11,7 +11,7 @@ import anyio
 
 from mediagen.errors import InvalidRequestError, JobNotFoundError
 from mediagen.generator.beside import OWN_RECORD, paths_beside, read_beside
-from mediagen.jobs import Job
+from mediagen.jobs import Job, without_own_folder
 from mediagen.ledger.ids import JOB_ID
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
@@ -177,6 +177,8 @@ def _usable(said: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
     """The values to take over, and the names of those that are damaged."""
     given = {name: said[name] for name in INHERITED if said.get(name) not in (None, "")}
     values = {name: value for name, value in given.items() if isinstance(value, str) and INHERITED[name](value)}
+    if "storage_uri" in values:
+        values["storage_uri"] = without_own_folder(values["storage_uri"])
     return values, [name for name in given if name not in values]
 
 

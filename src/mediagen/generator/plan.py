@@ -1,5 +1,6 @@
 """Everything about a job that is known before it costs money."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from mediagen.catalog import Api, ModelSpec
 from mediagen.generator.policy import Project
-from mediagen.jobs import Adjustment, Job, Kind, Origin, Quote, public_address
+from mediagen.jobs import JOB_FOLDER, Adjustment, Job, Kind, Origin, Quote, public_address
 from mediagen.media.inputs import InputMedia
 from mediagen.requests import GenerationRequest, ImageParameters, VideoParameters
 from mediagen.routing import Route
@@ -97,6 +98,8 @@ def shorten_data(value: Any) -> Any:
 # A prompt may begin like an address; a chain needs it again, letter by letter.
 _WORDS = frozenset({"prompt", "negative_prompt"})
 _PAYLOADS = frozenset({"data", "bytesBase64Encoded"})
+# Where the words of a prompt stand in a body.
+_SAID = frozenset({"prompt", "negativePrompt", "text", "input"})
 
 
 def uploaded_uri(inputs_uri: str, upload: InputMedia) -> str:
@@ -111,6 +114,32 @@ def with_upload(value: Any, uri: str) -> Any:
     if isinstance(value, list):
         return [with_upload(item, uri) for item in value]
     return uri if value == TO_BE_UPLOADED else value
+
+
+def in_own_folder(plan: Plan, job_id: str) -> Plan:
+    """The plan with the folder of a bucket named after the job, which has its id only when it is sent."""
+    planned = plan.effective.get("storage_uri")
+    if planned is None:
+        return plan
+    named = planned.replace(f"/{JOB_FOLDER}/", f"/{job_id}/")
+    return dataclasses.replace(
+        plan,
+        effective={**plan.effective, "storage_uri": named},
+        adjustments=tuple(
+            dataclasses.replace(change, to_value=named) if change.to_value == planned else change
+            for change in plan.adjustments
+        ),
+        bodies=tuple(_renamed(body, planned, named) for body in plan.bodies),
+    )
+
+
+def _renamed(value: Any, planned: str, named: str) -> Any:
+    if isinstance(value, Mapping):
+        return {name: item if name in _SAID else _renamed(item, planned, named) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, planned, named) for item in value]
+    is_address = isinstance(value, str) and value.startswith(planned)
+    return named + value[len(planned) :] if is_address else value
 
 
 def without_nones(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar, Unpack
+from typing import ParamSpec, TypeVar, Unpack
 
 import anyio.to_thread
 
-from mediagen.errors import LedgerError
-from mediagen.jobs import Artifact, Job, JobError, JobStatus, Kind
+from mediagen.jobs import Artifact, Job, JobStatus, Kind
 from mediagen.ledger import liveness, reading, repeats, writing
 from mediagen.ledger.caps import usd
+from mediagen.ledger.claims import Claims
 from mediagen.ledger.engines import database_at
-from mediagen.ledger.engines.base import INTERRUPTED, Access, Address, Connection
+from mediagen.ledger.engines.base import Address
 from mediagen.ledger.leases import Leases
 from mediagen.ledger.liveness import Liveness
 from mediagen.ledger.owners import Owners
@@ -21,13 +21,11 @@ from mediagen.ledger.reading import Filter, Page
 from mediagen.ledger.spending import Span, Spending, spending
 from mediagen.ledger.writing import CallChanges, KeptRequest, More, NewJob, Step
 
-REPEATS = 2  # a server that is going down may cut a second connection
-
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class Ledger:
+class Ledger(Claims):
     """Every job and paid call that was ever begun, shared by all processes that use the same file or database.
 
     Opened at first use. Each method is one transaction, run in a worker thread, and durable when it returns; each
@@ -49,14 +47,14 @@ class Ledger:
         Raises:
             ConfigurationError: The address of the server cannot be used.
         """
-        self._clock = clock
-        self._database = database_at(place)
+        database = database_at(place)
         self.lease_seconds = liveness.LEASE_SECONDS if lease_seconds is None else lease_seconds
-        self._owners: Liveness = (
+        owners: Liveness = (
             Owners(place.parent / "owners", clock, lease_seconds=self.lease_seconds)
             if isinstance(place, Path)
-            else Leases(self._database, lease_seconds=self.lease_seconds)
+            else Leases(database, lease_seconds=self.lease_seconds)
         )
+        super().__init__(database, owners, clock)
 
     @property
     def place(self) -> str:
@@ -250,70 +248,25 @@ class Ledger:
         )
         return await self._write(writing.take, step)
 
-    async def end_unsent(self, job: Job, ordinal: int, *, status: JobStatus, error: JobError) -> bool:
-        """End a call of which certainly nothing was sent.
+    async def reopen(self, job_id: str, ordinal: int, *, expected: JobStatus, **changes: Unpack[CallChanges]) -> bool:
+        """Let a call of a job that has ended go on after all; whoever claims the job drives it.
 
         Returns:
-            False, with nothing changed, when it may have been sent by now or somebody else drives the job.
-        """
-        step = Step(
-            job_id=job.job_id,
-            ordinal=ordinal,
-            expected=JobStatus.SUBMITTING,
-            changes={"status": status, "error": error},
-            now=self._clock(),
-            fence=job.fence,
-            is_unsent=True,
-        )
-        return await self._write(writing.take, step)
-
-    async def begin_attempt(self, job: Job, ordinal: int, attempt: str) -> bool:
-        """Take the right to send a call, under the claim that `job` was read with.
-
-        Returns:
-            False when somebody has sent it, may have sent it, or drives the job by now.
-        """
-        return await self._write(writing.begin_attempt, job, ordinal, attempt)
-
-    async def take_back_attempt(self, job: Job, ordinal: int, attempt: str) -> bool:
-        """Free a call to be sent; only for who knows that nothing was accepted under the token.
-
-        Returns:
-            False when it was another's, or somebody else drives the job by now.
-        """
-        return await self._write(writing.take_back_attempt, job, ordinal, attempt)
-
-    async def overdue(self, before: datetime) -> list[str]:
-        """Find the open jobs whose next step was due before a moment and that nobody alive drives, oldest first."""
-        return await self._write(writing.overdue, before, self._owners)
-
-    async def hand_back(self, job: Job) -> bool:
-        """Leave a job to whoever claims it next, with its `due_at`, `note` and `failures`.
-
-        Returns:
-            False when somebody else has claimed it by now.
-        """
-        return await self._write(writing.hand_back, job)
-
-    async def note(self, job: Job) -> bool:
-        """Write down the `note` and `failures` of a job that this process drives.
-
-        Returns:
-            False when somebody else has claimed it by now.
-        """
-        return await self._write(writing.note, job)
-
-    async def claim(self, job_id: str) -> Job | None:
-        """Take over an open job whose process is gone, or does not go on with it.
-
-        Returns:
-            The job for exactly one of all that ask; None when it has ended or belongs to a living process, this one
-            included.
+            False, with nothing changed, when the job is open or the call is not in the expected state.
 
         Raises:
-            JobNotFoundError: There is none of that id.
+            JobNotFoundError: No such job or call.
         """
-        return await self._write(writing.claim, job_id, self._owners)
+        step = Step(job_id=job_id, ordinal=ordinal, expected=expected, changes=changes, now=self._clock())
+        return await self._write(writing.reopen, step)
+
+    async def unsettled(self, since: datetime) -> list[Job]:
+        """Read the jobs created since a moment of which a call is unconfirmed, or was given up as not made."""
+        return await self._read(reading.unsettled, since)
+
+    async def job_of_operation(self, operation: str) -> str | None:
+        """Id of the job that follows an operation of Google's, if any does."""
+        return await self._read(reading.job_of_operation, operation)
 
     async def chain(self, chain_id: str) -> list[Job]:
         """Read the links of a chain that are made so far, in their order."""
@@ -328,17 +281,6 @@ class Ledger:
     async def interrupted_links(self, since: datetime) -> list[Job]:
         """Read the links that succeeded since a moment and after which the next one is still to be made."""
         return await self._read(reading.interrupted_links, since)
-
-    async def claim_chain(self, job_id: str) -> bool:
-        """Take over the going on after a link whose process is gone.
-
-        Returns:
-            True when this process is the one to make the next link.
-
-        Raises:
-            JobNotFoundError: There is none of that id.
-        """
-        return await self._write(writing.claim_chain, job_id, self._owners)
 
     async def stop_chain(self, job_id: str, reason: str) -> bool:
         """Let no link follow this one, for good.
@@ -362,33 +304,6 @@ class Ledger:
     async def spending(self, span: Span) -> list[Spending]:
         """Read where the money of a span went; the parts of all groups add up to what the caps count."""
         return await self._read(spending, span)
-
-    async def renew(self) -> None:
-        """Begin the lease of this process anew; to be called more often than a lease lasts while it drives jobs."""
-        await anyio.to_thread.run_sync(lambda: self._transact(self._owners.renew, Access.WRITE))
-
-    async def _read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await anyio.to_thread.run_sync(
-            lambda: self._transact(lambda connection: work(connection, *args, **kwargs), Access.READ)
-        )
-
-    async def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await anyio.to_thread.run_sync(
-            lambda: self._transact(lambda connection: work(connection, *args, **kwargs), Access.EXCLUSIVE)
-        )
-
-    def _transact(self, work: Callable[[Connection], T], access: Access) -> T:
-        for _ in range(REPEATS):
-            try:
-                return self._transact_once(work, access)
-            except LedgerError as error:
-                if error.code != INTERRUPTED:
-                    raise
-        return self._transact_once(work, access)
-
-    def _transact_once(self, work: Callable[[Connection], T], access: Access) -> T:
-        with self._database.transaction(access) as connection:
-            return work(connection)
 
     def _close(self) -> None:
         self._owners.close()

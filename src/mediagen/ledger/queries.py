@@ -161,6 +161,18 @@ SELECT job_id, ordinal, remote_uris FROM (
     SELECT job_id, ordinal, status, remote_uris FROM calls ORDER BY created_at DESC LIMIT 20000
 ) AS latest WHERE status = 'succeeded' AND instr(remote_uris, :name)
 """
+# By calls_by_time, and no further back than anybody still looks.
+SELECT_UNSETTLED = """
+SELECT * FROM jobs WHERE job_id IN (
+    SELECT job_id FROM calls
+    WHERE created_at >= :since
+        AND (
+            status = 'unconfirmed'
+            OR (status = 'failed' AND json_valid(error) AND json_extract(error, '$.code') = 'not_made')
+        )
+) ORDER BY seq
+"""
+SELECT_BY_OPERATION = "SELECT job_id FROM calls WHERE operation = :operation ORDER BY job_id LIMIT 1"
 SELECT_ARTIFACT_JOB = "SELECT job_id FROM artifacts WHERE artifact_id = :artifact_id"
 SELECT_FILES_OF_CONTENT = """
 SELECT artifacts.artifact_id, artifacts.job_id FROM artifacts JOIN jobs USING (job_id)

@@ -90,6 +90,19 @@ def open_jobs(connection: Connection) -> list[Job]:
     return _readable_jobs(connection, connection.execute(queries.SELECT_OPEN_JOBS).fetchall())
 
 
+def unsettled(connection: Connection, since: datetime) -> list[Job]:
+    """Read the jobs since a moment of which a call is unconfirmed, or was given up as not made."""
+    return _readable_jobs(
+        connection, connection.execute(queries.SELECT_UNSETTLED, {"since": time_text(since)}).fetchall()
+    )
+
+
+def job_of_operation(connection: Connection, operation: str) -> str | None:
+    """Find the job that follows an operation."""
+    row = connection.execute(queries.SELECT_BY_OPERATION, {"operation": operation}).fetchone()
+    return None if row is None else str(row["job_id"])
+
+
 def page(connection: Connection, wanted: Filter, limit: int, cursor: str | None) -> Page:
     """Read one page of jobs."""
     statement = queries.list_jobs(status=wanted.status, kind=wanted.kind, query=wanted.query)

@@ -184,6 +184,11 @@ def _is_over(job: Job) -> bool:
     return job.status.is_terminal and not goes_on
 
 
+def reopen(connection: Connection, step: Step) -> bool:
+    """Let a call of a job that has ended go on; False when somebody else was faster."""
+    return reading.job(connection, step.job_id).status.is_terminal and take(connection, step)
+
+
 def claim(connection: Connection, job_id: str, owners: Liveness) -> Job | None:
     """Give an open job to this process if nobody alive drives it."""
     status, owner = _row_of(connection, job_id)

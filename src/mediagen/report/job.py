@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from mediagen.errors import Billed
 from mediagen.jobs import Artifact, Charge, Job, JobStatus, Kind, Origin, PaidCall, progress_of, public_address
 from mediagen.report.difference import difference_in_words
+from mediagen.report.unsettled import ASK, how_to_settle, is_unsettled, what_now
 
 ROW_CHARACTERS = 200
 
@@ -17,7 +18,7 @@ Usd = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 
 HINTS = {
     "content_filtered": "Rephrase the prompt or use other input pictures.",
-    "unconfirmed": "Look at your usage at Google before you try again: it may have been billed.",
+    "unconfirmed": "Nobody knows whether it was billed.",
 }
 
 
@@ -234,7 +235,7 @@ def _error(job: Job) -> ErrorReport | None:
         message=error.message,
         retryable=error.retryable,
         billed=error.billed,
-        hint=error.hint or HINTS.get(error.code, ""),
+        hint=" ".join(part for part in (error.hint or HINTS.get(error.code, ""), what_now(job)) if part),
     )
 
 
@@ -243,6 +244,7 @@ def _partial_failures(job: Job) -> list[str]:
         return []
     return [
         f"{job.kind} {call.ordinal + 1} of {len(job.calls)}: {call.status}: {call.error.message}"
+        f"{how_to_settle(job, call)}"
         for call in job.calls
         if call.error
     ]
@@ -261,6 +263,12 @@ def _next(job: Job) -> NextReport | None:
             tool="extend_video",
             arguments={"source": source, "prompt": "(say what happens next)"},
             reason="Continues this clip.",
+        )
+    if is_unsettled(job):
+        return NextReport(
+            tool="resolve_job",
+            arguments={"job_id": job.job_id, "outcome": ASK},
+            reason="Only once whoever pays has looked at the bill; until then nothing has to be done.",
         )
     # Shortened inputs cannot be given again as they stand.
     if job.error and job.error.retryable and job.error.billed == "no" and "…" not in str(job.requested):

@@ -23,6 +23,7 @@ from mediagen.requests.free import (
     GetJobRequest,
     GetSpendRequest,
     ListJobsRequest,
+    ResolveJobRequest,
 )
 from mediagen.requests.generation import (
     ExtendVideoRequest,
@@ -54,6 +55,7 @@ __all__ = [
     "ListJobsRequest",
     "ProbeMediaRequest",
     "ResizeImageRequest",
+    "ResolveJobRequest",
     "TrimVideoRequest",
     "VideoMode",
     "VideoParameters",

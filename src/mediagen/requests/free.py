@@ -71,6 +71,22 @@ class GetSpendRequest(Request):
     )
 
 
+class ResolveJobRequest(Request):
+    """Say what became of a paid request whose answer was never seen. Costs nothing.
+
+    Give outcome or operation, as whoever pays found it at Google; never guess.
+    """
+
+    job_id: Word = Field(description="Id of an unconfirmed job.")
+    outcome: Literal["billed", "not_billed"] | None = Field(
+        None, description="What the bill says: billed counts the quote as spent, not_billed sets it free."
+    )
+    operation: Word | None = Field(
+        None, description="Operation or interaction id found at Google: the job then goes on, and its file is fetched."
+    )
+    wait_seconds: Seconds | None = Field(None, description="With operation: wait up to this long. Default 0.")
+
+
 class CancelJobRequest(Request):
     """Ask Google to stop a running job; what is already made is still billed."""
 

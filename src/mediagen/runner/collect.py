@@ -24,7 +24,7 @@ from mediagen.report.sidecar import sidecar
 from mediagen.runner.joining import Joiner
 from mediagen.runner.placing import Placed, Placer, artifact_of, file_stem, position
 from mediagen.runner.spool import KEPT_MISSING, Spool, copy_kept, recreate
-from mediagen.storage.gs_uri import object_uri
+from mediagen.storage.gs_uri import FolderObject, object_uri
 from mediagen.storage.local import LocalStorage, PartFile
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,10 @@ class Bucket(Protocol):
 
     async def upload(self, path: Path, uri: str, *, mime_type: str) -> str:
         """Copy a file into a bucket and return its address."""
+        ...
+
+    async def list_folder(self, uri: str) -> tuple[FolderObject, ...]:
+        """Name what lies in a folder."""
         ...
 
 
@@ -163,6 +167,9 @@ class Collector:
         Google answers alike for a file that is gone and for the key of another project. The job itself is asked: a key
         that knows the job is the right one. Its answer may also bring the file anew.
         """
+        if not call.operation and error.code == "object_missing":
+            # It was found in its bucket, and its operation was never known.
+            return _deleted(error)
         if error.code not in {"expired", "object_missing", KEPT_MISSING} or not call.operation:
             return None
         if error.code == "expired" and call.expires_at and self.clock() > call.expires_at:

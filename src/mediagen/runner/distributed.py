@@ -14,6 +14,7 @@ from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import LedgerError, MediaGenError
 from mediagen.jobs import CHAIN_RESUMED_WITHIN, OPEN_STATUSES, Job, JobStatus
 from mediagen.runner.advancing import Advancer
+from mediagen.runner.late import late_of
 from mediagen.runner.queue import HintQueue
 from mediagen.runner.scheduler import Changes, OnEnded
 from mediagen.runner.steps import CallSteps
@@ -41,6 +42,7 @@ class Distributed:
 
     def __init__(self, steps: CallSteps, advancer: Advancer, changes: Changes, queue: HintQueue) -> None:
         self.advancer = advancer
+        self.late = late_of(steps)
         self.on_link_ended: OnEnded | None = None
         self._steps = steps
         self._ledger = steps.ledger
@@ -74,6 +76,7 @@ class Distributed:
 
     async def resume(self, only: str | None = None) -> list[Job]:
         """Have the workers look at open jobs now; returns those."""
+        await self.late.look(only)
         jobs = [job for job in await self._ledger.open_jobs() if only in {None, job.job_id}]
         for job in jobs:
             await self._queue.look_at(job.job_id)
@@ -187,6 +190,7 @@ class Distributed:
                 await self._steps.collector.forget_leftovers()
                 await self._steps.forget_old_conversations()
                 await self._queue.forget_stalled()
+                await self.late.look()
             except MediaGenError as error:
                 logger.warning("what is left of ended jobs could not be removed: %s", error)
             await anyio.sleep(HOUSEKEEPING_SECONDS)

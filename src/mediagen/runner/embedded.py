@@ -14,8 +14,8 @@ from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import LedgerError, MediaGenError
 from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job
 from mediagen.runner.advancing import Advancer
+from mediagen.runner.late import late_of
 from mediagen.runner.scheduler import Changes, OnEnded
-from mediagen.runner.settling import Settling
 from mediagen.runner.steps import CallSteps
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class Embedded:
 
     def __init__(self, steps: CallSteps, advancer: Advancer, changes: Changes) -> None:
         self.advancer = advancer
+        self.late = late_of(steps)
         self.on_link_ended: OnEnded | None = None
         self._steps = steps
         self._ledger = steps.ledger
@@ -78,7 +79,7 @@ class Embedded:
             only: Job that alone is taken over, so that no other chain goes on and costs.
         """
         taken = []
-        await Settling(steps=self._steps).settle_late(only)
+        await self.late.look(only, busy=self._driven)
         for job in await self._ledger.open_jobs():
             if only not in {None, job.job_id} or job.job_id in self._driven:
                 continue

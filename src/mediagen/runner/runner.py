@@ -8,6 +8,7 @@ import anyio
 
 from mediagen.errors import InvalidRequestError, LedgerError
 from mediagen.jobs import Job, JobStatus, Progress, progress_of
+from mediagen.runner.resolving import Decision, resolve
 from mediagen.runner.scheduler import Changes, Scheduler
 from mediagen.runner.steps import CallSteps, not_sent
 
@@ -91,6 +92,20 @@ class Runner:
             else:
                 refused.append(f"Google did not stop call {call.ordinal + 1}; it may be finished already.")
         return await self._ledger.get(job_id), tuple(refused)
+
+    async def resolve(self, job_id: str, decision: Decision) -> tuple[str, ...]:
+        """Settle a job by the word of whoever pays, and go on with it if it can; what is to be said about it.
+
+        Raises:
+            MediaGenError: As `mediagen.runner.resolving.resolve` says.
+        """
+        # A caller who gives up waiting must not leave a job open that nobody drives.
+        with anyio.CancelScope(shield=True):
+            job, notes = await resolve(self.scheduler.late.evidence, job_id, decision)
+            if not job.status.is_terminal:
+                await self.scheduler.resume(only=job_id)
+        self._changes.tell(job_id)
+        return notes
 
     def notes(self, job: Job) -> tuple[str, ...]:
         """What keeps an open job from going on, if anything; also when another process drives it."""

@@ -9,6 +9,7 @@ import anyio
 from mediagen.endpoints.base import PaidRequest
 from mediagen.jobs import Job
 from mediagen.runner.advancing import Advancer
+from mediagen.runner.late import Late
 
 OnEnded = Callable[[Job], Awaitable[None]]
 
@@ -20,11 +21,13 @@ class Scheduler(AbstractAsyncContextManager[Any], Protocol):
 
     Attributes:
         advancer: Takes the steps that this process takes.
+        late: Looks for what turns up of calls that were given up.
         drives_here: Whether this process takes the steps of the jobs that it creates.
         on_link_ended: Goes on with the chain of a job that has ended; set by whoever builds the parts.
     """
 
     advancer: Advancer
+    late: Late
     drives_here: bool
     on_link_ended: OnEnded | None
 

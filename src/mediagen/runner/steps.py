@@ -210,7 +210,7 @@ class CallSteps:
             remote_uris=uris,
             expires_at=self.clock() + FILE_LIFETIME if is_in_google_store else None,
             usage=polled.usage,
-            warnings=(*polled.warnings, *_fewer(call, polled)),
+            warnings=(*call.warnings, *polled.warnings, *_fewer(call, polled)),
         )
 
     async def _end_polled(self, job: Job, call: PaidCall, polled: Operation) -> None:

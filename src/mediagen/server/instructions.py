@@ -18,7 +18,7 @@ How jobs are followed: a paid tool waits about 45 s (wait_seconds) at first. If 
 status running with a job_id: call get_job with that job_id and wait_seconds=45 until the status is final. NEVER call
 the paid tool again for the same wish: the job goes on even if you stop waiting or the server restarts.
 Final states: succeeded, failed, filtered (safety filter: change the prompt), cancelled, expired, unconfirmed (may be
-billed; ask the user before trying again).
+billed; ask the user, then resolve_job).
 
 Answers carry absolute file paths (artifacts[].path), real size, quote and charge in dollars, warnings, and every
 value that was changed (adjustments). Show the user the path. Full files are never put into the conversation.

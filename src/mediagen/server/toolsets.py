@@ -20,6 +20,8 @@ PAID = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_
 FREE = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
 LOCAL = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 MAKES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
+# Sets money free or counts it as spent, which nothing but a person's word stands behind.
+SETTLES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)
 STOPS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)
 
 
@@ -169,6 +171,20 @@ TOOLS: tuple[ToolDefinition, ...] = (
         result=JobReport,
         annotations=STOPS,
         search_hint="stop a running video generation",
+    ),
+    ToolDefinition(
+        name="resolve_job",
+        title="Settle an unconfirmed job",
+        toolset="jobs",
+        description="Settle a job whose paid request was sent and never answered (unconfirmed, or possibly billed): "
+        "outcome billed or not_billed, as the user found it in Google's bill, or operation, a name found at Google, by "
+        "which the job goes on. ASK THE USER, never guess: not_billed sets the money free in the spending caps. Sends "
+        "nothing that costs.",
+        request=requests.ResolveJobRequest,
+        handler=jobs.resolve_job,
+        result=JobReport,
+        annotations=SETTLES,
+        search_hint="unconfirmed job, lost answer, possibly billed",
     ),
     ToolDefinition(
         name="probe_media",

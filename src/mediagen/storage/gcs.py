@@ -10,8 +10,9 @@ from mediagen.storage.gcs_check import BucketCheck, check_bucket
 from mediagen.storage.gcs_client import GcsClient, Patience
 from mediagen.storage.gcs_download import OnProgress, download_object, read_object
 from mediagen.storage.gcs_errors import Attempt, Verb
+from mediagen.storage.gcs_list import list_folder
 from mediagen.storage.gcs_upload import upload_object
-from mediagen.storage.gs_uri import default_bucket, object_uri, parse_gs_object, parse_gs_uri
+from mediagen.storage.gs_uri import FolderObject, default_bucket, object_uri, parse_gs_object, parse_gs_uri
 from mediagen.storage.local import PartFile
 
 __all__ = ["BucketCheck", "CloudStorage", "Patience", "default_bucket", "object_uri", "parse_gs_uri"]
@@ -112,6 +113,21 @@ class CloudStorage:
             AuthenticationError: The credentials were refused.
         """
         return await read_object(self._client, self._attempt("read", uri), max_bytes)
+
+    async def list_folder(self, uri: str) -> tuple[FolderObject, ...]:
+        """Name what lies in a folder, in the order of the names.
+
+        Args:
+            uri: Its address, with a slash at the end.
+
+        Raises:
+            InvalidRequestError: `uri` is no such address.
+            EndpointError: The bucket does not exist (``bucket_missing``) or may not be listed (``bucket_forbidden``).
+            UnavailableError: It could not be had.
+            AuthenticationError: The credentials were refused.
+        """
+        attempt = self._about("read", *parse_gs_uri(uri, "uri"))
+        return await list_folder(self._client, attempt)
 
     async def check(self, bucket: str) -> BucketCheck:
         """Test whether a bucket exists, where it is and what may be done in it, with an object that is removed again.

@@ -76,6 +76,15 @@ class RemoteObject:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ListedObject:
+    """An object as a list of a bucket names it."""
+
+    name: str
+    size: int
+    content_type: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Upload:
     """One object to be written: `size` bytes of `source`, never over another object of the same name."""
 
@@ -173,6 +182,18 @@ class GcsClient:
             with contextlib.suppress(*FOREIGN):
                 blob.delete(if_generation_match=generation, timeout=self.patience.timeout, retry=None)
             raise DataCorruption(None, "the stored checksum is another")
+
+    def list(self, bucket: str, prefix: str, *, most: int) -> tuple[ListedObject, ...]:
+        """Name the objects under a prefix, page by page, at most so many."""
+        blobs = self._bucket(bucket).list_blobs(
+            prefix=prefix, max_results=most, timeout=self.patience.timeout, retry=None
+        )
+        try:
+            return tuple(
+                ListedObject(name=str(blob.name), size=int(blob.size), content_type=blob.content_type) for blob in blobs
+            )
+        except (AttributeError, TypeError, KeyError) as error:
+            raise HTTPException("the answer is no list") from error
 
     def delete(self, bucket: str, name: str) -> None:
         """Remove an object."""

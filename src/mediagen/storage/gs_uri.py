@@ -1,6 +1,7 @@
 """Addresses in Cloud Storage, and what Google says about them, in our words. Pure: imports nothing heavy."""
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from mediagen.errors import InvalidRequestError
@@ -9,6 +10,7 @@ __all__ = [
     "READ_ROLE",
     "SERVICE_AGENT",
     "WRITE_ROLE",
+    "FolderObject",
     "default_bucket",
     "missing_bucket_hint",
     "object_uri",
@@ -37,6 +39,15 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _READS = frozenset({"storage.objects.get", "storage.objects.list", "storage.buckets.get"})
 
 _ACCOUNT = re.compile(r"\b[\w.+-]{1,100}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderObject:
+    """An object in a folder of a bucket."""
+
+    uri: str
+    size_bytes: int
+    content_type: str | None
 
 
 def parse_gs_uri(uri: str, field: str) -> tuple[str, str]:

@@ -4,10 +4,12 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
 from mediagen.app.app import App
+from mediagen.generator import resolving
 from mediagen.report.job import JobListReport, short_row
 from mediagen.report.spending import spend_summary
 from mediagen.report.text import list_summary
-from mediagen.requests import CancelJobRequest, GetJobRequest, GetSpendRequest, ListJobsRequest
+from mediagen.requests import CancelJobRequest, GetJobRequest, GetSpendRequest, ListJobsRequest, ResolveJobRequest
+from mediagen.runner.resolving import RESOLVED
 from mediagen.server.progress import ProgressReporter
 from mediagen.server.results import answer, plain_result
 
@@ -35,3 +37,12 @@ async def cancel_job(app: App, request: CancelJobRequest, context: Context[App])
     """Ask Google to stop a job."""
     report = await app.generator.cancel_job(request)
     return await answer(app, report, with_preview=False)
+
+
+async def resolve_job(app: App, request: ResolveJobRequest, context: Context[App]) -> CallToolResult:
+    """Settle an unconfirmed job."""
+    report = await resolving.resolve_job(app.generator, request, "the tool resolve_job", ProgressReporter(context))
+    result = await answer(app, report, with_preview=False)
+    # The job has failed; the call has not.
+    is_settled = report.error is not None and report.error.code in RESOLVED
+    return result.model_copy(update={"is_error": False}) if is_settled else result

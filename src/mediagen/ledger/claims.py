@@ -1,0 +1,131 @@
+"""Who drives a job and who may send it, over the transactions of the ledger."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Concatenate, ParamSpec, TypeVar
+
+import anyio.to_thread
+
+from mediagen.errors import LedgerError
+from mediagen.jobs import Job, JobError, JobStatus
+from mediagen.ledger import writing
+from mediagen.ledger.engines.base import INTERRUPTED, Access, Connection, Database
+from mediagen.ledger.liveness import Liveness
+from mediagen.ledger.writing import Step
+
+REPEATS = 2  # a server that is going down may cut a second connection
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Claims:
+    """Claims of this process on jobs, and its rights to send them. Part of `Ledger`."""
+
+    def __init__(self, database: Database, owners: Liveness, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._owners = owners
+        self._clock = clock
+
+    async def renew(self) -> None:
+        """Begin the lease of this process anew; to be called more often than a lease lasts while it drives jobs."""
+        await anyio.to_thread.run_sync(lambda: self._transact(self._owners.renew, Access.WRITE))
+
+    async def claim(self, job_id: str) -> Job | None:
+        """Take over an open job whose process is gone, or does not go on with it.
+
+        Returns:
+            The job for exactly one of all that ask; None when it has ended or belongs to a living process, this one
+            included.
+
+        Raises:
+            JobNotFoundError: There is none of that id.
+        """
+        return await self._write(writing.claim, job_id, self._owners)
+
+    async def hand_back(self, job: Job) -> bool:
+        """Leave a job to whoever claims it next, with its `due_at`, `note` and `failures`.
+
+        Returns:
+            False when somebody else has claimed it by now.
+        """
+        return await self._write(writing.hand_back, job)
+
+    async def note(self, job: Job) -> bool:
+        """Write down the `note` and `failures` of a job that this process drives.
+
+        Returns:
+            False when somebody else has claimed it by now.
+        """
+        return await self._write(writing.note, job)
+
+    async def overdue(self, before: datetime) -> list[str]:
+        """Find the open jobs whose next step was due before a moment and that nobody alive drives, oldest first."""
+        return await self._write(writing.overdue, before, self._owners)
+
+    async def begin_attempt(self, job: Job, ordinal: int, attempt: str) -> bool:
+        """Take the right to send a call, under the claim that `job` was read with.
+
+        Returns:
+            False when somebody has sent it, may have sent it, or drives the job by now.
+        """
+        return await self._write(writing.begin_attempt, job, ordinal, attempt)
+
+    async def take_back_attempt(self, job: Job, ordinal: int, attempt: str) -> bool:
+        """Free a call to be sent; only for who knows that nothing was accepted under the token.
+
+        Returns:
+            False when it was another's, or somebody else drives the job by now.
+        """
+        return await self._write(writing.take_back_attempt, job, ordinal, attempt)
+
+    async def end_unsent(self, job: Job, ordinal: int, *, status: JobStatus, error: JobError) -> bool:
+        """End a call of which certainly nothing was sent.
+
+        Returns:
+            False, with nothing changed, when it may have been sent by now or somebody else drives the job.
+        """
+        step = Step(
+            job_id=job.job_id,
+            ordinal=ordinal,
+            expected=JobStatus.SUBMITTING,
+            changes={"status": status, "error": error},
+            now=self._clock(),
+            fence=job.fence,
+            is_unsent=True,
+        )
+        return await self._write(writing.take, step)
+
+    async def claim_chain(self, job_id: str) -> bool:
+        """Take over the going on after a link whose process is gone.
+
+        Returns:
+            True when this process is the one to make the next link.
+
+        Raises:
+            JobNotFoundError: There is none of that id.
+        """
+        return await self._write(writing.claim_chain, job_id, self._owners)
+
+    async def _read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await anyio.to_thread.run_sync(
+            lambda: self._transact(lambda connection: work(connection, *args, **kwargs), Access.READ)
+        )
+
+    async def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await anyio.to_thread.run_sync(
+            lambda: self._transact(lambda connection: work(connection, *args, **kwargs), Access.EXCLUSIVE)
+        )
+
+    def _transact(self, work: Callable[[Connection], T], access: Access) -> T:
+        for _ in range(REPEATS):
+            try:
+                return self._transact_once(work, access)
+            except LedgerError as error:
+                if error.code != INTERRUPTED:
+                    raise
+        return self._transact_once(work, access)
+
+    def _transact_once(self, work: Callable[[Connection], T], access: Access) -> T:
+        with self._database.transaction(access) as connection:
+            return work(connection)
