@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from mediagen.jobs import Artifact, Job, JobStatus, Kind
 from mediagen.ledger import reading, writing
-from mediagen.ledger.caps import Cap, usd
+from mediagen.ledger.caps import Cap, check_caps, usd
 from mediagen.ledger.database import Database
 from mediagen.ledger.owners import Owners
 from mediagen.ledger.reading import Filter, Page
@@ -254,9 +254,32 @@ class Ledger:
         """
         return await self._read(reading.typical_seconds, model, resolution)
 
-    async def spent(self, since: datetime) -> Decimal:
-        """What jobs created since a moment cost or may cost, in US dollars, counted as the caps count it."""
-        return usd(await self._read(reading.counted_since, since))
+    async def spent(self, since: datetime, profile: str | None = None) -> Decimal:
+        """What jobs created since a moment cost or may cost, in US dollars, counted as the caps count it.
+
+        Args:
+            since: The moment (aware).
+            profile: Whose jobs alone count; None is those of all.
+        """
+        return usd(await self._read(reading.counted_since, since, profile))
+
+    async def check_caps(self, job: Job, caps: Sequence[Cap], *, whole_usd: Decimal | None = None) -> None:
+        """Look whether a job would be taken in now; nothing is reserved, so `create` looks again.
+
+        Args:
+            job: As it would be given to `create`.
+            caps: The same.
+            whole_usd: The same.
+
+        Raises:
+            BudgetExceededError: A cap would be exceeded.
+        """
+
+        def check(connection: Connection) -> None:
+            check_caps(job, caps, counted_since=partial(reading.counted_since, connection), whole_usd=whole_usd)
+
+        if caps:
+            await self._read(check)
 
     async def spending(self, span: Span) -> list[Spending]:
         """Read where the money of a span went; the parts of all groups add up to what the caps count."""
