@@ -17,8 +17,8 @@ from mediagen.endpoints.base import (
     OpenSink,
     Operation,
     PaidRequest,
-    PartSink,
     ProbeResult,
+    ResumablePart,
     Submission,
 )
 from mediagen.endpoints.check import ModelList, check_surface, probe_fields
@@ -108,7 +108,7 @@ class VertexAi(HttpSurface):
             return False
         return await cancel_interaction(self._http, self._interaction(operation))
 
-    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> None:
+    async def download(self, uri: str, part: ResumablePart, on_progress: OnProgress | None = None) -> None:
         """Bring a file here over https, going on after what `part` already holds. Costs nothing.
 
         Raises:
