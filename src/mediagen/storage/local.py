@@ -113,6 +113,22 @@ class LocalStorage:
         """
         return await anyio.to_thread.run_sync(_write_sidecar, media_or_stem, record)
 
+    async def remove_file(self, stored: StoredFile) -> None:
+        """Remove a file that was stored, unless another has its name by now.
+
+        Raises:
+            StorageError: It cannot be removed.
+        """
+        await anyio.to_thread.run_sync(_remove_file, stored)
+
+    async def remove_record(self, media: Path, job_id: str, ordinal: int) -> None:
+        """Remove the record beside a file that is removed, if it is that of a job.
+
+        Raises:
+            StorageError: It cannot be removed.
+        """
+        await anyio.to_thread.run_sync(_remove_record, media, (job_id, ordinal))
+
     async def remove_failure(self, stem: Path, job_id: str, ordinal: int) -> None:
         """Remove the record that a file could not be had, because it is here after all; files stay.
 
@@ -201,6 +217,19 @@ def _write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
             return earlier
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _remove_file(stored: StoredFile) -> None:
+    with translated(stored.path.parent), contextlib.suppress(FileNotFoundError):
+        if digest_and_sync(stored.path) == (stored.sha256, stored.size_bytes):
+            stored.path.unlink()
+
+
+def _remove_record(media: Path, identity: tuple[str, int]) -> None:
+    record = media.with_name(f"{record_stem(media.with_suffix(''))}.json")
+    with translated(media.parent):
+        if _identity(record) == identity:
+            record.unlink(missing_ok=True)
 
 
 def _remove_failure(stem: Path, named: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,7 @@ class PartFile:
     def __init__(self, directory: Path, key: str) -> None:
         self._directory = directory
         self._mark: PartMark | None = None
+        self._key = key
         self._note = directory / f".mediagen-{key}.note"
         self._whole = directory / f".mediagen-{key}.whole"
         self._part = directory / f".mediagen-{key}.part"
@@ -228,6 +230,7 @@ class PartFile:
         self._remove()
         with translated(self._directory):
             self._note.unlink(missing_ok=True)
+            self._directory.joinpath(f".mediagen-{self._key}-note.part").unlink(missing_ok=True)
 
     def _remove(self) -> None:
         with translated(self._directory):
@@ -246,7 +249,8 @@ class PartFile:
 
     def _write_note(self, note: Mapping[str, str]) -> None:
         with translated(self._directory):
-            write_temporary(self._directory, json.dumps(dict(note)).encode()).replace(self._note)
+            data = json.dumps(dict(note)).encode()
+            write_temporary(self._directory, data, key=f"{self._key}-note").replace(self._note)
 
     def _checksum(self, kind: Literal["md5", "crc32c"]) -> str:
         with translated(self._directory), self.path.open("rb") as file:
@@ -304,7 +308,10 @@ class Claims:
             StorageError: The folder is gone or cannot be written to.
             UnavailableError: None is free.
         """
-        for number in range(MAX_CLAIMS):
+        if not self.directory.is_dir():
+            raise storage_error(FileNotFoundError(errno.ENOENT, "No such directory"), self.directory)
+        # First who has a whole file already, which may be deleted at Google by now.
+        for number in sorted(range(MAX_CLAIMS), key=lambda number: not self._has_whole(number)):
             if self.try_take(number):
                 return number
         raise UnavailableError(
@@ -333,6 +340,20 @@ class Claims:
         self._locks[number] = lock
         return True
 
+    def is_any_held(self, own: int) -> bool:
+        """Whether another process has a number."""
+        for number in {0, *self.left()} - {own}:
+            if not self.try_take(number):
+                return True
+            self.release(number)
+        return False
+
+    def _has_whole(self, number: int) -> bool:
+        name = re.compile(rf"\.mediagen-{re.escape(self.key)}(-[0-9]+)?{self._suffix(number)}\.whole")
+        with contextlib.suppress(OSError):
+            return any(name.fullmatch(entry.name) for entry in self.directory.iterdir())
+        return False
+
     def left(self) -> list[int]:
         """Numbers that were ever taken and not cleared away, besides 0, of which nothing need be left."""
         return [number for number in range(1, MAX_CLAIMS) if self._file(number).exists()]
@@ -352,4 +373,8 @@ class Claims:
                 self._file(number).unlink()
 
     def _file(self, number: int) -> Path:
-        return self.directory / f".mediagen-{self.key}{f'-by{number}' if number else ''}.lock"
+        return self.directory / f".mediagen-{self.key}{self._suffix(number)}.lock"
+
+    @staticmethod
+    def _suffix(number: int) -> str:
+        return f"-by{number}" if number else ""
