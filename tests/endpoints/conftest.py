@@ -1,12 +1,15 @@
 """Captures of Google's SDK, and a server on loopback that answers as told, also with cut connections."""
 
 import asyncio
+import base64
+import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import httpx
 import pytest
 import pytest_asyncio
@@ -45,6 +48,7 @@ class Reply:
     cut_after: int | None = None
     hang_up: bool = False
     silent: bool = False
+    has_length: bool = True
 
 
 @dataclass
@@ -75,7 +79,7 @@ class LoopbackServer:
         if reply.hang_up or reply.silent:
             return False
         body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-        headers = {"Content-Length": str(len(body)), **reply.headers}
+        headers = {**({"Content-Length": str(len(body))} if reply.has_length else {}), **reply.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         writer.write(f"HTTP/1.1 {reply.status} X\r\n{head}\r\n".encode() + body[: reply.cut_after])
         await writer.drain()
@@ -188,6 +192,7 @@ class MemoryPart:
         self.data = start
         self.largest_piece = 0
         self.truncated = 0
+        self.noted: dict[str, str] = {}
 
     def size(self) -> int:
         return len(self.data)
@@ -195,6 +200,17 @@ class MemoryPart:
     async def append(self, data: bytes, /) -> None:
         self.largest_piece = max(self.largest_piece, len(data))
         self.data += data
+
+    async def note(self) -> dict[str, str]:
+        return dict(self.noted)
+
+    async def keep_note(self, note: Mapping[str, str], /) -> None:
+        self.noted = dict(note)
+
+    async def checksum(self, kind: str, /) -> str:
+        if kind == "md5":
+            return base64.b64encode(hashlib.md5(self.data, usedforsecurity=False).digest()).decode()
+        return base64.b64encode(google_crc32c.value(self.data).to_bytes(4, "big")).decode()
 
     async def truncate(self) -> None:
         self.truncated += 1

@@ -1,3 +1,5 @@
+import base64
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -5,7 +7,9 @@ import httpx
 import pytest
 import respx
 
+from mediagen.endpoints import download
 from mediagen.endpoints.gemini_api import GeminiApi
+from mediagen.endpoints.wire.remote_file import Remote
 from mediagen.errors import AuthenticationError, EndpointError, StorageError, UnavailableError
 
 Loopback = Any
@@ -290,3 +294,153 @@ async def test_redirect_to_an_unsafe_address_is_not_followed(
     with pytest.raises(EndpointError) as caught:
         await api.download(uri(loopback), make_part())
     assert caught.value.code == "unsafe_uri"
+
+
+def checked(data: bytes = FILM, **changes: str) -> dict[str, str]:
+    """Headers of a store that names the tag and the checksums of a file."""
+    md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+    return {**MP4, "ETag": '"one"', "x-goog-hash": f"crc32c=AAAAAA==, md5={md5}", **changes}
+
+
+async def test_rest_is_asked_for_only_of_the_same_content(
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, make_part: MakePart
+) -> None:
+    loopback.script = [
+        make_reply(body=ACTIVE),
+        make_reply(body=FILM, headers=checked(), cut_after=200_000),
+        make_reply(body=FILM[::-1], headers=checked(FILM[::-1], ETag='"two"')),
+    ]
+    part = make_part()
+    await api.download(uri(loopback), part)
+    asked = loopback.received[-1].headers
+    assert asked["if-range"] == '"one"'
+    assert asked["range"].startswith("bytes=")
+    # The store sends the whole new file instead of the rest of another one.
+    assert part.data == FILM[::-1]
+
+
+@pytest.mark.parametrize("changed", [{"ETag": '"two"'}, {"ETag": 'W/"2"'}, {"x-goog-hash": "crc32c=BBBBBB=="}])
+async def test_rest_of_another_file_is_never_added(
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, make_part: MakePart, changed: dict[str, str]
+) -> None:
+    part = make_part(b"other" * 1000)
+    part.noted = {"etag": '"one"', "crc32c": "AAAAAA=="}
+    start = part.size()
+    headers = {"Content-Range": f"bytes {start}-{len(FILM) - 1}/{len(FILM)}", **MP4, **changed}
+    loopback.script = [
+        make_reply(body=ACTIVE),
+        make_reply(status=206, body=FILM[start:], headers=headers),
+        make_reply(body=FILM, headers=MP4),
+    ]
+    await api.download(uri(loopback), part)
+    assert part.data == FILM
+    assert "range" not in loopback.received[-1].headers
+
+
+async def test_file_that_changed_its_length_starts_over(
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, make_part: MakePart
+) -> None:
+    part = make_part(FILM[:1000])
+    part.noted = {"length": "4000"}
+    loopback.script = [make_reply(body=ACTIVE), rest(make_reply, 1000), make_reply(body=FILM, headers=MP4)]
+    await api.download(uri(loopback), part)
+    assert part.data == FILM
+    assert part.truncated == 1
+
+
+async def test_bytes_that_do_not_fit_their_checksum_are_fetched_again(
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, make_part: MakePart
+) -> None:
+    damaged = FILM[:-1] + b"?"
+    loopback.script = [
+        make_reply(body=ACTIVE),
+        make_reply(body=damaged, headers=checked()),
+        make_reply(body=FILM, headers=checked()),
+    ]
+    part = make_part()
+    await api.download(uri(loopback), part)
+    assert part.data == FILM
+    assert "doubt" not in part.noted
+
+
+async def test_same_wrong_bytes_again_and_again_are_kept_with_a_doubt(
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, make_part: MakePart
+) -> None:
+    damaged = FILM[:-1] + b"?"
+    loopback.script = [make_reply(body=ACTIVE), *[make_reply(body=damaged, headers=checked())] * 3]
+    part = make_part()
+    await api.download(uri(loopback), part)
+    assert part.data == damaged
+    assert "not the one that Google names" in part.noted["doubt"]
+
+
+async def test_checksum_of_a_packed_file_is_not_compared(
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, make_part: MakePart
+) -> None:
+    headers = checked(b"packed", **{"x-goog-stored-content-encoding": "gzip"})
+    loopback.script = [make_reply(body=ACTIVE), make_reply(body=FILM, headers=headers)]
+    part = make_part()
+    await api.download(uri(loopback), part)
+    assert part.data == FILM
+    assert len(loopback.received) == 2
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+async def test_file_without_an_end_does_not_fill_the_disk(
+    api: GeminiApi,
+    loopback: Loopback,
+    make_reply: MakeReply,
+    make_part: MakePart,
+    monkeypatch: pytest.MonkeyPatch,
+    is_announced: bool,
+) -> None:
+    monkeypatch.setattr(download, "MAX_FILE_BYTES", 300_000)
+    chunked = b"".join(b"40000\r\n" + b"x" * 0x40000 + b"\r\n" for _ in range(8))
+    endless = make_reply(body=chunked, headers={"Transfer-Encoding": "chunked", **MP4}, has_length=False)
+    whole = make_reply(body=FILM, headers=MP4) if is_announced else endless
+    loopback.answer = lambda request: whole if "alt=media" in request.target else make_reply(body=ACTIVE)
+    part = make_part()
+    with pytest.raises(UnavailableError, match="has no end"):
+        await api.download(uri(loopback), part)
+    assert part.size() == 0
+
+
+async def test_file_that_only_drips_is_asked_for_anew_and_what_came_is_kept(
+    api: GeminiApi, loopback: Loopback, make_reply: MakeReply, make_part: MakePart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "SLOW_SECONDS", 0.0)
+    monkeypatch.setattr(download, "SLOW_BYTES", 10**9)
+    sent: list[str] = []
+
+    def answer(request: Any) -> Any:
+        if "alt=media" not in request.target:
+            return make_reply(body=ACTIVE)
+        sent.append(request.headers.get("range", "bytes=0-"))
+        start = int(sent[-1].removeprefix("bytes=").rstrip("-"))
+        return rest(make_reply, start) if start else make_reply(body=FILM, headers=MP4)
+
+    loopback.answer = answer
+    part = make_part()
+    with pytest.raises(UnavailableError, match=r"Only \d+ bytes"):
+        await api.download(uri(loopback), part)
+    assert part.data == FILM[: part.size()]
+    assert part.truncated == 0
+    assert len(set(sent)) == len(sent) > 1
+
+
+@pytest.mark.parametrize(
+    ("note", "known"),
+    [
+        ({}, Remote()),
+        ({"length": "1" * 400, "etag": "x" * 400, "md5": "?", "crc32c": "="}, Remote(etag="x" * 300)),
+        ({"length": "-1"}, Remote()),
+        ({"length": "²"}, Remote()),
+    ],
+)
+def test_damaged_note_says_nothing(note: dict[str, str], known: Remote) -> None:
+    assert Remote.noted(note) == known
+
+
+def test_weak_tag_or_one_that_no_header_can_hold_is_not_sent() -> None:
+    for tag in ('W/"1"', '"a\r\nx: y"', "", '"é"'):
+        assert Remote(etag=tag).if_unchanged == {}

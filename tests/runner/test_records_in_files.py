@@ -69,10 +69,13 @@ async def test_signed_file_is_stored_byte_for_byte(tmp_path: Path, kind: str):
 
 
 @pytest.mark.parametrize("data", [b"something else entirely", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR broken"])
-async def test_file_that_has_no_place_for_a_record_is_stored_with_a_warning(tmp_path: Path, data: bytes):
+async def test_file_that_cannot_be_read_is_stored_under_a_name_that_says_so(tmp_path: Path, data: bytes):
     job = await stored(tmp_path, data)
-    assert Path(job.artifacts[0].path).read_bytes() == data
-    assert any("record could not be put into the file" in warning for warning in job.calls[0].warnings)
+    path = Path(job.artifacts[0].path)
+    assert path.stem == "made_damaged"
+    assert path.read_bytes() == data
+    assert any("kept as it came, because it was paid for" in warning for warning in job.calls[0].warnings)
+    assert {file.name for file in path.parent.iterdir()} == {"made_damaged.json", path.name}
 
 
 async def test_same_job_makes_the_same_file_again(tmp_path: Path):
@@ -147,12 +150,12 @@ def test_full_disk_costs_the_record_and_not_the_picture(tmp_path: Path):
         "    collector = collector_in(folder)\n"
         "    await prepare(collector, job_of(folder), (folder / 'paid').read_bytes())\n"
         "    job = await collector.ledger.get('job_1')\n"
-        "    part = await collector.placer.part(job, job.calls[0], 0)\n"
+        "    part = await collector.placer().part(job, job.calls[0], 0)\n"
         "    await part.append((folder / 'paid').read_bytes())\n"
         "    await part.seal()\n"
         f"    resource.setrlimit(resource.RLIMIT_FSIZE, ({len(data) + 500}, resource.RLIM_INFINITY))\n"
         "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "    placed = await collector.placer.place(job, job.calls[0], 0, part)\n"
+        "    placed = await collector.placer().place(job, job.calls[0], 0, part)\n"
         "    print(placed.stored.path.read_bytes() == (folder / 'paid').read_bytes(), placed.warnings)\n"
         "    print([path.name for path in placed.stored.path.parent.glob('.mediagen-*')])\n"
         "anyio.run(main)\n"

@@ -132,7 +132,7 @@ def test_job_killed_while_fetched_from_and_copied_to_buckets_is_delivered_once(
     emulator.add_fault(fault="cut_download", after_bytes=50_000, match={"path_contains": "storage/v1"})
     buckets = ("--storage-uri", "gs://film-bucket/made 🎬", "--upload-to", "gs://film-bucket/copies 🎬")
     killed(run(("open", r"-0\.part$", "2"), *CLIP, *buckets))
-    assert [path.stat().st_size for path in work.glob(".mediagen-*")] == [50_000]
+    assert [path.stat().st_size for path in work.glob(".mediagen-*.part")] == [50_000]
     for instant in (
         ("os.rename", r"-0\.whole$", "1"),
         ("open", r"_0\.mp4$", "2"),

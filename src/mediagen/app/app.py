@@ -162,7 +162,7 @@ def _app(
         editor=_editor(settings, planner, steps),
         runner=runner,
         records=Records(ledger=steps.ledger, loader=planner.loader),
-        spending=Spending(ledger=steps.ledger, clock=now),
+        spending=Spending(ledger=steps.ledger, clock=now, limits=policy.projects.all_limits()),
         deliveries=deliveries,
     )
 

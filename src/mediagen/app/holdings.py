@@ -1,5 +1,6 @@
 """One profile, with the environment behind it → what it decides and the credentials it has."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,7 +9,7 @@ from pathlib import Path
 from mediagen.catalog import Surface
 from mediagen.credentials import Credential, find_adc
 from mediagen.errors import AuthenticationError
-from mediagen.generator.policy import Bucket, Limits, Preset, Project
+from mediagen.generator.policy import Bucket, Limits, Preset, ProfileLimits, Project
 from mediagen.jobs import Origin
 from mediagen.requests import Backend
 from mediagen.routing import Access, Configured
@@ -262,10 +263,10 @@ class HoldingsBuilder:
         )
 
     def _limits(self) -> Limits:
-        return Limits(
-            per_call_usd=self._strictest("max_usd_per_call"),
-            per_day_usd=self._strictest("max_usd_per_day"),
-            per_month_usd=self._strictest("max_usd_per_month"),
+        profile = self._profile
+        return dataclasses.replace(
+            limits_of_environment(self._settings),
+            profile=limits_of_profile(profile) if profile else None,
             confirm_above_usd=self._confirm_above_usd(),
             no_spend=self._no_spend(),
         )
@@ -289,11 +290,24 @@ class HoldingsBuilder:
         is_bound = self._settings.source_of("confirm_above_usd") or not self._settings.is_own_config
         return min(of_profile, usual) if is_bound else of_profile
 
-    def _strictest(self, name: str) -> Decimal | None:
-        """A cap of the profile and one of the environment both hold: a file in a folder cannot lift the other."""
-        of_profile = getattr(self._profile, name) if self._profile else None
-        of_environment = getattr(self._settings, name) if self._settings.source_of(name) else None
-        return min((cap for cap in (of_profile, of_environment) if cap is not None), default=None)
+
+def limits_of_environment(settings: Settings) -> Limits:
+    """Caps that hold for the jobs of all profiles together."""
+    return Limits(
+        per_call_usd=settings.max_usd_per_call,
+        per_day_usd=settings.max_usd_per_day,
+        per_month_usd=settings.max_usd_per_month,
+    )
+
+
+def limits_of_profile(profile: ProfileSettings) -> ProfileLimits:
+    """Caps that hold for the jobs of one profile: those of the environment hold beside them, so none is lifted."""
+    return ProfileLimits(
+        name=profile.name,
+        per_call_usd=profile.max_usd_per_call,
+        per_day_usd=profile.max_usd_per_day,
+        per_month_usd=profile.max_usd_per_month,
+    )
 
 
 def _folder(path: Path) -> Path:

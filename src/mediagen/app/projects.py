@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from mediagen.app.holdings import Holdings, HoldingsBuilder
+from mediagen.app.holdings import Holdings, HoldingsBuilder, limits_of_environment, limits_of_profile
 from mediagen.catalog import Surface
 from mediagen.catalog.spec import SURFACE_NAMES
 from mediagen.credentials import Credential
 from mediagen.errors import AuthenticationError, ConfigurationError
-from mediagen.generator.policy import Project
+from mediagen.generator.policy import Limits, Project
 from mediagen.jobs import Origin
 from mediagen.routing import NO_CREDENTIALS
 from mediagen.settings import ProfileSettings, Settings
@@ -55,6 +55,12 @@ class ConfiguredProjects:
                 if error.code != "profile_needed" or not self._can_do_without(source_project):
                     raise
         return dataclasses.replace(self._holdings(profile, source_project).project, origin=origin)
+
+    def all_limits(self) -> tuple[Limits, ...]:
+        """Those of every profile, also of one that lacks its key; without one, those of the environment."""
+        usual = limits_of_environment(self._settings)
+        profiles = self._settings.profiles
+        return tuple(dataclasses.replace(usual, profile=limits_of_profile(one)) for one in profiles) or (usual,)
 
     def _of_source(self, name: str | None, google_project: str | None) -> ProfileSettings | None:
         """The one of several profiles with which the source was made, if that is clear."""

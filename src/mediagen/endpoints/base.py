@@ -1,9 +1,9 @@
 """What every API surface offers; the values that go in and come out. No I/O, no HTTP client."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from mediagen.endpoints.wire.generate_content import DecodedImage
 from mediagen.endpoints.wire.media import VideoMedia, WireMedia
@@ -27,6 +27,7 @@ __all__ = [
     "PaidRequest",
     "PartSink",
     "ProbeResult",
+    "ResumablePart",
     "State",
     "StoredAnswer",
     "Submission",
@@ -147,6 +148,30 @@ class PartSink(Protocol):
         ...
 
 
+class ResumablePart(PartSink, Protocol):
+    """An unfinished file of which a later process knows what was said of the whole."""
+
+    async def note(self) -> dict[str, str]:
+        """What was noted by an earlier attempt; empty when nothing was."""
+        ...
+
+    async def keep_note(self, note: Mapping[str, str], /) -> None:
+        """Replace the note.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        ...
+
+    async def checksum(self, kind: Literal["md5", "crc32c"], /) -> str:
+        """Checksum of what is there, in base64.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        ...
+
+
 OpenSink = Callable[[int], Awaitable[PartSink]]
 """Gives an empty sink for the n-th file that comes inside an answer."""
 
@@ -229,7 +254,7 @@ class Endpoint(Protocol):
         """
         ...
 
-    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> None:
+    async def download(self, uri: str, part: ResumablePart, on_progress: OnProgress | None = None) -> None:
         """Bring a file here over https, going on after what `part` already holds. Costs nothing.
 
         Raises:

@@ -22,8 +22,8 @@ from mediagen.endpoints.base import (
     OpenSink,
     Operation,
     PaidRequest,
-    PartSink,
     ProbeResult,
+    ResumablePart,
     StoredAnswer,
     Submission,
 )
@@ -196,7 +196,7 @@ class CliProxy(HttpSurface):
         """
         _impossible("job to cancel")
 
-    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> None:  # noqa: ARG002 - arguments of the protocol
+    async def download(self, uri: str, part: ResumablePart, on_progress: OnProgress | None = None) -> None:  # noqa: ARG002 - arguments of the protocol
         """Never possible: pictures come inside the answer.
 
         Raises:

@@ -16,8 +16,8 @@ from mediagen.endpoints.base import (
     OpenSink,
     Operation,
     PaidRequest,
-    PartSink,
     ProbeResult,
+    ResumablePart,
     StoredAnswer,
     Submission,
 )
@@ -126,7 +126,7 @@ class GeminiApi(HttpSurface):
             return False
         return await cancel_interaction(self._http, self._interaction(operation))
 
-    async def download(self, uri: str, part: PartSink, on_progress: OnProgress | None = None) -> None:
+    async def download(self, uri: str, part: ResumablePart, on_progress: OnProgress | None = None) -> None:
         """Bring a file here, going on after what `part` already holds. Costs nothing.
 
         Raises:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mediagen.catalog import ModelSpec, check_image, check_video
 from mediagen.errors import InvalidRequestError
-from mediagen.generator.budget import caps
+from mediagen.generator.budget import caps, caps_of_call
 from mediagen.generator.chains import whole_quote
 from mediagen.generator.plan import Plan
 from mediagen.ledger.ledger import Ledger
@@ -45,9 +45,9 @@ async def left_usd(plan: Plan, max_usd: Decimal | None, *, ledger: Ledger, now: 
     limits = plan.project.limits
     # Without max_usd, what is dearer than the threshold would be held up for approval.
     found = [limits.confirm_above_usd if max_usd is None else max_usd]
-    found += [] if limits.per_call_usd is None else [limits.per_call_usd]
+    found += caps_of_call(limits).values()
     if plan.route.backend != "emulator":
-        found += [cap.limit_usd - await ledger.spent(cap.since) for cap in caps(limits, now)]
+        found += [cap.limit_usd - await ledger.spent(cap.since, cap.profile) for cap in caps(limits, now)]
     return max(Decimal(0), min(found))
 
 

@@ -1,12 +1,15 @@
 """Spending caps and approval: what may be sent."""
 
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from mediagen.errors import BudgetExceededError
-from mediagen.generator.policy import Limits
+from mediagen.generator.policy import Limits, ProfileLimits
 from mediagen.jobs import Quote
 from mediagen.ledger.caps import Cap
+from mediagen.ledger.ledger import Ledger
+from mediagen.report.spending import CapReport
 
 
 def check_budget(quote: Quote, max_usd: Decimal | None, limits: Limits) -> tuple[str, ...]:
@@ -18,7 +21,7 @@ def check_budget(quote: Quote, max_usd: Decimal | None, limits: Limits) -> tuple
     Raises:
         BudgetExceededError: Names the limit, the quote and what to do; nothing was sent.
     """
-    of_call = {"max_usd": max_usd, "MEDIAGEN_MAX_USD_PER_CALL": limits.per_call_usd}
+    of_call = {"max_usd": max_usd, **caps_of_call(limits)}
     if quote.usd is None:
         return _unknown_price(of_call, limits)
     for name, limit in of_call.items():
@@ -52,26 +55,66 @@ def check_may_spend(limits: Limits, backend: str) -> None:
         )
 
 
+def caps_of_call(limits: Limits) -> dict[str, Decimal]:
+    """Caps of one job, by what sets them."""
+    found = {"MEDIAGEN_MAX_USD_PER_CALL": limits.per_call_usd}
+    if profile := limits.profile:
+        found[_of_profile("max_usd_per_call", profile)] = profile.per_call_usd
+    return {name: limit for name, limit in found.items() if limit is not None}
+
+
 def caps(limits: Limits, now: datetime) -> tuple[Cap, ...]:
-    """Caps over time, to be held by the ledger when it takes the job in."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    found = (
-        ("MEDIAGEN_MAX_USD_PER_DAY", limits.per_day_usd, midnight),
-        ("MEDIAGEN_MAX_USD_PER_MONTH", limits.per_month_usd, midnight.replace(day=1)),
+    """Caps over time, to be held by the ledger when it takes the job in; those of the profile count its jobs alone."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    first = midnight.replace(day=1)
+    found: list[tuple[str, Decimal | None, datetime, str | None]] = [
+        ("MEDIAGEN_MAX_USD_PER_DAY", limits.per_day_usd, midnight, None),
+        ("MEDIAGEN_MAX_USD_PER_MONTH", limits.per_month_usd, first, None),
+    ]
+    if profile := limits.profile:
+        found += [
+            (_of_profile("max_usd_per_day", profile), profile.per_day_usd, midnight, profile.name),
+            (_of_profile("max_usd_per_month", profile), profile.per_month_usd, first, profile.name),
+        ]
+    return tuple(
+        Cap(name=name, limit_usd=limit, since=since, profile=whose)
+        for name, limit, since, whose in found
+        if limit is not None
     )
-    return tuple(Cap(name=name, limit_usd=limit, since=since) for name, limit, since in found if limit is not None)
 
 
-def _unknown_price(of_call: dict[str, Decimal | None], limits: Limits) -> tuple[str, ...]:
-    over_time = {
-        "MEDIAGEN_MAX_USD_PER_DAY": limits.per_day_usd,
-        "MEDIAGEN_MAX_USD_PER_MONTH": limits.per_month_usd,
-    }
+async def standing(limits: Iterable[Limits], ledger: Ledger, now: datetime) -> list[CapReport]:
+    """How the caps over time stand now, each once.
+
+    Raises:
+        LedgerError: The ledger cannot be read.
+    """
+    found = []
+    for cap in dict.fromkeys(cap for each in limits for cap in caps(each, now)):
+        spent = await ledger.spent(cap.since, cap.profile)
+        found.append(
+            CapReport(
+                name=cap.name,
+                profile=cap.profile,
+                since=cap.since.isoformat(timespec="minutes").replace("+00:00", "Z"),
+                limit_usd=cap.limit_usd,
+                spent_usd=spent,
+                left_usd=max(Decimal(0), cap.limit_usd - spent),
+            )
+        )
+    return found
+
+
+def _of_profile(name: str, profile: ProfileLimits) -> str:
+    return f"{name} of profile {profile.name!r}"
+
+
+def _unknown_price(of_call: Mapping[str, Decimal | None], limits: Limits) -> tuple[str, ...]:
+    over_time = {cap.name: cap.limit_usd for cap in caps(limits, datetime.now(UTC))}
     capped = [name for name, limit in {**of_call, **over_time}.items() if limit is not None]
     if capped:
         raise BudgetExceededError(
-            f"The price of this job is not known, so the cap {capped[0]} (variable, or profile) cannot be kept. "
-            "Nothing was sent.",
+            f"The price of this job is not known, so the cap {capped[0]} cannot be kept. Nothing was sent.",
             hint="Use a model from the catalogue, or leave the limit out if you accept an unknown price.",
             code="price_unknown",
         )

@@ -95,6 +95,11 @@ def _check_length(plan: Plan, times: int, spec: ModelSpec) -> None:
     )
 
 
+def whole_chain_usd(plan: Plan) -> Decimal | None:
+    """What has to fit under the caps before a chain is begun; None for a job that is not the first of one."""
+    return plan.link.quote.usd if plan.link and plan.link.number == 1 else None
+
+
 def whole_quote(plan: Plan, times: int, prices: Prices) -> Quote:
     """Price of all links: each is priced with the length that its source will have."""
     names = {field.name for field in dataclasses.fields(VideoParameters)}

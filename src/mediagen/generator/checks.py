@@ -13,11 +13,13 @@ from mediagen.defaults import image_parameters
 from mediagen.endpoints.base import BodyEncoder, Endpoint, EndpointCheck
 from mediagen.errors import AuthenticationError, ConfigurationError, MediaGenError
 from mediagen.generator.availability import Answer, Availability, listing_of
+from mediagen.generator.budget import standing
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Bucket, Policy, Project
 from mediagen.generator.reach import Endpoints
 from mediagen.media.ffmpeg import find_ffmpeg
 from mediagen.report.checks import BucketReport, CheckReport, ProbeReport, SurfaceReport
+from mediagen.report.spending import CapReport
 from mediagen.requests import Backend, CheckApiRequest, GenerateImageRequest
 from mediagen.routing import Route, choose_route
 from mediagen.storage.gs_uri import parse_gs_uri
@@ -53,7 +55,7 @@ class Checks:
         project, routes, blocking = self._choose(request)
         looks, bucket = await self._look_around(project, routes, request)
         chosen = next((look for look in looks if look.report.chosen), None)
-        spent_today, spent_this_month, no_ledger = await self._spent()
+        spent_today, spent_this_month, caps, no_ledger = await self._spent(project)
         blocking += [*_ban(project, routes), *no_ledger, *await self._folder(project)]
         ffmpeg, no_ffmpeg = self._ffmpeg()
         answered = [look.answer for look in looks if look.answer]
@@ -69,6 +71,7 @@ class Checks:
             spent_this_month_usd=spent_this_month,
             max_usd_per_day=project.limits.per_day_usd if project else None,
             max_usd_per_month=project.limits.per_month_usd if project else None,
+            caps=caps,
             no_spend=(project.limits.no_spend or None) if project else None,
             output_dir=str(project.folder) if project else None,
             ledger=str(self.policy.state_folder),
@@ -228,13 +231,15 @@ class Checks:
             report = report.model_copy(update={"problem": error.message, "hint": error.hint})
         return report if bucket.prefix else _excused(report)
 
-    async def _spent(self) -> tuple[Decimal, Decimal, list[str]]:
+    async def _spent(self, project: Project | None) -> tuple[Decimal, Decimal, list[CapReport], list[str]]:
+        limits = (project.limits,) if project else ()
         midnight = self.planner.clock().replace(hour=0, minute=0, second=0, microsecond=0)
         ledger = self.planner.ledger
         try:
-            return await ledger.spent(midnight), await ledger.spent(midnight.replace(day=1)), []
+            caps = await standing(limits, ledger, midnight)
+            return await ledger.spent(midnight), await ledger.spent(midnight.replace(day=1)), caps, []
         except MediaGenError as error:
-            return Decimal(0), Decimal(0), [str(error)]
+            return Decimal(0), Decimal(0), [], [str(error)]
 
     async def _folder(self, project: Project | None) -> list[str]:
         """Test the folder for files, or where it is still to be made, the one above it."""

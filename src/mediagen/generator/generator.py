@@ -31,6 +31,7 @@ from mediagen.generator.chains import (
     of_chain,
     refuse_elsewhere,
     refuse_with_times,
+    whole_chain_usd,
 )
 from mediagen.generator.clips import stored_file
 from mediagen.generator.destinations import folder_of
@@ -258,6 +259,8 @@ class Generator:
             quote = plan.link.quote if plan.link else plan.quote
             check_may_spend(plan.project.limits, plan.route.backend)
             warnings = check_budget(quote, request.max_usd, plan.project.limits)
+            if request.dry_run:
+                await self._check_caps(plan, self._draft(plan, request, ""))
         except BudgetExceededError as error:
             await self._tell_what_fits(error, plan, request)
             if not request.dry_run:
@@ -292,11 +295,13 @@ class Generator:
         await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None)
         await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
         base_url = await self.endpoints.base_url(plan.route)
+        if plan.upload:
+            # A video is not sent away for a job that is refused; what holds is the check when it is taken in.
+            await self._check_caps(plan, self._draft(plan, request, base_url))
         bodies = await self._with_upload(plan)
         usual = await self.ledger.typical_seconds(plan.model, plan.effective.get("resolution"))
         plan = dataclasses.replace(plan, estimated_seconds=usual or plan.estimated_seconds)
         draft = self._draft(plan, request, base_url, job_id)
-        whole = plan.link.quote.usd if plan.link and plan.link.number == 1 else None
         # Between the row and its start nothing may come in between, or the job would wait until this process ends.
         with anyio.CancelScope(shield=True):
             job = await self.ledger.create(
@@ -305,13 +310,17 @@ class Generator:
                 caps=caps(plan.project.limits, self.clock()),
                 replace_request_id=request.force_new,
                 is_own=self.runner.scheduler.drives_here,
-                whole_usd=whole,
+                whole_usd=whole_chain_usd(plan),
             )
             if job.job_id == draft.job_id:
                 self.runner.scheduler.start(
                     job, [PaidRequest(kind=plan.kind, model=plan.model, api=plan.api, body=body) for body in bodies]
                 )
         return job, job.job_id == draft.job_id
+
+    async def _check_caps(self, plan: Plan, draft: Job) -> None:
+        limits = caps(plan.project.limits, self.clock())
+        await self.ledger.check_caps(draft, limits, whole_usd=whole_chain_usd(plan))
 
     async def _with_upload(self, plan: Plan) -> tuple[dict[str, Any], ...]:
         """The bodies, once the local video that they name is where Google can read it."""

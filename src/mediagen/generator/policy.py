@@ -14,10 +14,21 @@ from mediagen.routing import Configured
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ProfileLimits:
+    """Spending limits of one profile, for its own jobs; None is no limit."""
+
+    name: str
+    per_call_usd: Decimal | None = None
+    per_day_usd: Decimal | None = None
+    per_month_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Spending limits in US dollars; None is no limit.
+    """Spending limits in US dollars; None is no limit. Those of the environment count the jobs of all profiles.
 
     Attributes:
+        profile: What the profile sets itself; both hold at once.
         confirm_above_usd: A dearer job needs `max_usd` as approval.
         no_spend: What forbids every paid call, in words; empty when they are allowed.
     """
@@ -25,6 +36,7 @@ class Limits:
     per_call_usd: Decimal | None = None
     per_day_usd: Decimal | None = None
     per_month_usd: Decimal | None = None
+    profile: ProfileLimits | None = None
     confirm_above_usd: Decimal = Decimal(5)
     no_spend: str = ""
 
@@ -133,6 +145,10 @@ class Projects(Protocol):
         Raises:
             ConfigurationError: No such profile, or several and none chosen.
         """
+        ...
+
+    def all_limits(self) -> tuple[Limits, ...]:
+        """Those of every profile; without one, those of the environment."""
         ...
 
 

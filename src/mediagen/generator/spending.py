@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mediagen.errors import InvalidRequestError
+from mediagen.generator.budget import standing
+from mediagen.generator.policy import Limits
 from mediagen.ledger.caps import usd
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.spending import Span
@@ -21,10 +23,15 @@ _NUMBERS = ("jobs", "free_jobs", "unpriced_calls")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spending:
-    """Answers what was spent."""
+    """Answers what was spent.
+
+    Attributes:
+        limits: Those whose caps are shown with what is left of them.
+    """
 
     ledger: Ledger
     clock: Callable[[], datetime]
+    limits: tuple[Limits, ...] = ()
 
     async def get_spend(self, request: GetSpendRequest) -> SpendReport:
         """Sum up the money of a span.
@@ -48,6 +55,7 @@ class Spending:
             rows=[SpendRow(name=group.name, **_amounts([group])) for group in groups],
             total=SpendAmounts(**_amounts(groups)),
             counted_by_caps_usd=usd(counted),
+            caps=await standing(self.limits, self.ledger, self.clock()),
         )
 
     def _since(self, request: GetSpendRequest) -> datetime | None:

@@ -19,11 +19,13 @@ class Cap:
         name: Variable that sets it, for the message.
         limit_usd: The limit, in US dollars.
         since: Start of the span (aware); jobs created before it do not count.
+        profile: Whose jobs alone count; None is those of all.
     """
 
     name: str
     limit_usd: Decimal
     since: datetime
+    profile: str | None = None
 
 
 def counted_microusd(job: Job, call: PaidCall) -> int:
@@ -45,14 +47,18 @@ def quoted_microusd(job: Job) -> int:
 
 
 def check_caps(
-    job: Job, caps: Sequence[Cap], *, counted_since: Callable[[datetime], int], whole_usd: Decimal | None = None
+    job: Job,
+    caps: Sequence[Cap],
+    *,
+    counted_since: Callable[[datetime, str | None], int],
+    whole_usd: Decimal | None = None,
 ) -> None:
     """Refuse a job that would lift the sum above a cap.
 
     Args:
         job: The new job, not yet in the ledger.
         caps: Limits to hold.
-        counted_since: Gives what was spent or reserved since a moment, in micro-dollars.
+        counted_since: Gives what all jobs, or those of one profile, spent or reserved since a moment, in micro-dollars.
         whole_usd: What has to fit, where more than this job is to come.
 
     Raises:
@@ -68,7 +74,7 @@ def check_caps(
                 hint=f"Use a model with a known price, or remove {cap.name}.",
                 code="price_unknown",
             )
-        spent, limit = counted_since(cap.since), _microusd(cap.limit_usd, ROUND_FLOOR)
+        spent, limit = counted_since(cap.since, cap.profile), _microusd(cap.limit_usd, ROUND_FLOOR)
         if asked and spent + asked > limit:
             raise _exceeded(cap, "job" if whole_usd is None else "chain of jobs", spent=spent, limit=limit, asked=asked)
 
@@ -83,7 +89,8 @@ def usd(microusd: int) -> Decimal:
 def _exceeded(cap: Cap, wish: str, *, spent: int, limit: int, asked: int) -> BudgetExceededError:
     left = max(0, limit - spent)
     return BudgetExceededError(
-        f"{cap.name} is ${usd(limit)}: ${usd(spent)} is spent or reserved since {cap.since:%Y-%m-%d %H:%M} UTC, "
+        f"{cap.name} is ${usd(limit)}: ${usd(spent)} is spent or reserved since {cap.since:%Y-%m-%d %H:%M} UTC"
+        f"{'' if cap.profile is None else ' by its jobs'}, "
         f"${usd(left)} is left, and this {wish} asks ${usd(asked)}. Nothing was sent.",
         hint=f"Make it shorter, smaller or fewer, wait until the span is over, or raise {cap.name}.",
     )

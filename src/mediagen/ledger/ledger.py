@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar, Unpack
 
@@ -10,10 +11,10 @@ import anyio.to_thread
 
 from mediagen.jobs import Artifact, Job, JobStatus, Kind
 from mediagen.ledger import liveness, reading, repeats, writing
-from mediagen.ledger.caps import usd
+from mediagen.ledger.caps import Cap, check_caps, usd
 from mediagen.ledger.claims import Claims
 from mediagen.ledger.engines import database_at
-from mediagen.ledger.engines.base import Address
+from mediagen.ledger.engines.base import Address, Connection
 from mediagen.ledger.leases import Leases
 from mediagen.ledger.liveness import Liveness
 from mediagen.ledger.owners import Owners
@@ -226,7 +227,6 @@ class Ledger(Claims):
         *,
         expected: JobStatus,
         artifacts: Sequence[Artifact],
-        fence: int | None = None,
         **changes: Unpack[CallChanges],
     ) -> bool:
         """Record the files of a paid call and end the call as succeeded, all or nothing.
@@ -244,7 +244,6 @@ class Ledger(Claims):
             changes={**changes, "status": JobStatus.SUCCEEDED},
             now=self._clock(),
             artifacts=tuple(artifacts),
-            fence=fence,
         )
         return await self._write(writing.take, step)
 
@@ -297,9 +296,32 @@ class Ledger(Claims):
         """
         return await self._read(reading.typical_seconds, model, resolution)
 
-    async def spent(self, since: datetime) -> Decimal:
-        """What jobs created since a moment cost or may cost, in US dollars, counted as the caps count it."""
-        return usd(await self._read(reading.counted_since, since))
+    async def spent(self, since: datetime, profile: str | None = None) -> Decimal:
+        """What jobs created since a moment cost or may cost, in US dollars, counted as the caps count it.
+
+        Args:
+            since: The moment (aware).
+            profile: Whose jobs alone count; None is those of all.
+        """
+        return usd(await self._read(reading.counted_since, since, profile))
+
+    async def check_caps(self, job: Job, caps: Sequence[Cap], *, whole_usd: Decimal | None = None) -> None:
+        """Look whether a job would be taken in now; nothing is reserved, so `create` looks again.
+
+        Args:
+            job: As it would be given to `create`.
+            caps: The same.
+            whole_usd: The same.
+
+        Raises:
+            BudgetExceededError: A cap would be exceeded.
+        """
+
+        def check(connection: Connection) -> None:
+            check_caps(job, caps, counted_since=partial(reading.counted_since, connection), whole_usd=whole_usd)
+
+        if caps:
+            await self._read(check)
 
     async def spending(self, span: Span) -> list[Spending]:
         """Read where the money of a span went; the parts of all groups add up to what the caps count."""

@@ -194,6 +194,12 @@ LIST_QUERY = " AND (instr(folded_prompt, :query) OR instr(job_id, :query))"
 LIST_ORDER = " ORDER BY seq DESC LIMIT :limit"
 
 SUM_COUNTED = "SELECT coalesce(sum(counted_microusd), 0) FROM calls WHERE created_at >= :since"
+# CROSS JOIN reads only the calls of the span, by calls_by_time, and looks up the job of each.
+SUM_COUNTED_OF_PROFILE = """
+SELECT coalesce(sum(calls.counted_microusd), 0)
+FROM calls CROSS JOIN jobs
+WHERE calls.created_at >= :since AND jobs.job_id = calls.job_id AND jobs.profile = :profile
+"""
 # One pass over the calls of a span, by calls_by_time; CROSS JOIN keeps that order. What is known of a charge decides,
 # then whether the call is open, then whether it is said to be billed: as in ledger/caps.py, whose sums it takes apart.
 # What is no JSON is unknown. The quote lies deep in a wide row: it is read only for a call that counts nothing.

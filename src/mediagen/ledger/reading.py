@@ -159,9 +159,10 @@ def remote(connection: Connection, file_id: str) -> tuple[Artifact, Job] | None:
     return None
 
 
-def counted_since(connection: Connection, since: datetime) -> int:
-    """Add up what was spent or reserved since a moment, in micro-dollars."""
-    return int(connection.execute(queries.SUM_COUNTED, {"since": time_text(since)}).fetchone()[0])
+def counted_since(connection: Connection, since: datetime, profile: str | None = None) -> int:
+    """Add up what all jobs, or those of one profile, spent or reserved since a moment, in micro-dollars."""
+    statement = queries.SUM_COUNTED if profile is None else queries.SUM_COUNTED_OF_PROFILE
+    return int(connection.execute(statement, {"since": time_text(since), "profile": profile}).fetchone()[0])
 
 
 def typical_seconds(connection: Connection, model: str, resolution: str | None) -> float | None:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from mediagen.jobs import Kind, Surface
 from mediagen.report.job import AdjustmentReport, QuoteReport, Report, Usd
+from mediagen.report.spending import CapReport
 
 
 class ModelReport(Report):
@@ -87,8 +88,11 @@ class CheckReport(Report):
     )
     spent_today_usd: Usd = Field(description="What today's jobs (UTC) cost or may still cost.")
     spent_this_month_usd: Usd
-    max_usd_per_day: Usd | None = Field(description="Spending cap; null is none.")
+    max_usd_per_day: Usd | None = Field(description="Spending cap over all profiles; null is none.")
     max_usd_per_month: Usd | None
+    caps: list[CapReport] = Field(
+        default_factory=list, description="Spending caps over time that hold here, those of the profile included."
+    )
     no_spend: str | None = Field(description="Which setting forbids every paid call; null when none does.")
     output_dir: str | None
     ledger: str

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from mediagen.report.checks import BucketReport, CheckReport, ModelReport, SurfaceReport
 from mediagen.report.money import dollars
+from mediagen.report.spending import caps_in_words
 
 SKEW_SECONDS = 30
 KEY_KINDS = {
@@ -176,9 +177,13 @@ def _spent_line(report: CheckReport) -> str:
     day = f" of {dollars(report.max_usd_per_day)}" if report.max_usd_per_day is not None else ""
     month = f" of {dollars(report.max_usd_per_month)}" if report.max_usd_per_month is not None else ""
     ban = f" Nothing more may be spent: {report.no_spend}." if report.no_spend else ""
-    return (
-        f"Spent: {dollars(report.spent_today_usd)}{day} today, "
-        f"{dollars(report.spent_this_month_usd)}{month} this month (UTC).{ban}"
+    own = [line for cap in report.caps if cap.profile is not None for line in caps_in_words([cap])]
+    return " ".join(
+        [
+            f"Spent: {dollars(report.spent_today_usd)}{day} today, "
+            f"{dollars(report.spent_this_month_usd)}{month} this month (UTC).{ban}",
+            *own,
+        ]
     )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
 
@@ -35,6 +36,17 @@ class SpendRow(SpendAmounts):
     name: str | None = Field(description="Day or month (UTC), model, profile or status; null for no profile.")
 
 
+class CapReport(Report):
+    """A spending cap over time and how it stands."""
+
+    name: str = Field(description="What sets it: a variable, or a key of a profile.")
+    profile: str | None = Field(description="Whose jobs alone it counts; null is those of all profiles.")
+    since: str = Field(description="First moment of its day or month, in UTC.")
+    limit_usd: Usd
+    spent_usd: Usd = Field(description="Spent or reserved since then.")
+    left_usd: Usd
+
+
 class SpendReport(Report):
     """Result of get_spend."""
 
@@ -44,19 +56,31 @@ class SpendReport(Report):
     rows: list[SpendRow]
     total: SpendAmounts = Field(description="All rows together, the parts still apart.")
     counted_by_caps_usd: Usd = Field(description="The four parts of `total` together, as the spending caps count them.")
+    caps: list[CapReport] = Field(
+        default_factory=list, description="Caps of the present day and month, whatever span is asked for."
+    )
 
 
 def spend_summary(report: SpendReport) -> str:
     """What was spent: the sum first, then line by line."""
     span = f"{report.since or 'the beginning'} to {report.until or 'now'} (UTC)"
     if not report.rows:
-        return f"No jobs from {span}."
+        return "\n".join([f"No jobs from {span}.", *caps_in_words(report.caps)])
     lines = [f"From {span}: {_amounts(report.total)}."]
     width = max(len(_name(row)) for row in report.rows)
     lines += [f"  {_name(row):{width}}  {_amounts(row)}" for row in report.rows]
     if report.counted_by_caps_usd != report.total.charged_usd:
         lines.append(f"Against the spending caps all of it counts: {dollars(report.counted_by_caps_usd)}.")
-    return "\n".join(lines)
+    return "\n".join([*lines, *caps_in_words(report.caps)])
+
+
+def caps_in_words(caps: Sequence[CapReport]) -> list[str]:
+    """How each cap stands, a line for each."""
+    return [
+        f"Cap {' '.join(cap.name.split())}: {dollars(cap.left_usd)} left of {dollars(cap.limit_usd)} "
+        f"({dollars(cap.spent_usd)} spent or reserved)."
+        for cap in caps
+    ]
 
 
 def spend_csv(report: SpendReport) -> str:

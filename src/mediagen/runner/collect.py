@@ -15,17 +15,18 @@ from urllib.request import url2pathname
 import anyio
 
 from mediagen.endpoints.base import Endpoint
-from mediagen.errors import EndpointError, JobNotFoundError, MediaGenError, StorageError
+from mediagen.errors import EndpointError, JobNotFoundError, LedgerError, MediaGenError, StorageError
 from mediagen.jobs import Artifact, Charge, Job, JobStatus, PaidCall, Usage
 from mediagen.ledger.ids import new_artifact_id
 from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
+from mediagen.runner.examining import examine
 from mediagen.runner.joining import Joiner
 from mediagen.runner.placing import Placed, Placer, artifact_of, file_stem, position
 from mediagen.runner.spool import KEPT_MISSING, Spool, copy_kept, recreate
 from mediagen.storage.gs_uri import FolderObject, object_uri
-from mediagen.storage.local import LocalStorage, PartFile
+from mediagen.storage.local import Claims, LocalStorage, PartFile
 
 logger = logging.getLogger(__name__)
 
@@ -81,10 +82,10 @@ class Collector:
     clock: Callable[[], datetime]
     ffmpeg: str | None = None
 
-    @property
-    def placer(self) -> Placer:
+    def placer(self, claim: int = 0) -> Placer:
         """Gives files their record and their place."""
-        return Placer(storage=self.storage, joiner=Joiner(storage=self.storage, spool=self.spool, ffmpeg=self.ffmpeg))
+        joiner = Joiner(storage=self.storage, spool=self.spool, ffmpeg=self.ffmpeg)
+        return Placer(storage=self.storage, joiner=joiner, claim=claim)
 
     async def forget_leftovers(self) -> None:
         """Remove what is kept of calls that have ended; a process that died right after their end left it."""
@@ -93,7 +94,7 @@ class Collector:
                 job = await self.ledger.get(job_id)
                 call = job.calls[ordinal]
                 if call.status.is_terminal and call.status is not JobStatus.UNCONFIRMED:
-                    await self._clear(job, call)
+                    await self._clear(job_id, ordinal, claims_on(job, call))
 
     async def collect(self, job: Job, call: PaidCall) -> MediaGenError | None:
         """Bring the files of a call into their place and end the call as succeeded.
@@ -107,51 +108,87 @@ class Collector:
         # Kept until the end, so that a later process knows where something may be left.
         await self.spool.mark(job, call)
         await recreate(Path(job.output_dir))
+        claims = claims_on(job, call)
+        with anyio.CancelScope(shield=True):
+            claim = await anyio.to_thread.run_sync(claims.take)
+        try:
+            gone = await self._collect(job, call, self.placer(claim))
+            is_contested = gone is not None and await anyio.to_thread.run_sync(claims.is_any_held, claim)
+            if gone and is_contested:
+                # A process that was stopped for long may have the whole file; it is asked again later.
+                raise gone
+            with anyio.CancelScope(shield=True), contextlib.suppress(LedgerError):
+                await self._clear(job.job_id, call.ordinal, claims, own=claim)
+            return gone
+        finally:
+            claims.release(claim)
+
+    async def _collect(self, job: Job, call: PaidCall, placer: Placer) -> MediaGenError | None:
         parts: list[tuple[int, PartFile]] = []
         lost: list[MediaGenError] = []
         for sample, uri in enumerate(call.remote_uris):
-            part, gone = await self._whole_part(job, call, sample, uri)
+            part = await placer.part(job, call, sample)
+            gone = None if part.is_whole else await self._bring(job, call, uri, part)
             if gone is None:
                 parts.append((sample, part))
             else:
                 lost.append(gone)
         if not parts:
-            await self._clear(job, call)
             return lost[0]
+        if await self._is_ended(job, call):
+            return None
         # A process that is told to stop between two files finds the parts again and goes on.
-        placed = [await self.placer.place(job, call, sample, part) for sample, part in parts]
+        placed = [await placer.place(job, call, sample, part) for sample, part in parts]
         warnings = [f"{len(lost)} of {call.samples} files can no longer be had: {lost[0]}"] if lost else []
         copies = await self._copy_to_bucket(job, placed)
         warnings += [copy for copy in copies.values() if not copy.startswith("gs://")]
         # Told to stop now, the process would leave a file without its record.
         with anyio.CancelScope(shield=True):
             await self._record(job, call, placed, copies, warnings)
-            await self._clear(job, call)
         return None
 
-    async def _clear(self, job: Job, call: PaidCall) -> None:
-        """Remove what was kept of a call that needs it no more."""
+    async def _clear(self, job_id: str, ordinal: int, claims: Claims, *, own: int | None = None) -> None:
+        """Remove what was kept of a call that needs it no more; what another still works at stays, and its mark."""
+        job = await self.ledger.get(job_id)
+        call = job.calls[ordinal]
+        is_all = True
         # A folder that is gone or closed holds nothing that could be removed.
         with contextlib.suppress(StorageError):
-            for sample in range(max(call.samples, len(call.remote_uris))):
-                await self.placer.discard(job, call, sample)
-        await self.spool.forget(job, call)
+            for number in {0, *claims.left(), *([] if own is None else [own])}:
+                if number != own and not await anyio.to_thread.run_sync(claims.try_take, number):
+                    is_all = False
+                    continue
+                try:
+                    await self._clear_claim(job, call, self.placer(number))
+                    claims.release(number, is_cleared=True)
+                finally:
+                    claims.release(number)
+        if is_all:
+            await self.spool.forget(job, call)
 
-    async def _whole_part(
-        self, job: Job, call: PaidCall, sample: int, uri: str
-    ) -> tuple[PartFile, MediaGenError | None]:
-        part = await self.placer.part(job, call, sample)
-        if not part.is_whole:
-            try:
-                await self._fetch(job, uri, part)
-            except MediaGenError as error:
-                gone = await self._gone(job, call, error)
-                if gone is None:
-                    raise
-                await part.discard()
-                return part, gone
-            await part.seal()
-        return part, None
+    async def _clear_claim(self, job: Job, call: PaidCall, placer: Placer) -> None:
+        for sample in range(max(call.samples, len(call.remote_uris))):
+            if call.status.is_terminal:
+                await placer.withdraw(job, call, sample)
+            await placer.discard(job, call, sample)
+
+    async def _is_ended(self, job: Job, call: PaidCall) -> bool:
+        """Whether another process has ended the call while this one fetched, or was stopped."""
+        return (await self.ledger.get(job.job_id)).calls[call.ordinal].status.is_terminal
+
+    async def _bring(self, job: Job, call: PaidCall, uri: str, part: PartFile) -> MediaGenError | None:
+        """Fetch a file completely and look at it; why it can never be had, if so."""
+        try:
+            await self._fetch(job, uri, part)
+            await examine(part, uri)
+        except MediaGenError as error:
+            gone = await self._gone(job, call, error)
+            if gone is None:
+                raise
+            await part.discard()
+            return gone
+        await part.seal()
+        return None
 
     async def _fetch(self, job: Job, uri: str, part: PartFile) -> None:
         if uri.startswith("file:"):
@@ -245,16 +282,26 @@ class Collector:
         )
         for file, artifact in zip(placed, artifacts, strict=True):
             found += await self.write_record(replace(job, updated_at=self.clock()), done, file.sample, artifact)
-        await self.ledger.store_artifacts(
+        # Whoever has the files first stores them, also under an older claim: another may never get them.
+        is_ours = await self.ledger.store_artifacts(
             job.job_id,
             call.ordinal,
             expected=call.status,
-            fence=job.fence,
             artifacts=artifacts,
             charge=charge,
             warnings=(*call.warnings, *dict.fromkeys(found)),
             remote_uris=remote_uris,
         )
+        if not is_ours:
+            logger.info("job %s: another process has stored its files; those of this one are removed", job.job_id)
+            await self._withdraw(job, call, placed)
+
+    async def _withdraw(self, job: Job, call: PaidCall, placed: Sequence[Placed]) -> None:
+        known = {artifact.path for artifact in (await self.ledger.get(job.job_id)).artifacts}
+        for file in placed:
+            if str(file.stored.path) not in known:
+                await self.storage.remove_file(file.stored)
+                await self.storage.remove_record(file.stored.path, job.job_id, position(job, call, file.sample))
 
     def charge(self, job: Job, usage: Usage | None, *, made: int) -> Charge:
         """What a call that made so many files costs."""
@@ -292,6 +339,11 @@ class Collector:
             logger.warning("job %s: the sidecar could not be written: %s", job.job_id, error.code)
             return (f"The record beside {beside.name} could not be written: {error.message}",)
         return ()
+
+
+def claims_on(job: Job, call: PaidCall) -> Claims:
+    """Who fetches the files of a call."""
+    return Claims(directory=Path(job.output_dir), key=f"{job.job_id}-{call.ordinal}")
 
 
 def _deleted(error: MediaGenError) -> EndpointError:

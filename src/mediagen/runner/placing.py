@@ -1,5 +1,6 @@
 """Gives whole paid files their record and their place: never lost for want of a record, never changed when signed."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,10 @@ from mediagen.media.probe import MediaFacts, probe_file
 from mediagen.media.sniff import SNIFF_BYTES, sniff, suffix_of
 from mediagen.report.sidecar import embedded_record
 from mediagen.runner.differences import differences
+from mediagen.runner.examining import DAMAGE
 from mediagen.runner.joining import Extended, Joiner
 from mediagen.storage.local import LocalStorage, PartFile, StoredFile
+from mediagen.storage.names import MEDIA_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,14 +50,19 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placer:
-    """Places the files of paid calls."""
+    """Places the files of paid calls.
+
+    Attributes:
+        claim: Under which number this process fetches the call's files; see `storage.part.Claims`.
+    """
 
     storage: LocalStorage
     joiner: Joiner
+    claim: int = 0
 
     async def part(self, job: Job, call: PaidCall, sample: int) -> PartFile:
         """The download of a file, begun or not."""
-        return await self.storage.open_part(Path(job.output_dir), _part_key(job, call, sample))
+        return await self.storage.open_part(Path(job.output_dir), self._key(job, call, sample))
 
     async def place(self, job: Job, call: PaidCall, sample: int, part: PartFile) -> Placed:
         """Give a whole file its record and its name; the same file and name when it was done before.
@@ -64,15 +72,17 @@ class Placer:
         Raises:
             StorageError: It cannot be placed now.
         """
-        key = _part_key(job, call, sample)
+        key = self._key(job, call, sample)
         extended = await self.joiner.extended(job, call, part, f"{key}-film")
         film = extended.film if extended else None
         whole = film or part
         mime_type = sniff(await _head(whole.path)) or "application/octet-stream"
-        warnings = await self._embed(job, call, sample, whole)
-        stem = file_stem(job, call, sample)
+        stem, warnings = await self._name(job, call, sample, part)
+        if not warnings:
+            warnings = await self._embed(job, call, sample, whole)
         # The answer came after the call was given up; the record of that would keep the name from the file.
-        await self.storage.remove_failure(Path(job.output_dir) / stem, job.job_id, position(job, call, sample))
+        failed = Path(job.output_dir) / file_stem(job, call, sample)
+        await self.storage.remove_failure(failed, job.job_id, position(job, call, sample))
         # Each step can be taken again: what has its name keeps it.
         stored = await whole.finish(stem, suffix_of(mime_type), keep_part=True)
         kept = (await part.finish(f"{stored.path.stem}_part", ".mp4", keep_part=True)).path if film else None
@@ -89,22 +99,46 @@ class Placer:
             warnings=warnings,
         )
 
+    async def _name(self, job: Job, call: PaidCall, sample: int, part: PartFile) -> tuple[str, tuple[str, ...]]:
+        """Name of a file, and what is wrong with it."""
+        note, stem = await part.note(), file_stem(job, call, sample)
+        if damage := note.get(DAMAGE):
+            return f"{stem}_damaged", (f"{damage} It is kept as it came, because it was paid for.",)
+        return stem, tuple(filter(None, [note.get("doubt")]))
+
     async def discard(self, job: Job, call: PaidCall, sample: int) -> None:
         """Remove what was kept of a file that is in its place, or that can never be had.
 
         Raises:
             StorageError: The folder is gone or closed.
         """
-        key = _part_key(job, call, sample)
+        key = self._key(job, call, sample)
         for name in (key, f"{key}-film", f"{key}-embedding"):
             await (await self.storage.open_part(Path(job.output_dir), name)).discard()
+
+    async def withdraw(self, job: Job, call: PaidCall, sample: int) -> None:
+        """Take back the names that were given to a file of a call which another process has ended with its own.
+
+        Raises:
+            StorageError: The folder is gone or closed.
+        """
+        stems = {Path(artifact.path).stem for artifact in call.artifacts}
+        key = self._key(job, call, sample)
+        for name in (f"{key}-film", key):
+            part = await self.storage.open_part(Path(job.output_dir), name)
+            kept = {name for stem in stems for name in _names_of(stem)}
+            for gone in await part.withdraw(kept):
+                await self.storage.remove_record(gone, job.job_id, position(job, call, sample))
+
+    def _key(self, job: Job, call: PaidCall, sample: int) -> str:
+        return _part_key(job, call, sample) + (f"-by{self.claim}" if self.claim else "")
 
     async def _embed(self, job: Job, call: PaidCall, sample: int, part: PartFile) -> tuple[str, ...]:
         """Put the record into a file that has no name yet; why it is not in there, if it should be."""
         if await part.is_placed():
             return ()
         record = embedded_record(job, position(job, call, sample))
-        unfinished = part.path.with_name(f".mediagen-{_part_key(job, call, sample)}-embedding.part")
+        unfinished = part.path.with_name(f".mediagen-{self._key(job, call, sample)}-embedding.part")
         why = await anyio.to_thread.run_sync(partial(put_record, part.path, record, temporary=unfinished))
         return (why,) if why else ()
 
@@ -143,6 +177,11 @@ def position(job: Job, call: PaidCall, sample: int) -> int:
 def _part_key(job: Job, call: PaidCall, sample: int) -> str:
     key = f"{job.job_id}-{call.ordinal}"
     return f"{key}-{sample}" if sample else key
+
+
+def _names_of(stem: str) -> Iterator[str]:
+    """Names that belong to a file which the ledger knows: its own, and that of the new part of a film."""
+    yield from (f"{name}{suffix}" for name in (stem, f"{stem}_part") for suffix in MEDIA_SUFFIXES)
 
 
 async def _head(path: Path) -> bytes:

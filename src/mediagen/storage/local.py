@@ -7,183 +7,23 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
 
-from mediagen.errors import ConfigurationError, InvalidRequestError, StorageError
+from mediagen.errors import ConfigurationError, InvalidRequestError
 from mediagen.storage.names import candidates, is_key, record_stem, safe_stem, sanitise_name
-from mediagen.storage.placing import (
-    append_to,
-    digest_and_sync,
-    place_media,
-    place_record,
-    storage_error,
-    sync_directory,
-    write_temporary,
-)
+from mediagen.storage.part import Claims, PartFile, StoredFile, translated
+from mediagen.storage.placing import digest_and_sync, place_media, place_record, sync_directory, write_temporary
 
-__all__ = ["LocalStorage", "PartFile", "StoredFile", "sanitise_name"]
+__all__ = ["Claims", "LocalStorage", "PartFile", "StoredFile", "sanitise_name"]
 
 MIN_FREE_BYTES: Final = 50 * 1024**2
 WORKSPACE_PREFIX: Final = ".mediagen-work-"
 ABANDONED_SECONDS: Final = 86_400.0
 MAX_RECORD_BYTES: Final = 16 * 1024**2
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoredFile:
-    """A file under its final name.
-
-    Attributes:
-        path: Absolute.
-        sha256: Of the contents, in hexadecimal.
-    """
-
-    path: Path
-    size_bytes: int
-    sha256: str
-
-
-@contextlib.contextmanager
-def _translated(directory: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise storage_error(error, directory) from error
-
-
-class PartFile:
-    """A download on its way: named by its job, so that a later process finds it and goes on.
-
-    One process at a time may write to it.
-    """
-
-    def __init__(self, directory: Path, key: str) -> None:
-        self._directory = directory
-        self._whole = directory / f".mediagen-{key}.whole"
-        self._part = directory / f".mediagen-{key}.part"
-        self.path = self._whole if self._whole.exists() else self._part
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the download is known to be complete, so that nothing need be fetched any more."""
-        return self.path == self._whole
-
-    async def is_placed(self) -> bool:
-        """Whether the file has its final name already, so that it must not be changed any more.
-
-        A process that died between `finish` with ``keep_part`` and `discard` left it so.
-
-        Raises:
-            StorageError: The folder cannot be read.
-        """
-        return await anyio.to_thread.run_sync(self._is_placed)
-
-    async def seal(self) -> None:
-        """Note on the disk that the download is complete.
-
-        Raises:
-            StorageError: Nothing was downloaded, or the folder cannot be written to.
-        """
-        await anyio.to_thread.run_sync(self._seal)
-
-    def size(self) -> int:
-        """Bytes that are here already; 0 when nothing is.
-
-        Raises:
-            StorageError: The folder cannot be read.
-        """
-        with _translated(self._directory):
-            try:
-                return self.path.stat().st_size
-            except FileNotFoundError:
-                return 0
-
-    async def append(self, chunk: bytes) -> None:
-        """Add bytes at the end.
-
-        Raises:
-            StorageError: The disk is full (code ``disk_full``) or cannot be written to; what is here stays.
-        """
-        await anyio.to_thread.run_sync(self._append, chunk)
-
-    async def truncate(self) -> None:
-        """Throw away what is here, to start over.
-
-        Raises:
-            StorageError: The file cannot be changed.
-        """
-        # Removed rather than emptied: after `finish` it may be a second name of the finished file.
-        await self.discard()
-
-    async def finish(self, stem: str, suffix: str, *, keep_part: bool = False) -> StoredFile:
-        """Give the whole file its final name, which was free.
-
-        Args:
-            stem: Name without suffix; ``_2``, ``_3``, … is added when it is taken.
-            suffix: With its dot.
-            keep_part: Keep the part as a second name of the same file until `discard`, so that a process that dies
-                before it has written down the result finds the same file again when it calls `finish` anew.
-
-        Raises:
-            StorageError: Nothing was downloaded, or the folder cannot be written to.
-        """
-        return await anyio.to_thread.run_sync(self._finish, stem, suffix, keep_part)
-
-    async def discard(self) -> None:
-        """Remove the part; nothing happens when there is none.
-
-        Raises:
-            StorageError: It cannot be removed.
-        """
-        await anyio.to_thread.run_sync(self._discard)
-
-    def _is_placed(self) -> bool:
-        with _translated(self._directory):
-            try:
-                return self.path.stat().st_nlink > 1
-            except FileNotFoundError:
-                return False
-
-    def _seal(self) -> None:
-        if self.size() == 0:
-            raise _empty()
-        with _translated(self._directory):
-            digest_and_sync(self.path)
-            self.path.replace(self._whole)
-        self.path = self._whole
-
-    def _append(self, chunk: bytes) -> None:
-        with _translated(self._directory):
-            append_to(self.path, chunk)
-
-    def _finish(self, stem: str, suffix: str, keep_part: bool) -> StoredFile:
-        if self.size() == 0:
-            raise _empty()
-        with _translated(self._directory):
-            sha256, size_bytes = digest_and_sync(self.path)
-            final = place_media(self.path, self._directory, safe_stem(stem), suffix)
-        if not keep_part:
-            self._discard()
-        return StoredFile(path=final, size_bytes=size_bytes, sha256=sha256)
-
-    def _discard(self) -> None:
-        with _translated(self._directory):
-            self.path.unlink(missing_ok=True)
-        # What is added from now on is not known to be whole.
-        self.path = self._part
-
-
-def _empty() -> StorageError:
-    return StorageError(
-        "The download is empty.",
-        hint="It is tried again by itself; what was paid for is kept.",
-        code="empty_download",
-    )
 
 
 class LocalStorage:
@@ -273,6 +113,22 @@ class LocalStorage:
         """
         return await anyio.to_thread.run_sync(_write_sidecar, media_or_stem, record)
 
+    async def remove_file(self, stored: StoredFile) -> None:
+        """Remove a file that was stored, unless another has its name by now.
+
+        Raises:
+            StorageError: It cannot be removed.
+        """
+        await anyio.to_thread.run_sync(_remove_file, stored)
+
+    async def remove_record(self, media: Path, job_id: str, ordinal: int) -> None:
+        """Remove the record beside a file that is removed, if it is that of a job.
+
+        Raises:
+            StorageError: It cannot be removed.
+        """
+        await anyio.to_thread.run_sync(_remove_record, media, (job_id, ordinal))
+
     async def remove_failure(self, stem: Path, job_id: str, ordinal: int) -> None:
         """Remove the record that a file could not be had, because it is here after all; files stay.
 
@@ -289,7 +145,7 @@ class LocalStorage:
 
 def _open_part(directory: Path, key: str) -> PartFile:
     directory = directory.absolute()
-    with _translated(directory):
+    with translated(directory):
         if not directory.is_dir():
             raise FileNotFoundError(errno.ENOENT, "No such directory")
     return PartFile(directory, key)
@@ -297,7 +153,7 @@ def _open_part(directory: Path, key: str) -> PartFile:
 
 def _store_bytes(data: bytes, directory: Path, stem: str, suffix: str) -> StoredFile:
     directory = directory.absolute()
-    with _translated(directory):
+    with translated(directory):
         temporary = write_temporary(directory, data)
         try:
             final = place_media(temporary, directory, safe_stem(stem), suffix)
@@ -307,7 +163,7 @@ def _store_bytes(data: bytes, directory: Path, stem: str, suffix: str) -> Stored
 
 
 def _make_workspace(directory: Path) -> Path:
-    with _translated(directory):
+    with translated(directory):
         for left in directory.glob(f"{WORKSPACE_PREFIX}*"):
             # A process that was killed could not remove its own.
             if time.time() - left.lstat().st_mtime > ABANDONED_SECONDS:
@@ -317,7 +173,7 @@ def _make_workspace(directory: Path) -> Path:
 
 def _take_over(made: Path, directory: Path, stem: str, suffix: str) -> StoredFile:
     directory = directory.absolute()
-    with _translated(directory):
+    with translated(directory):
         sha256, size_bytes = digest_and_sync(made)
         final = place_media(made, directory, safe_stem(stem), suffix)
         made.unlink(missing_ok=True)
@@ -350,7 +206,7 @@ def _write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
     directory = media_or_stem.absolute().parent
     stem = record_stem(media_or_stem)
     data = f"{json.dumps(record, ensure_ascii=False, indent=2, default=str)}\n".encode("utf-8", "replace")
-    with _translated(directory):
+    with translated(directory):
         temporary = write_temporary(directory, data, key=_record_key(record))
         try:
             earlier = _own_record(directory, stem, record)
@@ -363,9 +219,22 @@ def _write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
             temporary.unlink(missing_ok=True)
 
 
+def _remove_file(stored: StoredFile) -> None:
+    with translated(stored.path.parent), contextlib.suppress(FileNotFoundError):
+        if digest_and_sync(stored.path) == (stored.sha256, stored.size_bytes):
+            stored.path.unlink()
+
+
+def _remove_record(media: Path, identity: tuple[str, int]) -> None:
+    record = media.with_name(f"{record_stem(media.with_suffix(''))}.json")
+    with translated(media.parent):
+        if _identity(record) == identity:
+            record.unlink(missing_ok=True)
+
+
 def _remove_failure(stem: Path, named: dict[str, Any]) -> None:
     directory = stem.absolute().parent
-    with _translated(directory):
+    with translated(directory):
         earlier = _own_record(directory, record_stem(stem), named)
         if earlier and json.loads(earlier.read_bytes()).get("status") == "ERROR":
             earlier.unlink()

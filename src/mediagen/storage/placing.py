@@ -5,7 +5,8 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -59,10 +60,49 @@ def storage_error(error: OSError, directory: Path) -> StorageError:
     )
 
 
-def append_to(path: Path, chunk: bytes) -> None:
-    """Add bytes to the end of a part file, creating it when needed."""
-    with os.fdopen(os.open(path, _APPEND, 0o666), "ab", buffering=0) as file:
+@dataclass(frozen=True, slots=True)
+class PartMark:
+    """Which file a part was after the last bytes were added, and how long."""
+
+    device: int
+    inode: int
+    size: int
+
+
+class PartChangedError(Exception):
+    """A part is not what it was after the last bytes were added."""
+
+
+def append_to(path: Path, chunk: bytes, *, expected: PartMark | None = None) -> PartMark:
+    """Add bytes to the end of a part file, creating it when needed.
+
+    Args:
+        path: The file.
+        chunk: The bytes.
+        expected: What the file has to be; None is whatever there is.
+
+    Returns:
+        What it is now.
+
+    Raises:
+        PartChangedError: It is another one; nothing was added.
+    """
+    try:
+        descriptor = os.open(path, _APPEND if expected is None else _APPEND & ~os.O_CREAT, 0o666)
+    except FileNotFoundError as error:
+        if expected is None or not path.parent.is_dir():
+            raise
+        raise PartChangedError from error
+    with os.fdopen(descriptor, "ab", buffering=0) as file:
+        if expected is not None and _mark_of(descriptor) != expected:
+            raise PartChangedError
         _write_all(file.fileno(), chunk)
+        return _mark_of(descriptor)
+
+
+def _mark_of(descriptor: int) -> PartMark:
+    found = os.fstat(descriptor)
+    return PartMark(found.st_dev, found.st_ino, found.st_size)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -134,7 +174,7 @@ def place_record(temporary: Path, directory: Path, stem: str) -> Path:
 
 def _place(temporary: Path, directory: Path, stem: str, *, suffix: str, is_taken: Callable[[str], bool]) -> Path:
     # Left by a process that died right after linking it; the name that is free now may be another one.
-    if earlier := _other_name(temporary, directory, suffix):
+    if earlier := next(other_names(temporary, directory, suffix), None):
         return earlier
     for candidate in candidates(stem):
         final = directory / f"{candidate}{suffix}"
@@ -152,14 +192,18 @@ def _place(temporary: Path, directory: Path, stem: str, *, suffix: str, is_taken
     )
 
 
-def _other_name(temporary: Path, directory: Path, suffix: str) -> Path | None:
-    """Find the finished file of which `temporary` is a second name."""
-    if temporary.stat().st_nlink == 1:
-        return None
+def other_names(temporary: Path, directory: Path, suffix: str = "") -> Iterator[Path]:
+    """The finished files of which `temporary` is a second name; none when it is not there."""
+    try:
+        if temporary.stat().st_nlink == 1:
+            return
+    except FileNotFoundError:
+        return
     with os.scandir(directory) as entries:
         names = [entry.name for entry in entries if entry.name.endswith(suffix) and not entry.is_symlink()]
-    others = (directory / name for name in sorted(names) if name != temporary.name)
-    return next((path for path in others if _is_same_file(path, temporary)), None)
+    for name in sorted(names):
+        if name != temporary.name and _is_same_file(directory / name, temporary):
+            yield directory / name
 
 
 def _is_same_file(final: Path, temporary: Path) -> bool:
