@@ -1,0 +1,177 @@
+"""The plan of a run: seeded blows, each struck at its instant."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.chaos.instants import WATCHERS, Sighting
+from tests.chaos.processes import Process, submitters
+from tests.chaos.stage import Stage
+
+Force = Literal["kill", "stop", "term"]
+LOOK_SECONDS = 0.002
+PATIENCE_SECONDS = 6.0
+OUTAGE_SECONDS = 3.0
+SUBMITTER, DATABASE = "the submitter", "the database"
+CUTS = ("before", "after", "download", "poll")
+CUT_NAMES = {
+    "before": "connection cut, request not taken",
+    "after": "connection cut, request taken",
+    "download": "connection cut, download",
+    "poll": "connection cut, poll",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blow:
+    """One thing that shall happen.
+
+    Attributes:
+        instant: Which watcher waits for it, or what is cut, stopped or killed.
+        pause_seconds: Before it is waited for.
+    """
+
+    instant: str
+    force: Force
+    pause_seconds: float
+
+
+def plan_blows(seed: int, number: int, gap_seconds: tuple[float, float]) -> list[Blow]:
+    """Plan so many blows: every instant in turn, in an order that differs each round."""
+    dice = random.Random(f"blows {seed}")
+    blows: list[Blow] = []
+    while len(blows) < number:
+        # Losing an answer is no fault of the program, so it happens once a round; the others are what it must stand.
+        instants = [*WATCHERS, *WATCHERS, SUBMITTER, DATABASE, *CUTS]
+        dice.shuffle(instants)
+        for instant in instants:
+            force = dice.choices(("kill", "stop", "term"), (7, 2, 2))[0]
+            blows.append(Blow(instant=instant, force=force, pause_seconds=dice.uniform(*gap_seconds)))
+    return blows[:number]
+
+
+class Striker:
+    """Strikes blow after blow until it is told to stop.
+
+    Attributes:
+        hits: How often each instant was hit, by instant and force.
+        misses: How often it did not come, or was over when the process stood still.
+    """
+
+    def __init__(self, stage: Stage, blows: list[Blow]) -> None:
+        self._stage = stage
+        self._blows = blows
+        self._stop = threading.Event()
+        self._later: list[threading.Thread] = []
+        self.hits: Counter[tuple[str, str]] = Counter()
+        self.misses: Counter[str] = Counter()
+        self._thread = threading.Thread(target=self._strike_all, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Strike no more, and let everything that is stopped go on."""
+        self._stop.set()
+        self._thread.join()
+        self._stage.google.cuts.clear()
+        for thread in self._later:
+            thread.join()
+
+    def _strike_all(self) -> None:
+        for blow in self._blows:
+            if self._stop.wait(blow.pause_seconds):
+                return
+            self._strike(blow)
+
+    def _strike(self, blow: Blow) -> None:
+        if blow.instant in CUTS:
+            self._stage.google.cuts[blow.instant] += 1
+        elif blow.instant == SUBMITTER:
+            self._kill_submitter()
+        elif blow.instant == DATABASE:
+            self._interrupt_database()
+        elif sighting := self._wait(blow.instant):
+            # Stopped already by its thaw of before, or by its end.
+            sighting.process.freeze()
+            if sighting.holds():
+                self.hits[blow.instant, blow.force] += 1
+            else:
+                # It counts for nothing in particular, but is a blow like any other.
+                self.hits["some other instant", blow.force] += 1
+                self.misses[blow.instant] += 1
+            self._hurt(sighting.process, blow.force)
+        else:
+            self.misses[blow.instant] += 1
+
+    def _wait(self, instant: str) -> Sighting | None:
+        watcher = WATCHERS[instant]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and not self._stop.is_set():
+            if sighting := watcher(self._stage):
+                return sighting
+            time.sleep(LOOK_SECONDS)
+        return None
+
+    def _hurt(self, process: Process, force: Force) -> None:
+        match force:
+            case "kill":
+                process.signal(signal.SIGKILL)
+                process.popen.wait()
+                self._replace(process)
+            case "term":
+                process.thaw()
+                process.signal(signal.SIGTERM)
+                self._do_later(lambda: self._await_end(process))
+            case "stop":
+                # Somebody else finds its jobs while it stands still.
+                self._stage.resume()
+                self._do_later(lambda: self._thaw_later(process))
+
+    def _await_end(self, process: Process) -> None:
+        self._stage.ended(process)
+        self._replace(process)
+
+    def _thaw_later(self, process: Process) -> None:
+        self._stop.wait(self._stage.options.lease_seconds * 1.5)
+        process.thaw()
+
+    def _replace(self, process: Process) -> None:
+        if not process.name.startswith("r."):
+            self._stage.replace(process.name.partition(".")[0])
+
+    def _kill_submitter(self) -> None:
+        sighting = self._wait("sent, not answered")
+        children = sighting.process.children() if sighting else []
+        if not sighting or not children:
+            self.misses[SUBMITTER] += 1
+            return
+        mine = set(children) & set(submitters(self._stage.options))
+        # Nobody can know what became of the requests that were in its hands.
+        for exchange in list(self._stage.google.open.values()):
+            if exchange.kind == "paid" and exchange.process == sighting.process.name:
+                self._stage.excuses[exchange.tag] = "its submitter was killed"
+        for pid in mine:
+            os.kill(pid, signal.SIGKILL)
+        self.hits[SUBMITTER, "kill"] += 1
+
+    def _interrupt_database(self) -> None:
+        database = self._stage.book.database
+        if not database.interrupt(stop=True):
+            self.misses[DATABASE] += 1
+            return
+        self._stop.wait(OUTAGE_SECONDS)
+        database.interrupt(stop=False)
+        self.hits[DATABASE, "stop"] += 1
+
+    def _do_later(self, work: object) -> None:
+        assert callable(work)
+        thread = threading.Thread(target=work, daemon=True)
+        self._later.append(thread)
+        thread.start()
