@@ -103,7 +103,7 @@ def _options(arguments: argparse.Namespace, folder: Path) -> Options:
         database_control=arguments.database_control,
         mutate=arguments.mutate or "",
         chains=arguments.chains,
-        environment=tuple(tuple(each.split("=", 1)) for each in arguments.env),  # type: ignore[misc]  # two parts each
+        environment=tuple((name, value) for name, _, value in (each.partition("=") for each in arguments.env)),
     )
 
 

@@ -1,6 +1,8 @@
 """The plan of a run: seeded blows, each struck at its instant."""
 
+import contextlib
 import os
+import queue
 import random
 import signal
 import threading
@@ -14,6 +16,7 @@ from tests.chaos.processes import Process, submitters
 from tests.chaos.stage import Stage
 
 Force = Literal["kill", "stop", "term"]
+FORCES: tuple[Force, ...] = ("kill", "stop", "term")
 LOOK_SECONDS = 0.002
 PATIENCE_SECONDS = 6.0
 OUTAGE_SECONDS = 3.0
@@ -50,7 +53,7 @@ def plan_blows(seed: int, number: int, gap_seconds: tuple[float, float]) -> list
         instants = [*WATCHERS, *WATCHERS, SUBMITTER, DATABASE, *CUTS]
         dice.shuffle(instants)
         for instant in instants:
-            force = dice.choices(("kill", "stop", "term"), (7, 2, 2))[0]
+            force = dice.choices(FORCES, (7, 2, 2))[0]
             blows.append(Blow(instant=instant, force=force, pause_seconds=dice.uniform(*gap_seconds)))
     return blows[:number]
 
@@ -65,30 +68,35 @@ class Striker:
 
     def __init__(self, stage: Stage, blows: list[Blow]) -> None:
         self._stage = stage
-        self._blows = blows
         self._stop = threading.Event()
         self._later: list[threading.Thread] = []
         self.hits: Counter[tuple[str, str]] = Counter()
         self.misses: Counter[str] = Counter()
-        self._thread = threading.Thread(target=self._strike_all, daemon=True)
+        hands = max(1, stage.options.servers // 2)
+        self._left: queue.SimpleQueue[Blow] = queue.SimpleQueue()
+        for blow in blows:
+            self._left.put(blow)
+        self._grasp = threading.Lock()
+        self._threads = [threading.Thread(target=self._strike_all, daemon=True) for _ in range(hands)]
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Strike no more, and let everything that is stopped go on."""
         self._stop.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         self._stage.google.cuts.clear()
         for thread in self._later:
             thread.join()
 
     def _strike_all(self) -> None:
-        for blow in self._blows:
-            if self._stop.wait(blow.pause_seconds):
-                return
-            self._strike(blow)
+        with contextlib.suppress(queue.Empty):
+            while not self._stop.wait((blow := self._left.get_nowait()).pause_seconds):
+                self._strike(blow)
 
     def _strike(self, blow: Blow) -> None:
         if blow.instant in CUTS:
@@ -98,8 +106,6 @@ class Striker:
         elif blow.instant == DATABASE:
             self._interrupt_database()
         elif sighting := self._wait(blow.instant):
-            # Stopped already by its thaw of before, or by its end.
-            sighting.process.freeze()
             if sighting.holds():
                 self.hits[blow.instant, blow.force] += 1
             else:
@@ -114,8 +120,12 @@ class Striker:
         watcher = WATCHERS[instant]
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline and not self._stop.is_set():
-            if sighting := watcher(self._stage):
-                return sighting
+            # Two hands never take the same process.
+            with self._grasp:
+                sighting = watcher(self._stage)
+                if sighting and not sighting.process.is_frozen:
+                    sighting.process.freeze()
+                    return sighting
             time.sleep(LOOK_SECONDS)
         return None
 
@@ -149,15 +159,19 @@ class Striker:
     def _kill_submitter(self) -> None:
         sighting = self._wait("sent, not answered")
         children = sighting.process.children() if sighting else []
-        if not sighting or not children:
+        if sighting and children:
+            self._kill_children(sighting, children)
+        else:
             self.misses[SUBMITTER] += 1
-            return
-        mine = set(children) & set(submitters(self._stage.options))
+        if sighting:
+            sighting.process.thaw()
+
+    def _kill_children(self, sighting: Sighting, children: list[int]) -> None:
         # Nobody can know what became of the requests that were in its hands.
         for exchange in list(self._stage.google.open.values()):
             if exchange.kind == "paid" and exchange.process == sighting.process.name:
                 self._stage.excuses[exchange.tag] = "its submitter was killed"
-        for pid in mine:
+        for pid in set(children) & set(submitters(self._stage.options)):
             os.kill(pid, signal.SIGKILL)
         self.hits[SUBMITTER, "kill"] += 1
 

@@ -21,7 +21,7 @@ from tests.chaos.wishes import TAG
 from mediagen.emulator import studio
 from mediagen.emulator.answers import end_connection
 from mediagen.emulator.app import create_app
-from mediagen.emulator.films import FilmPlan
+from mediagen.emulator.films import FilmPlan, render
 from mediagen.emulator.server import EmulatorServer, listen
 from mediagen.emulator.settings import EmulatorSettings
 
@@ -272,12 +272,12 @@ def _kind(method: str, path: str) -> Kind:
 
 
 class QuickFilms:
-    """Renders one clip of each kind and gives every order a copy with bytes of its own, so that hundreds cost little."""
+    """Renders one clip of each kind; every order gets a copy with bytes of its own, so that hundreds cost little."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._making = anyio.Lock()
-        self._render = studio.render
+        self._render = render
 
     async def render(self, plan: FilmPlan, executable: str, target: Path) -> None:
         """Make a clip."""
@@ -300,8 +300,8 @@ def running_google(folder: Path, *, seed: int) -> Iterator[Google]:
     """Run the emulator behind the wire in a thread for as long as the context is open."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = EmulatorSettings(video_seconds=0.6, image_seconds=0.05, state_dir=folder)
-    quick, render = QuickFilms(folder), studio.render
-    studio.render = quick.render
+    modules: Any = studio
+    modules.render = QuickFilms(folder).render
     listener, url = listen(settings)
     started = threading.Event()
     with listener:
@@ -317,4 +317,4 @@ def running_google(folder: Path, *, seed: int) -> Iterator[Google]:
         finally:
             server.should_exit = True
             thread.join(START_SECONDS)
-            studio.render = render
+            modules.render = render

@@ -7,6 +7,7 @@ is asked: only what is still true of the stopped process counts as hit.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from tests.chaos.google import Exchange
 from tests.chaos.ledgers import OPEN
@@ -37,17 +38,17 @@ Watcher = Callable[[Stage], Sighting | None]
 def row_written_nothing_sent(stage: Stage) -> Sighting | None:
     """The row is in the ledger, the paid request has not arrived."""
     arrived = {exchange.tag for exchange in stage.google.paid}
-
-    def holds(tag: str) -> bool:
-        # What is under way already arrives while its sender stands still.
-        time.sleep(UNDER_WAY_SECONDS)
-        return not any(exchange.tag == tag for exchange in stage.google.paid)
-
     for tag, states in stage.book.states().items():
         process = stage.find(stage.asked.get(tag, ""))
         if process and states == ["submitting"] and tag not in arrived:
-            return Sighting(process=process, tag=tag, holds=lambda: holds(tag))
+            return Sighting(process=process, tag=tag, holds=partial(_is_unsent, stage, tag))
     return None
+
+
+def _is_unsent(stage: Stage, tag: str) -> bool:
+    # What is under way already arrives while its sender stands still.
+    time.sleep(UNDER_WAY_SECONDS)
+    return not any(exchange.tag == tag for exchange in stage.google.paid)
 
 
 def sent_not_answered(stage: Stage) -> Sighting | None:
@@ -60,9 +61,12 @@ def just_answered(stage: Stage) -> Sighting | None:
     for exchange in reversed(list(stage.google.answered)):
         process = stage.find(exchange.process)
         if process and time.monotonic() - exchange.ended_at < FRESH_SECONDS:
-            tag = exchange.tag
-            return Sighting(process=process, tag=tag, holds=lambda: "submitting" in stage.book.states().get(tag, ()))
+            return Sighting(process=process, tag=exchange.tag, holds=partial(_is_submitting, stage, exchange.tag))
     return None
+
+
+def _is_submitting(stage: Stage, tag: str) -> bool:
+    return "submitting" in stage.book.states().get(tag, ())
 
 
 def polling(stage: Stage) -> Sighting | None:
@@ -80,7 +84,7 @@ def placed_not_recorded(stage: Stage) -> Sighting | None:
     open_tags = {tag for tag, states in stage.book.states().items() if set(states) & set(OPEN)}
     for tag in _placed(stage):
         if tag in open_tags and (process := _driver(stage, tag)):
-            return Sighting(process=process, tag=tag, holds=lambda tag=tag: _is_open(stage, tag))  # type: ignore[misc]
+            return Sighting(process=process, tag=tag, holds=partial(_is_open, stage, tag))
     return None
 
 
@@ -90,8 +94,7 @@ def between_two_files(stage: Stage) -> Sighting | None:
         if any(name.startswith(f"{tag}_0.") for name in names) and not any(f"{tag}_1." in name for name in names):
             process = _driver(stage, tag)
             if process and _is_open(stage, tag):
-                # The names are bound now, as the loop goes on.
-                return Sighting(process=process, tag=tag, holds=lambda tag=tag: _is_half(stage, tag))  # type: ignore[misc]
+                return Sighting(process=process, tag=tag, holds=partial(_is_half, stage, tag))
     return None
 
 
@@ -107,12 +110,13 @@ def taking_over(stage: Stage) -> Sighting | None:
 def _in_progress(stage: Stage, kind: str, fits: Callable[[Exchange], bool]) -> Sighting | None:
     for exchange in list(stage.google.open.values()):
         if exchange.kind == kind and exchange.tag and fits(exchange) and (process := stage.find(exchange.process)):
-            return Sighting(
-                process=process,
-                tag=exchange.tag,
-                holds=lambda: not exchange.is_answered and fits(exchange),  # noqa: B023 - returned at once
-            )
+            holds = partial(_still, exchange, fits)
+            return Sighting(process=process, tag=exchange.tag, holds=holds)
     return None
+
+
+def _still(exchange: Exchange, fits: Callable[[Exchange], bool]) -> bool:
+    return not exchange.is_answered and fits(exchange)
 
 
 def _is_midway(exchange: Exchange) -> bool:

@@ -38,7 +38,7 @@ class Options:
     seconds: float = 600.0
     settle_seconds: float = 300.0
     lease_seconds: float = 3.0
-    gap_seconds: tuple[float, float] = (0.3, 1.5)
+    gap_seconds: tuple[float, float] = (0.1, 0.8)
     engine: Engine = "sqlite"
     database_url: str = ""
     database_control: str = ""
