@@ -13,8 +13,8 @@ from pathlib import Path
 from tests.chaos.options import MUTATIONS, Options
 from tests.chaos.run import Outcome, run
 
-LONG = {"jobs": 300, "servers": 4, "clients": 8, "seconds": 600.0}
-SHORT = {"jobs": 40, "servers": 3, "clients": 6, "seconds": 60.0}
+LONG = {"jobs": 300, "blows": 150, "servers": 4, "clients": 8, "seconds": 600.0}
+SHORT = {"jobs": 40, "blows": 24, "servers": 3, "clients": 6, "seconds": 60.0}
 
 
 def main(words: list[str] | None = None) -> int:
@@ -63,7 +63,7 @@ def _by_instant(outcome: Outcome) -> dict[str, int]:
 
 def _again(options: Options) -> str:
     words = ["scripts/chaos", f"--seed {options.seed}", f"--jobs {options.jobs}", f"--servers {options.servers}"]
-    words += [f"--clients {options.clients}", f"--seconds {options.seconds:g}"]
+    words += [f"--blows {options.blows}", f"--clients {options.clients}", f"--seconds {options.seconds:g}"]
     if options.workers:
         words.append(f"--workers {options.workers}")
     if options.engine != "sqlite":
@@ -92,6 +92,7 @@ def _options(arguments: argparse.Namespace, folder: Path) -> Options:
         seed=random.SystemRandom().randrange(2**16) if arguments.seed is None else arguments.seed,
         folder=folder,
         jobs=int(chosen["jobs"]),
+        blows=int(chosen["blows"]),
         servers=int(chosen["servers"]),
         clients=int(chosen["clients"]),
         seconds=chosen["seconds"],
@@ -116,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--short", action="store_true", help="the form of CI: 40 jobs, 3 servers")
     parser.add_argument("--seed", type=int, help="repeat a run: the same wishes, delays and plan (default: by chance)")
     parser.add_argument("--jobs", type=int, help="how many jobs the clients want (default: 300)")
+    parser.add_argument("--blows", type=int, help="how many times somebody is hurt (default: 150)")
     parser.add_argument("--servers", type=int, help="processes of `mediagen serve` (default: 4)")
     parser.add_argument("--workers", type=int, default=0, help="processes of `mediagen worker` (default: 0)")
     parser.add_argument("--clients", type=int, help="jobs that are asked for at once (default: 8)")

@@ -18,7 +18,9 @@ from tests.chaos.stage import Stage
 Force = Literal["kill", "stop", "term"]
 FORCES: tuple[Force, ...] = ("kill", "stop", "term")
 LOOK_SECONDS = 0.002
-PATIENCE_SECONDS = 6.0
+PATIENCE_SECONDS = 15.0
+READY = 5
+OTHER = "some other instant"
 OUTAGE_SECONDS = 3.0
 SUBMITTER, DATABASE = "the submitter", "the database"
 CUTS = ("before", "after", "download", "poll")
@@ -36,9 +38,11 @@ class Blow:
 
     Attributes:
         instant: Which watcher waits for it, or what is cut, stopped or killed.
-        pause_seconds: Before it is waited for.
+        number: Its place in the plan.
+        pause_seconds: After it is struck.
     """
 
+    number: int
     instant: str
     force: Force
     pause_seconds: float
@@ -54,16 +58,21 @@ def plan_blows(seed: int, number: int, gap_seconds: tuple[float, float]) -> list
         dice.shuffle(instants)
         for instant in instants:
             force = dice.choices(FORCES, (7, 2, 2))[0]
-            blows.append(Blow(instant=instant, force=force, pause_seconds=dice.uniform(*gap_seconds)))
+            pause = dice.uniform(*gap_seconds)
+            blows.append(Blow(number=len(blows), instant=instant, force=force, pause_seconds=pause))
     return blows[:number]
 
 
 class Striker:
     """Strikes blow after blow until it is told to stop.
 
+    A hand holds several blows ready and strikes with the one whose instant comes first, so that a rare instant does not
+    hold up the others.
+
     Attributes:
         hits: How often each instant was hit, by instant and force.
         misses: How often it did not come, or was over when the process stood still.
+        done: Blows that are struck or given up.
     """
 
     def __init__(self, stage: Stage, blows: list[Blow]) -> None:
@@ -72,11 +81,12 @@ class Striker:
         self._later: list[threading.Thread] = []
         self.hits: Counter[tuple[str, str]] = Counter()
         self.misses: Counter[str] = Counter()
-        hands = max(1, stage.options.servers // 2)
+        self.done = 0
         self._left: queue.SimpleQueue[Blow] = queue.SimpleQueue()
         for blow in blows:
             self._left.put(blow)
         self._grasp = threading.Lock()
+        hands = max(1, stage.options.servers // 2)
         self._threads = [threading.Thread(target=self._strike_all, daemon=True) for _ in range(hands)]
 
     def start(self) -> None:
@@ -94,40 +104,63 @@ class Striker:
             thread.join()
 
     def _strike_all(self) -> None:
-        with contextlib.suppress(queue.Empty):
-            while not self._stop.wait((blow := self._left.get_nowait()).pause_seconds):
-                self._strike(blow)
-
-    def _strike(self, blow: Blow) -> None:
-        if blow.instant in CUTS:
-            self._stage.google.cuts[blow.instant] += 1
-        elif blow.instant == SUBMITTER:
-            self._kill_submitter()
-        elif blow.instant == DATABASE:
-            self._interrupt_database()
-        elif sighting := self._wait(blow.instant):
-            if sighting.holds():
-                self.hits[blow.instant, blow.force] += 1
+        ready: dict[Blow, float] = {}
+        while not self._stop.is_set():
+            while len(ready) < READY and self._draw(ready):
+                pass
+            if not ready:
+                return
+            found = self._look(ready)
+            for blow in [each for each, deadline in ready.items() if time.monotonic() > deadline]:
+                del ready[blow]
+                self._done(blow.instant, is_hit=False)
+            if found:
+                blow, sighting = found
+                ready.pop(blow, None)
+                self._strike(blow, sighting)
+                self._stop.wait(blow.pause_seconds)
             else:
-                # It counts for nothing in particular, but is a blow like any other.
-                self.hits["some other instant", blow.force] += 1
-                self.misses[blow.instant] += 1
-            self._hurt(sighting.process, blow.force)
-        else:
-            self.misses[blow.instant] += 1
+                time.sleep(LOOK_SECONDS)
 
-    def _wait(self, instant: str) -> Sighting | None:
-        watcher = WATCHERS[instant]
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline and not self._stop.is_set():
+    def _draw(self, ready: dict[Blow, float]) -> bool:
+        """Take the next blow; what needs no instant of a process is done at once."""
+        with contextlib.suppress(queue.Empty):
+            blow = self._left.get_nowait()
+            if blow.instant in CUTS:
+                self._stage.google.cuts[blow.instant] += 1
+                self.done += 1
+            elif blow.instant == DATABASE:
+                self._interrupt_database()
+            else:
+                ready[blow] = time.monotonic() + PATIENCE_SECONDS
+            return True
+        return False
+
+    def _look(self, ready: dict[Blow, float]) -> tuple[Blow, Sighting] | None:
+        for blow in ready:
+            watcher = WATCHERS["sent, not answered" if blow.instant == SUBMITTER else blow.instant]
             # Two hands never take the same process.
             with self._grasp:
                 sighting = watcher(self._stage)
                 if sighting and not sighting.process.is_frozen:
                     sighting.process.freeze()
-                    return sighting
-            time.sleep(LOOK_SECONDS)
+                    return blow, sighting
         return None
+
+    def _strike(self, blow: Blow, sighting: Sighting) -> None:
+        if blow.instant == SUBMITTER:
+            self._kill_submitter(sighting)
+            return
+        is_hit = sighting.holds()
+        self._done(blow.instant, is_hit=is_hit)
+        # A blow that came too late counts for nothing in particular, but is a blow like any other.
+        self.hits[blow.instant if is_hit else OTHER, blow.force] += 1
+        self._hurt(sighting.process, blow.force)
+
+    def _done(self, instant: str, *, is_hit: bool) -> None:
+        self.done += 1
+        if not is_hit:
+            self.misses[instant] += 1
 
     def _hurt(self, process: Process, force: Force) -> None:
         match force:
@@ -156,32 +189,30 @@ class Striker:
         if not process.name.startswith("r."):
             self._stage.replace(process.name.partition(".")[0])
 
-    def _kill_submitter(self) -> None:
-        sighting = self._wait("sent, not answered")
-        children = sighting.process.children() if sighting else []
-        if sighting and children:
+    def _kill_submitter(self, sighting: Sighting) -> None:
+        children = set(sighting.process.children()) & set(submitters(self._stage.options))
+        self._done(SUBMITTER, is_hit=bool(children))
+        if children:
             self._kill_children(sighting, children)
-        else:
-            self.misses[SUBMITTER] += 1
-        if sighting:
-            sighting.process.thaw()
+        sighting.process.thaw()
 
-    def _kill_children(self, sighting: Sighting, children: list[int]) -> None:
+    def _kill_children(self, sighting: Sighting, children: set[int]) -> None:
         # Nobody can know what became of the requests that were in its hands.
         for exchange in list(self._stage.google.open.values()):
             if exchange.kind == "paid" and exchange.process == sighting.process.name:
                 self._stage.excuses[exchange.tag] = "its submitter was killed"
-        for pid in set(children) & set(submitters(self._stage.options)):
+        for pid in children:
             os.kill(pid, signal.SIGKILL)
         self.hits[SUBMITTER, "kill"] += 1
 
     def _interrupt_database(self) -> None:
         database = self._stage.book.database
         if not database.interrupt(stop=True):
-            self.misses[DATABASE] += 1
+            self._done(DATABASE, is_hit=False)
             return
         self._stop.wait(OUTAGE_SECONDS)
         database.interrupt(stop=False)
+        self._done(DATABASE, is_hit=True)
         self.hits[DATABASE, "stop"] += 1
 
     def _do_later(self, work: object) -> None:

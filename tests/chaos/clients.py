@@ -5,6 +5,7 @@ import queue
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tests.chaos.processes import Gone
@@ -17,15 +18,28 @@ OPEN = ("submitting", "running", "downloading")
 
 
 class Clients:
-    """Takes all wishes to servers, several at once."""
+    """Takes all wishes to servers, several at once.
 
-    def __init__(self, stage: Stage, wishes: list[Wish]) -> None:
+    Attributes:
+        begun: Wishes that were asked for at least once.
+        told: Job that a client was told of, by wish.
+    """
+
+    def __init__(self, stage: Stage, wishes: list[Wish], may_begin: Callable[[int], bool]) -> None:
+        """Begin nothing yet.
+
+        Args:
+            stage: Where the servers are.
+            wishes: What is wanted.
+            may_begin: Whether, after so many wishes, another one may be begun.
+        """
+        self._may_begin = may_begin
         self._stage = stage
         self._left: queue.SimpleQueue[Wish] = queue.SimpleQueue()
         for wish in wishes:
             self._left.put(wish)
         self._stop_at = time.monotonic() + stage.options.seconds
-        self._jobs: dict[str, str] = {}
+        self.told: dict[str, str] = {}
         self.begun: list[Wish] = []
         self.refusals: list[str] = []
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(stage.options.clients)]
@@ -47,6 +61,9 @@ class Clients:
 
     def _work(self) -> None:
         while time.monotonic() < self._stop_at:
+            if not self._may_begin(len(self.begun)):
+                time.sleep(0.02)
+                continue
             try:
                 wish = self._left.get_nowait()
             except queue.Empty:
@@ -56,9 +73,9 @@ class Clients:
     def _fulfil(self, wish: Wish) -> None:
         arguments = dict(wish.arguments)
         if wish.after:
-            if wish.after not in self._jobs:
+            if wish.after not in self.told:
                 return
-            arguments["source"] = self._jobs[wish.after]
+            arguments["source"] = self.told[wish.after]
         self.begun.append(wish)
         dice = random.Random(f"{self._stage.options.seed} {wish.tag}")
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -72,7 +89,7 @@ class Clients:
                 self._stage.counts["wishes asked for again"] += 1
                 continue
             if report.get("job_id"):
-                self._jobs[wish.tag] = report["job_id"]
+                self.told[wish.tag] = report["job_id"]
             if wish.manner == "poll" and report.get("status") in OPEN:
                 self._follow(report["job_id"], dice, deadline)
             return

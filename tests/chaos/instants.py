@@ -16,6 +16,7 @@ from tests.chaos.stage import Stage
 
 MEDIA = (".jpg", ".png", ".webp", ".mp4")
 FRESH_SECONDS = 0.05
+RECENT_SECONDS = 0.004
 UNDER_WAY_SECONDS = 0.05
 
 
@@ -38,7 +39,7 @@ Watcher = Callable[[Stage], Sighting | None]
 def row_written_nothing_sent(stage: Stage) -> Sighting | None:
     """The row is in the ledger, the paid request has not arrived."""
     arrived = {exchange.tag for exchange in stage.google.paid}
-    for tag, states in stage.book.states().items():
+    for tag, states in stage.book.states(not_older_than=RECENT_SECONDS).items():
         process = stage.find(stage.asked.get(tag, ""))
         if process and states == ["submitting"] and tag not in arrived:
             return Sighting(process=process, tag=tag, holds=partial(_is_unsent, stage, tag))
@@ -81,7 +82,8 @@ def downloading(stage: Stage) -> Sighting | None:
 
 def placed_not_recorded(stage: Stage) -> Sighting | None:
     """A file has its final name, the ledger does not know it."""
-    open_tags = {tag for tag, states in stage.book.states().items() if set(states) & set(OPEN)}
+    known = stage.book.states(not_older_than=RECENT_SECONDS)
+    open_tags = {tag for tag, states in known.items() if set(states) & set(OPEN)}
     for tag in _placed(stage):
         if tag in open_tags and (process := _driver(stage, tag)):
             return Sighting(process=process, tag=tag, holds=partial(_is_open, stage, tag))

@@ -79,6 +79,7 @@ class Evidence:
         posts: Wish of each paid request that arrived.
         bill: Wish and operation of each that was billed.
         served: Digests of what was made, by operation; of everything under the empty name.
+        told: Job that a client was told of, by wish.
         files: Finished media files, by path.
         half_files: Unfinished files in the output folder.
         spool: Calls of which something is kept beside the ledger, as ``job_id-ordinal``.
@@ -93,6 +94,7 @@ class Evidence:
     served: Mapping[str, frozenset[str]]
     jobs: tuple[JobFacts, ...]
     files: Mapping[str, FileFacts]
+    told: Mapping[str, str] = field(default_factory=dict)
     half_files: tuple[str, ...] = ()
     spool: tuple[str, ...] = ()
     processes: tuple[str, ...] = ()
@@ -172,6 +174,11 @@ def _lost(evidence: Evidence) -> Iterator[Violation]:
         made = sum(call.status == "succeeded" for call in calls)
         if made > billed[tag]:
             yield Violation(kind="lost", about=tag, words=f"{made} calls succeeded, {billed[tag]} were billed")
+
+    rows = {job.job_id for job in evidence.jobs}
+    for tag, job_id in evidence.told.items():
+        if job_id not in rows:
+            yield Violation(kind="lost", about=tag, words=f"a client was told of {job_id}, which the ledger has not")
 
 
 def _stuck(evidence: Evidence) -> Iterator[Violation]:

@@ -4,6 +4,7 @@ import json
 import shlex
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -99,9 +100,18 @@ class Book:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._states: tuple[float, dict[str, list[str]]] = (0.0, {})
 
-    def states(self) -> dict[str, list[str]]:
+    def states(self, *, not_older_than: float = 0.0) -> dict[str, list[str]]:
         """States of the jobs of each wish; nothing while the ledger cannot be read."""
+        read_at, found = self._states
+        now = time.monotonic()
+        if now - read_at > not_older_than:
+            found = self._read_states()
+            self._states = (now, found)
+        return found
+
+    def _read_states(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         try:
             for tag, status, _ in self.database.rows(STATES):

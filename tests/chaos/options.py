@@ -15,6 +15,7 @@ class Options:
     Attributes:
         seed: Decides the wishes, the delays, the plan of what is done to whom; not the clock of the machine.
         jobs: How many wishes the clients have.
+        blows: How many times somebody is hurt.
         servers: Processes of `mediagen serve`.
         workers: Processes of `mediagen worker`.
         clients: How many wishes are asked for at once.
@@ -32,6 +33,7 @@ class Options:
     seed: int
     folder: Path
     jobs: int = 300
+    blows: int = 150
     servers: int = 4
     workers: int = 0
     clients: int = 8

@@ -17,7 +17,7 @@ from tests.chaos.ledgers import Book, Postgres, Sqlite, Unreadable
 from tests.chaos.options import Options
 from tests.chaos.processes import Gone, ours, submitters
 from tests.chaos.stage import Stage
-from tests.chaos.wishes import Wish, make_wishes
+from tests.chaos.wishes import make_wishes
 from tests.stored import sha256_as_made
 
 ENDED_SECONDS = 30.0
@@ -50,8 +50,13 @@ def run(options: Options) -> Outcome:
     database = Postgres(options) if options.engine == "postgresql" else Sqlite(options)
     with running_google(options.folder / "google", seed=options.seed) as google:
         stage = Stage(options, google, Book(database))
-        clients = Clients(stage, make_wishes(options.seed, options.jobs, chains=options.chains))
-        striker = Striker(stage, plan_blows(options.seed, options.jobs * 4, options.gap_seconds))
+        striker = Striker(stage, plan_blows(options.seed, options.blows, options.gap_seconds))
+
+        def may_begin(number: int) -> bool:
+            # The blows are spread over all jobs, however quick the machine is.
+            return number < options.clients + striker.done * options.jobs / max(1, options.blows)
+
+        clients = Clients(stage, make_wishes(options.seed, options.jobs, chains=options.chains), may_begin)
         try:
             stage.open()
             clients.start()
@@ -61,7 +66,7 @@ def run(options: Options) -> Outcome:
         finally:
             stage.close()
         _settle(stage)
-        evidence = _evidence(stage, google, clients.begun)
+        evidence = _evidence(stage, google, clients)
         hits = striker.hits + Counter((CUT_NAMES[where], "cut") for where, _ in google.cut_tags)
         stage.counts.update({f"emulator answered {words}": number for words, number in google.errors.items()})
         return Outcome(
@@ -112,19 +117,20 @@ def _is_settled(stage: Stage, last: Stage) -> bool:
     return not set(_spool(stage.options)) - unconfirmed and not set(submitters(stage.options)) - serving
 
 
-def _evidence(stage: Stage, google: Google, begun: list[Wish]) -> Evidence:
+def _evidence(stage: Stage, google: Google, clients: Clients) -> Evidence:
     excuses = {**stage.excuses}
     excuses |= {tag: "its connection was cut" for where, tag in google.cut_tags if where in {"before", "after"}}
     options = stage.options
     return Evidence(
         wishes=tuple(
             WishFacts(tag=wish.tag, calls=wish.calls, jobs=wish.jobs, excuse=excuses.get(wish.tag, ""))
-            for wish in begun
+            for wish in clients.begun
         ),
         posts=tuple(exchange.tag for exchange in google.paid),
         bill=tuple(google.bill()),
         served={operation: frozenset(digests) for operation, digests in google.served().items()},
         jobs=stage.book.jobs(),
+        told=dict(clients.told),
         files={str(path): _facts(path) for path in _media(options)},
         half_files=tuple(path.name for path in options.output_dir.glob(".*")),
         spool=_spool(options),

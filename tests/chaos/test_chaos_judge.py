@@ -72,8 +72,9 @@ def test_two_calls_of_one_wish_are_not_twice():
         {"jobs": job(status="failed", billed="no", files=()), "files": {}},
         {"jobs": job(status="cancelled", files=()), "files": {}},
         {"bill": ()},
+        {"told": {TAG: "job_2"}},
     ],
-    ids=["no row", "told to have failed", "told to be cancelled", "made but not billed"],
+    ids=["no row", "told to have failed", "told to be cancelled", "made but not billed", "told of another job"],
 )
 def test_paid_call_that_left_neither_file_nor_truth_is_lost(changes):
     assert kinds(**changes) == ["lost"]
