@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import random
 import shutil
 import sys
@@ -19,7 +20,10 @@ SHORT = {"jobs": 40, "blows": 24, "servers": 3, "clients": 6, "seconds": 60.0}
 
 def main(words: list[str] | None = None) -> int:
     """Run it, print the figures; 1 when something is wrong."""
-    arguments = _parser().parse_args(words)
+    parser = _parser()
+    arguments = parser.parse_args(words)
+    if arguments.engine == "postgresql" and not arguments.database_url:
+        parser.error("--engine postgresql needs --database-url or MEDIAGEN_DATABASE_URL")
     with _folder(keep=arguments.keep) as folder:
         outcome = run(_options(arguments, folder))
         print(table(outcome))
@@ -125,7 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--settle-seconds", type=float, default=300.0, help="for the end of all jobs (default: 300)")
     parser.add_argument("--lease-seconds", type=float, default=3.0, help="MEDIAGEN_LEASE_SECONDS (default: 3)")
     parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite", help="where the ledger is")
-    parser.add_argument("--database-url", default="", help="PostgreSQL; given on as MEDIAGEN_DATABASE_URL")
+    parser.add_argument(
+        "--database-url", default=os.environ.get("MEDIAGEN_DATABASE_URL", ""), help="default: MEDIAGEN_DATABASE_URL"
+    )
     parser.add_argument("--database-control", default="", help="command that takes `stop` or `start`, for outages")
     parser.add_argument("--mutate", choices=MUTATIONS, help="take a guard away; the run must fail then")
     parser.add_argument("--chains", action=argparse.BooleanOptionalAction, default=True, help="with chains of clips")

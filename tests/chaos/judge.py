@@ -8,6 +8,8 @@ OPEN = frozenset({"submitting", "running", "downloading"})
 # What a caller was told in these states is true of a call that was billed and left no file.
 TOLD = frozenset({"unconfirmed", "expired"})
 ONE_IN = 500
+# Of the record beside a file, which can be written anew from the ledger.
+RECORD = "-record-"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,11 +66,13 @@ class FileFacts:
 
     Attributes:
         as_made: Digest without the record that we put inside; empty when the file cannot be read.
+        has_record: Whether its record lies beside it.
     """
 
     sha256: str
     as_made: str
     size_bytes: int
+    has_record: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -229,6 +233,8 @@ def _wrong(evidence: Evidence, call: CallFacts, stored: StoredFile) -> str:
         return "is not there"
     if (found.sha256, found.size_bytes) != (stored.sha256, stored.size_bytes):
         return f"sha256 {found.sha256[:12]}… ({found.size_bytes} bytes), the ledger says {stored.sha256[:12]}…"
+    if not found.has_record:
+        return "has no record beside it"
     served = evidence.served.get(call.operation, frozenset()) or evidence.served.get("", frozenset())
     return "" if found.as_made in served else "is not what was served for this call"
 
@@ -242,7 +248,7 @@ def _left(evidence: Evidence) -> Iterator[Violation]:
         if call.status == "unconfirmed" or call.status in OPEN
     }
     for path in evidence.half_files:
-        if not any(name in path for name in unsettled):
+        if RECORD not in path and not any(name in path for name in unsettled):
             yield Violation(kind="left", about=path, words="an unfinished file was left")
     for name in evidence.spool:
         if name not in unsettled:
@@ -274,5 +280,6 @@ def _figures(evidence: Evidence, violations: list[Violation]) -> dict[str, int]:
         "unconfirmed, connection cut or submitter killed": sum(map(_is_unconfirmed, evidence.jobs)) - len(unseen),
         "wrong files": kinds["file"],
         "left behind": kinds["left"],
+        "unfinished records": sum(RECORD in path for path in evidence.half_files),
         "processes left": kinds["process"],
     }

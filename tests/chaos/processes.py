@@ -15,10 +15,12 @@ from typing import Any
 
 from tests.chaos.options import Options
 
+import mediagen
+
 ROOT = Path(__file__).resolve().parents[2]
 PROTOCOL = "2025-11-25"
 START_SECONDS = 90.0
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
 
 
 class Gone(Exception):  # noqa: N818 - says what happened
@@ -110,8 +112,9 @@ class Command(Process):
 
     def _drain(self) -> None:
         assert self.popen.stdout
-        for _ in self.popen.stdout:
-            pass
+        with self.popen.stdout:
+            for _ in self.popen.stdout:
+                pass
 
 
 class Server(Process):
@@ -173,16 +176,20 @@ class Server(Process):
 
     def _listen(self) -> None:
         assert self.popen.stdout
-        for line in self.popen.stdout:
-            with contextlib.suppress(ValueError):
-                message = json.loads(line)
-                waiting = self._waiting.get(message.get("id", 0))
-                if waiting:
-                    waiting.put(message)
+        with self.popen.stdout:
+            for line in self.popen.stdout:
+                self._hear(line)
         with self._lock:
             self._is_over = True
             for waiting in self._waiting.values():
                 waiting.put(None)
+
+    def _hear(self, line: bytes) -> None:
+        with contextlib.suppress(ValueError):
+            message = json.loads(line)
+            waiting = self._waiting.get(message.get("id", 0))
+            if waiting:
+                waiting.put(message)
 
 
 def ours(options: Options) -> list[tuple[int, str]]:
@@ -224,7 +231,8 @@ def _program(options: Options) -> list[str]:
 
 
 def _environment(options: Options, name: str, variables: dict[str, str]) -> dict[str, str]:
-    paths = [os.environ.get("PYTHONPATH", ""), str(ROOT) if options.mutate else ""]
+    # The program that this process would run, from wherever the other one is started.
+    paths = [str(Path(mediagen.__file__).parents[1]), str(ROOT) if options.mutate else ""]
     return {
         **{variable: os.environ[variable] for variable in PASSED_ON if variable in os.environ},
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),

@@ -154,4 +154,9 @@ def _facts(path: Path) -> FileFacts:
     with contextlib.suppress(Exception):
         as_made = sha256_as_made(path)
     data = path.read_bytes()
-    return FileFacts(sha256=hashlib.sha256(data).hexdigest(), as_made=as_made, size_bytes=len(data))
+    return FileFacts(
+        sha256=hashlib.sha256(data).hexdigest(),
+        as_made=as_made,
+        size_bytes=len(data),
+        has_record=path.with_suffix(".json").is_file(),
+    )

@@ -130,11 +130,22 @@ def test_limit_of_unconfirmed_jobs_grows_with_their_number():
         {"files": {PATH: replace(GOOD.files[PATH], size_bytes=11)}},
         {"files": {PATH: replace(GOOD.files[PATH], as_made="of-another")}},
         {"files": {PATH: replace(GOOD.files[PATH], as_made="")}},
+        {"files": {PATH: replace(GOOD.files[PATH], has_record=False)}},
         {"files": {**GOOD.files, f"{PATH}_2": GOOD.files[PATH]}},
         {"jobs": job(samples=2)},
         {"jobs": job(samples=2, files=(STORED, STORED))},
     ],
-    ids=["gone", "wrong sha256", "cut", "that of another", "unreadable", "one too many", "one too few", "twice one"],
+    ids=[
+        "gone",
+        "wrong sha256",
+        "cut",
+        "that of another",
+        "unreadable",
+        "without record",
+        "one too many",
+        "one too few",
+        "twice one",
+    ],
 )
 def test_file_that_is_not_what_was_paid_for_is_seen(changes):
     assert kinds(**changes) == ["file"]
