@@ -6,7 +6,8 @@ that is not where it was stops the process, so that a mutation that does nothing
 
 import sys
 from collections.abc import Callable
-from functools import wraps
+from contextvars import ContextVar
+from functools import partial, wraps
 from typing import Any
 
 from mediagen.cli import main
@@ -56,11 +57,11 @@ def _create_after_post() -> None:
 
 
 def _attempt_after_post() -> None:
-    begun: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
+    begun: ContextVar[Callable[[], Any] | None] = ContextVar("begun", default=None)
     begin: Any = vars(Ledger)["begin_attempt"]
 
     async def begin_later(self: Ledger, *arguments: Any, **options: Any) -> bool:
-        begun.append((self, arguments, options))
+        begun.set(partial(begin, self, *arguments, **options))
         return True
 
     def writing_afterwards(submit: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,9 +70,8 @@ def _attempt_after_post() -> None:
             try:
                 return await submit(self, *arguments, **options)
             finally:
-                while begun:
-                    ledger, given, named = begun.pop(0)
-                    await begin(ledger, *given, **named)
+                if write := begun.get():
+                    await write()
 
         return submitted
 
@@ -99,7 +99,7 @@ def retry_on_timeout() -> None:
 
 def no_lease_check() -> None:
     """Take every process for dead, so that jobs are driven by several at once."""
-    _replace(owners.Owners, "is_alive", lambda _self, _owner_id: False)
+    _replace(owners.Owners, "is_alive", lambda *_: False)
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {
