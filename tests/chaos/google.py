@@ -116,6 +116,9 @@ class Google:
             await self.app(scope, receive, send)
             return
         body = await _whole(receive)
+        if body is None:
+            # Whoever asks was killed in the middle of its question: nothing was asked.
+            return
         exchange = self._note(scope, body)
         try:
             await self._pass(exchange, scope, _replaying(body, receive), send)
@@ -239,12 +242,14 @@ class _Answer:
         return cls(start=start[0], body=bytes(body))
 
 
-async def _whole(receive: Receive) -> bytes:
+async def _whole(receive: Receive) -> bytes | None:
     body = bytearray()
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
+        if not message.get("more_body"):
             return bytes(body)
 
 

@@ -5,7 +5,7 @@ is asked: only what is still true of the stopped process counts as hit.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -82,21 +82,17 @@ def downloading(stage: Stage) -> Sighting | None:
 
 def placed_not_recorded(stage: Stage) -> Sighting | None:
     """A file has its final name, the ledger does not know it."""
-    known = stage.book.states(not_older_than=RECENT_SECONDS)
-    open_tags = {tag for tag, states in known.items() if set(states) & set(OPEN)}
-    for tag in _placed(stage):
-        if tag in open_tags and (process := _driver(stage, tag)):
+    for tag in _open_tags(stage):
+        if _placed(stage, tag) and (process := _driver(stage, tag)):
             return Sighting(process=process, tag=tag, holds=partial(_is_open, stage, tag))
     return None
 
 
 def between_two_files(stage: Stage) -> Sighting | None:
     """The first file of a call has its final name, the second has none."""
-    for tag, names in _placed(stage).items():
-        if any(name.startswith(f"{tag}_0.") for name in names) and not any(f"{tag}_1." in name for name in names):
-            process = _driver(stage, tag)
-            if process and _is_open(stage, tag):
-                return Sighting(process=process, tag=tag, holds=partial(_is_half, stage, tag))
+    for tag in _open_tags(stage):
+        if _placed(stage, tag) == {"_0"} and (process := _driver(stage, tag)):
+            return Sighting(process=process, tag=tag, holds=partial(_is_half, stage, tag))
     return None
 
 
@@ -125,19 +121,17 @@ def _is_midway(exchange: Exchange) -> bool:
     return 0.1 < exchange.share < 0.9
 
 
-def _placed(stage: Stage) -> dict[str, list[str]]:
-    """Finished files of the last wishes, by wish."""
-    found: dict[str, list[str]] = {}
-    for name in _names(stage):
-        tag = name[: len("chaos-0000-0000")]
-        found.setdefault(tag, []).append(name)
-    return found
+def _open_tags(stage: Stage) -> list[str]:
+    known = stage.book.states(not_older_than=RECENT_SECONDS)
+    return [tag for tag, states in known.items() if tag and set(states) & set(OPEN)]
 
 
-def _names(stage: Stage) -> Iterator[str]:
-    for path in stage.options.output_dir.iterdir():
-        if path.suffix in MEDIA and not path.name.startswith("."):
-            yield path.name
+def _placed(stage: Stage, tag: str) -> set[str]:
+    """Which files of a wish have their final names."""
+    folder = stage.options.output_dir
+    return {
+        number for number in ("", "_0", "_1") if any((folder / f"{tag}{number}{suffix}").exists() for suffix in MEDIA)
+    }
 
 
 def _driver(stage: Stage, tag: str) -> Process | None:
@@ -149,8 +143,7 @@ def _is_open(stage: Stage, tag: str) -> bool:
 
 
 def _is_half(stage: Stage, tag: str) -> bool:
-    names = _placed(stage).get(tag, [])
-    return not any(f"{tag}_1." in name for name in names) and _is_open(stage, tag)
+    return _placed(stage, tag) == {"_0"} and _is_open(stage, tag)
 
 
 WATCHERS: dict[str, Watcher] = {

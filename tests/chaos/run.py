@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tests.chaos.wishes import make_wishes
 from tests.stored import sha256_as_made
 
 ENDED_SECONDS = 30.0
+TRIAL = b"mediagen"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,12 +133,21 @@ def _evidence(stage: Stage, google: Google, clients: Clients) -> Evidence:
         jobs=stage.book.jobs(),
         told=dict(clients.told),
         files={str(path): _facts(path) for path in _media(options)},
-        half_files=tuple(path.name for path in options.output_dir.glob(".*")),
+        half_files=tuple(_half_files(stage)),
         spool=_spool(options),
         processes=tuple(f"{pid} {command[:100]}" for pid, command in ours(options)),
         unended=tuple(stage.unended),
         is_detached=stage.saw_submitter,
     )
+
+
+def _half_files(stage: Stage) -> Iterator[str]:
+    for path in stage.options.output_dir.glob(".*"):
+        # By this the program tries whether it may write there, before anything is sent.
+        if path.read_bytes() == TRIAL:
+            stage.counts["trial files left in the folder"] += 1
+        else:
+            yield path.name
 
 
 def _spool(options: Options) -> tuple[str, ...]:
