@@ -18,7 +18,7 @@ from tests.chaos.stage import Stage
 Force = Literal["kill", "stop", "term"]
 FORCES: tuple[Force, ...] = ("kill", "stop", "term")
 LOOK_SECONDS = 0.002
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 8.0
 READY = 5
 OTHER = "some other instant"
 OUTAGE_SECONDS = 3.0
@@ -131,6 +131,8 @@ class Striker:
                 self.done += 1
             elif blow.instant == DATABASE:
                 self._interrupt_database()
+            elif blow.instant == SUBMITTER and not self._stage.saw_submitter:
+                self._done(SUBMITTER, is_hit=False)
             else:
                 ready[blow] = time.monotonic() + PATIENCE_SECONDS
             return True
