@@ -68,6 +68,7 @@ def _by_instant(outcome: Outcome) -> dict[str, int]:
 def _again(options: Options) -> str:
     words = ["scripts/chaos", f"--seed {options.seed}", f"--jobs {options.jobs}", f"--servers {options.servers}"]
     words += [f"--blows {options.blows}", f"--clients {options.clients}", f"--seconds {options.seconds:g}"]
+    words.append(f"--lease-seconds {options.lease_seconds:g}")
     if options.workers:
         words.append(f"--workers {options.workers}")
     if options.engine != "sqlite":

@@ -184,7 +184,8 @@ class Striker:
         self._replace(process)
 
     def _thaw_later(self, process: Process) -> None:
-        self._stop.wait(self._stage.options.lease_seconds * 1.5)
+        # Also when nothing else happens any more: its lease has to run out under it.
+        time.sleep(self._stage.options.lease_seconds * 1.5)
         process.thaw()
 
     def _replace(self, process: Process) -> None:

@@ -151,7 +151,7 @@ def _half_files(stage: Stage) -> Iterator[str]:
 
 
 def _spool(options: Options) -> tuple[str, ...]:
-    return tuple(sorted(path.name for path in (options.state_dir / "spool").glob("*")))
+    return tuple(sorted(path.name for path in (options.state_dir / "spool").glob("*") if path.is_dir()))
 
 
 def _media(options: Options) -> list[Path]:
