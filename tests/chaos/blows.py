@@ -1,0 +1,225 @@
+"""The plan of a run: seeded blows, each struck at its instant."""
+
+import contextlib
+import os
+import queue
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.chaos.instants import WATCHERS, Sighting
+from tests.chaos.processes import Process, submitters
+from tests.chaos.stage import Stage
+
+Force = Literal["kill", "stop", "term"]
+FORCES: tuple[Force, ...] = ("kill", "stop", "term")
+LOOK_SECONDS = 0.002
+PATIENCE_SECONDS = 8.0
+READY = 5
+OTHER = "some other instant"
+OUTAGE_SECONDS = 3.0
+SUBMITTER, DATABASE = "the submitter", "the database"
+CUTS = ("before", "after", "download", "poll")
+CUT_NAMES = {
+    "before": "connection cut, request not taken",
+    "after": "connection cut, request taken",
+    "download": "connection cut, download",
+    "poll": "connection cut, poll",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blow:
+    """One thing that shall happen.
+
+    Attributes:
+        instant: Which watcher waits for it, or what is cut, stopped or killed.
+        number: Its place in the plan.
+        pause_seconds: After it is struck.
+    """
+
+    number: int
+    instant: str
+    force: Force
+    pause_seconds: float
+
+
+def plan_blows(seed: int, number: int, gap_seconds: tuple[float, float]) -> list[Blow]:
+    """Plan so many blows: every instant in turn, in an order that differs each round."""
+    dice = random.Random(f"blows {seed}")
+    blows: list[Blow] = []
+    while len(blows) < number:
+        # Losing an answer is no fault of the program, so it happens once a round; the others are what it must stand.
+        instants = [*WATCHERS, *WATCHERS, SUBMITTER, DATABASE, *CUTS]
+        dice.shuffle(instants)
+        for instant in instants:
+            force = dice.choices(FORCES, (7, 2, 2))[0]
+            pause = dice.uniform(*gap_seconds)
+            blows.append(Blow(number=len(blows), instant=instant, force=force, pause_seconds=pause))
+    return blows[:number]
+
+
+class Striker:
+    """Strikes blow after blow until it is told to stop.
+
+    A hand holds several blows ready and strikes with the one whose instant comes first, so that a rare instant does not
+    hold up the others.
+
+    Attributes:
+        hits: How often each instant was hit, by instant and force.
+        misses: How often it did not come, or was over when the process stood still.
+        done: Blows that are struck or given up.
+    """
+
+    def __init__(self, stage: Stage, blows: list[Blow]) -> None:
+        self._stage = stage
+        self._stop = threading.Event()
+        self._later: list[threading.Thread] = []
+        self.hits: Counter[tuple[str, str]] = Counter()
+        self.misses: Counter[str] = Counter()
+        self.done = 0
+        self._left: queue.SimpleQueue[Blow] = queue.SimpleQueue()
+        for blow in blows:
+            self._left.put(blow)
+        self._grasp = threading.Lock()
+        hands = max(1, stage.options.servers // 2)
+        self._threads = [threading.Thread(target=self._strike_all, daemon=True) for _ in range(hands)]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Strike no more, and let everything that is stopped go on."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._stage.google.cuts.clear()
+        for thread in self._later:
+            thread.join()
+
+    def _strike_all(self) -> None:
+        ready: dict[Blow, float] = {}
+        while not self._stop.is_set():
+            while len(ready) < READY and self._draw(ready):
+                pass
+            if not ready:
+                return
+            found = self._look(ready)
+            for blow in [each for each, deadline in ready.items() if time.monotonic() > deadline]:
+                del ready[blow]
+                self._done(blow.instant, is_hit=False)
+            if found:
+                blow, sighting = found
+                ready.pop(blow, None)
+                self._strike(blow, sighting)
+                self._stop.wait(blow.pause_seconds)
+            else:
+                time.sleep(LOOK_SECONDS)
+
+    def _draw(self, ready: dict[Blow, float]) -> bool:
+        """Take the next blow; what needs no instant of a process is done at once."""
+        with contextlib.suppress(queue.Empty):
+            blow = self._left.get_nowait()
+            if blow.instant in CUTS:
+                self._stage.google.cuts[blow.instant] += 1
+                self.done += 1
+            elif blow.instant == DATABASE:
+                self._interrupt_database()
+            elif blow.instant == SUBMITTER and not self._stage.saw_submitter:
+                self._done(SUBMITTER, is_hit=False)
+            else:
+                ready[blow] = time.monotonic() + PATIENCE_SECONDS
+            return True
+        return False
+
+    def _look(self, ready: dict[Blow, float]) -> tuple[Blow, Sighting] | None:
+        for blow in ready:
+            watcher = WATCHERS["sent, not answered" if blow.instant == SUBMITTER else blow.instant]
+            # Two hands never take the same process.
+            with self._grasp:
+                sighting = watcher(self._stage)
+                if sighting and not sighting.process.is_frozen:
+                    sighting.process.freeze()
+                    return blow, sighting
+        return None
+
+    def _strike(self, blow: Blow, sighting: Sighting) -> None:
+        if blow.instant == SUBMITTER:
+            self._kill_submitter(sighting)
+            return
+        is_hit = sighting.holds()
+        self._done(blow.instant, is_hit=is_hit)
+        # A blow that came too late counts for nothing in particular, but is a blow like any other.
+        self.hits[blow.instant if is_hit else OTHER, blow.force] += 1
+        self._hurt(sighting.process, blow.force)
+
+    def _done(self, instant: str, *, is_hit: bool) -> None:
+        self.done += 1
+        if not is_hit:
+            self.misses[instant] += 1
+
+    def _hurt(self, process: Process, force: Force) -> None:
+        match force:
+            case "kill":
+                process.signal(signal.SIGKILL)
+                process.popen.wait()
+                self._replace(process)
+            case "term":
+                process.thaw()
+                process.signal(signal.SIGTERM)
+                self._do_later(lambda: self._await_end(process))
+            case "stop":
+                # Somebody else finds its jobs while it stands still.
+                self._stage.resume()
+                self._do_later(lambda: self._thaw_later(process))
+
+    def _await_end(self, process: Process) -> None:
+        self._stage.ended(process)
+        self._replace(process)
+
+    def _thaw_later(self, process: Process) -> None:
+        # Also when nothing else happens any more: its lease has to run out under it.
+        time.sleep(self._stage.options.lease_seconds * 1.5)
+        process.thaw()
+
+    def _replace(self, process: Process) -> None:
+        if not process.name.startswith("r."):
+            self._stage.replace(process.name.partition(".")[0])
+
+    def _kill_submitter(self, sighting: Sighting) -> None:
+        children = set(sighting.process.children()) & set(submitters(self._stage.options))
+        self._done(SUBMITTER, is_hit=bool(children))
+        if children:
+            self._kill_children(sighting, children)
+        sighting.process.thaw()
+
+    def _kill_children(self, sighting: Sighting, children: set[int]) -> None:
+        # Nobody can know what became of the requests that were in its hands.
+        for exchange in list(self._stage.google.open.values()):
+            if exchange.kind == "paid" and exchange.process == sighting.process.name:
+                self._stage.excuses[exchange.tag] = "its submitter was killed"
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        self.hits[SUBMITTER, "kill"] += 1
+
+    def _interrupt_database(self) -> None:
+        database = self._stage.book.database
+        if not database.interrupt(stop=True):
+            self._done(DATABASE, is_hit=False)
+            return
+        self._stop.wait(OUTAGE_SECONDS)
+        database.interrupt(stop=False)
+        self._done(DATABASE, is_hit=True)
+        self.hits[DATABASE, "stop"] += 1
+
+    def _do_later(self, work: object) -> None:
+        assert callable(work)
+        thread = threading.Thread(target=work, daemon=True)
+        self._later.append(thread)
+        thread.start()

@@ -1,0 +1,163 @@
+"""What the ledger says, read past the program: by plain statements that hold for SQLite and PostgreSQL alike."""
+
+import json
+import shlex
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Protocol
+
+from tests.chaos.judge import CallFacts, JobFacts, StoredFile
+from tests.chaos.options import Options
+from tests.chaos.wishes import TAG
+
+OPEN = ("submitting", "running", "downloading")
+STATES = "SELECT output_name, status, job_id FROM jobs"
+JOBS = "SELECT job_id, output_name, status FROM jobs ORDER BY job_id"
+CALLS = "SELECT job_id, ordinal, status, samples, operation, charge, error FROM calls ORDER BY job_id, ordinal"
+FILES = "SELECT job_id, ordinal, path, sha256, size_bytes FROM artifacts ORDER BY job_id, ordinal, sample"
+
+
+class Unreadable(Exception):  # noqa: N818 - says what it is; the ledger is busy, or not there yet
+    """The ledger cannot be read at the moment."""
+
+
+class Database(Protocol):
+    """A database that holds a ledger."""
+
+    def rows(self, statement: str) -> Sequence[Sequence[Any]]:
+        """Read; raises Unreadable."""
+        ...
+
+    def environment(self) -> dict[str, str]:
+        """Variables by which a process finds it."""
+        ...
+
+    def interrupt(self, *, stop: bool) -> bool:
+        """Stop or start the database; whether that can be done at all."""
+        ...
+
+
+class Sqlite:
+    """The file beside the spool."""
+
+    def __init__(self, options: Options) -> None:
+        self._path: Path = options.state_dir / "ledger.sqlite3"
+
+    def rows(self, statement: str) -> Sequence[Sequence[Any]]:
+        """Read; raises Unreadable."""
+        try:
+            with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True, timeout=0.2)) as connection:
+                return connection.execute(statement).fetchall()
+        except sqlite3.Error as error:
+            raise Unreadable(str(error)) from error
+
+    def environment(self) -> dict[str, str]:
+        """Variables by which a process finds it."""
+        return {}
+
+    def interrupt(self, *, stop: bool) -> bool:
+        """Nothing can be stopped."""
+        return False
+
+
+class Postgres:
+    """A server that somebody else brought up."""
+
+    def __init__(self, options: Options) -> None:
+        self._url = options.database_url
+        self._control = shlex.split(options.database_control)
+
+    def rows(self, statement: str) -> Sequence[Sequence[Any]]:
+        """Read; raises Unreadable."""
+        import importlib
+
+        psycopg: Any = importlib.import_module("psycopg")
+        try:
+            with psycopg.connect(self._url, connect_timeout=5) as connection:
+                found: Sequence[Sequence[Any]] = connection.execute(statement).fetchall()
+                return found
+        except psycopg.Error as error:
+            raise Unreadable(str(error)) from error
+
+    def environment(self) -> dict[str, str]:
+        """Variables by which a process finds it."""
+        return {"MEDIAGEN_DATABASE_URL": self._url}
+
+    def interrupt(self, *, stop: bool) -> bool:
+        """Stop or start the server, if we were told how."""
+        if not self._control:
+            return False
+        subprocess.run([*self._control, "stop" if stop else "start"], check=True, timeout=120, capture_output=True)
+        return True
+
+
+class Book:
+    """The ledger as the watchers and the judge need it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._states: tuple[float, dict[str, list[str]]] = (0.0, {})
+
+    def states(self, *, not_older_than: float = 0.0) -> dict[str, list[str]]:
+        """States of the jobs of each wish; nothing while the ledger cannot be read."""
+        read_at, found = self._states
+        now = time.monotonic()
+        if now - read_at > not_older_than:
+            found = self._read_states()
+            self._states = (now, found)
+        return found
+
+    def _read_states(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        try:
+            for tag, status, _ in self.database.rows(STATES):
+                found.setdefault(_tag(tag), []).append(status)
+        except Unreadable:
+            return {}
+        return found
+
+    def open_jobs(self) -> list[str]:
+        """Jobs that have not ended; raises Unreadable."""
+        return [job_id for _, status, job_id in self.database.rows(STATES) if status in OPEN]
+
+    def jobs(self) -> tuple[JobFacts, ...]:
+        """Everything; raises Unreadable."""
+        files: dict[tuple[str, int], list[StoredFile]] = {}
+        for job_id, ordinal, path, sha256, size in self.database.rows(FILES):
+            files.setdefault((job_id, ordinal), []).append(StoredFile(path=path, sha256=sha256, size_bytes=size))
+        calls: dict[str, list[CallFacts]] = {}
+        for job_id, ordinal, status, samples, operation, charge, error in self.database.rows(CALLS):
+            facts = CallFacts(
+                ordinal=ordinal,
+                status=status,
+                samples=samples,
+                operation=operation or "",
+                billed=_billed(charge, error),
+                error=_value(error).get("code", ""),
+                files=tuple(files.get((job_id, ordinal), ())),
+            )
+            calls.setdefault(job_id, []).append(facts)
+        return tuple(_jobs(self.database.rows(JOBS), calls))
+
+
+def _jobs(rows: Iterable[Sequence[Any]], calls: dict[str, list[CallFacts]]) -> Iterable[JobFacts]:
+    for job_id, tag, status in rows:
+        yield JobFacts(job_id=job_id, tag=_tag(tag), status=status, calls=tuple(calls.get(job_id, ())))
+
+
+def _tag(name: str | None) -> str:
+    found = TAG.search(name or "")
+    return found[0] if found else ""
+
+
+def _value(text: Any) -> dict[str, Any]:
+    found = json.loads(text) if isinstance(text, str) else text
+    return found if isinstance(found, dict) else {}
+
+
+def _billed(charge: Any, error: Any) -> str:
+    return str(_value(charge).get("billed") or _value(error).get("billed") or "")
