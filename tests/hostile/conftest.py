@@ -22,7 +22,7 @@ from mediagen.settings import read_settings
 KEY = "AIzaSyHostileTestsOwnKey0123456789"
 SURFACES = ("gemini", "vertex")
 # Far above what refusing takes on any machine.
-SECONDS = 20.0
+SECONDS = 10.0
 
 
 @dataclass
@@ -64,15 +64,17 @@ class Attacked:
             return f"broke the protocol: {error!r:.300}"
         if sent := self.emulator.requests()[before:]:
             return f"was sent: {[(request['method'], request['path']) for request in sent]}"
-        return self._judged(place, result)
+        return self._judged(place, arguments, result)
 
-    def _judged(self, place: Place, result: CallToolResult) -> str:
+    def _judged(self, place: Place, arguments: dict[str, Any], result: CallToolResult) -> str:
         text = said(result)
         if not result.is_error:
             return f"was taken: {text[:300]}"
         if "defect" in text or not text.startswith(("[", f"Error executing tool {place.tool}: [")):
             return f"is no error of ours: {text[:300]}"
-        if place.field not in text:
+        given = arguments[place.field]
+        is_named = place.field in text or "[job_not_found]" in text
+        if not is_named and not (isinstance(given, str) and given in text):
             return f"does not name the argument: {text[:300]}"
         return trouble_with(text, most=1500)
 

@@ -21,6 +21,8 @@ _REFUSED: Final = (
     # Public by its number, but answered by the host of an Azure machine.
     ipaddress.ip_network("168.63.129.16/32"),
     # Old relays of 6to4, and documentation: Python counts them as global or does so in some versions.
+    # Those of the protocols themselves; Oracle's machines find their metadata there.
+    ipaddress.ip_network("192.0.0.0/24"),
     ipaddress.ip_network("192.88.99.0/24"),
     ipaddress.ip_network("3fff::/20"),
 )
