@@ -1,6 +1,7 @@
 """One server whose surfaces are all at the emulator, in a folder full of traps."""
 
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.types import CallToolResult
-from tests.conftest import DATA, paid
+from tests.conftest import paid
 from tests.hostile.rows import PAID, Place
 from tests.hostile.traps import SECRET, Traps, lay
 
@@ -68,9 +69,12 @@ class Attacked:
 
     def _judged(self, place: Place, arguments: dict[str, Any], result: CallToolResult) -> str:
         text = said(result)
-        if not result.is_error:
+        # A check tells what is wrong as its result.
+        if not result.is_error and not text.startswith("Not ready: "):
             return f"was taken: {text[:300]}"
-        if "defect" in text or not text.startswith(("[", f"Error executing tool {place.tool}: [")):
+        if result.is_error and (
+            "defect" in text or not text.startswith(("[", f"Error executing tool {place.tool}: ["))
+        ):
             return f"is no error of ours: {text[:300]}"
         given = arguments[place.field]
         is_named = place.field in text or "[job_not_found]" in text
@@ -104,9 +108,19 @@ def trouble_with(text: str, *, most: int) -> str:
     return f"is too long: {len(text)}" if len(text) > most else ""
 
 
+@pytest.fixture(scope="session")
+def waves(tmp_path_factory: pytest.TempPathFactory, ffmpeg: str) -> Path:
+    """A film that Google takes as it is, so that no row waits for one to be converted."""
+    path = tmp_path_factory.mktemp("film") / "waves.mp4"
+    film = ["-f", "lavfi", "-i", "color=s=1280x720:r=24:d=4", "-f", "lavfi", "-i", "anullsrc=r=48000:d=4"]
+    coding = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest", str(path)]
+    subprocess.run([ffmpeg, "-v", "error", *film, *coding], check=True, stdin=subprocess.DEVNULL)  # noqa: S603 - fixed words
+    return path
+
+
 @pytest.fixture
-def traps(work: Path, tmp_path: Path) -> Traps:
-    shutil.copy(DATA / "bigbuckbunny.mp4", work / "waves.mp4")
+def traps(work: Path, tmp_path: Path, waves: Path) -> Traps:
+    shutil.copy(waves, work / "waves.mp4")
     return lay(work, tmp_path / "outside")
 
 

@@ -269,12 +269,16 @@ NAMES = (
     *(_at(tool, "job_id") for tool in ("get_job", "cancel_job")),
     *(_at("list_jobs", field) for field in ("status", "kind", "cursor")),
     *(_at("get_spend", field) for field in ("by", "since", "until")),
-    _at("extract_frame", "at", source="waves.mp4"),
-    _at("trim_video", "start", source="waves.mp4"),
-    _at("trim_video", "end", source="waves.mp4"),
     _at("convert_video", "format", source="waves.mp4"),
     _at("resize_image", "format", source="cat.png"),
 )
+MOMENTS = (
+    _at("extract_frame", "at", source="waves.mp4"),
+    _at("trim_video", "start", source="waves.mp4"),
+    _at("trim_video", "end", source="waves.mp4"),
+)
+# A moment may be a number.
+NO_MOMENT = {**{name: value for name, value in NO_NAME.items() if name != "a number"}, "long ago": -7}
 # Words that may be any text that can be kept.
 FREE_WORDS = (
     *(_at(tool, "request_id", prompt="p") for tool in ("generate_image", "generate_video")),
@@ -303,7 +307,7 @@ NUMBERS: dict[str, Any] = {
     "beyond all": 10**30,
     "less than nothing": -1,
     "no number": "NaN",
-    "without end": float("inf"),
+    "without end": "1e999",
     "a word": "many",
     "a list": [1],
     "a nest of lists": _nested(90),

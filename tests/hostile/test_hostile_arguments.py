@@ -49,7 +49,10 @@ async def test_picture_that_is_a_bomb_or_none_is_refused(attack: Attack, place: 
 @pytest.mark.parametrize("place", [*rows.VIDEOS, *rows.EDITED], ids=str)
 async def test_film_that_lies_or_names_other_files_is_refused(attack: Attack, place: Place, ffmpeg: str) -> None:
     async with attack() as attacked:
-        await attacked.refuse(rows.filled(rows.names_of("films"), (place,)))
+        # To look at an archive tells what it is, and does no harm.
+        skipped = "archive.mp4" if place.tool == "probe_media" else ""
+        films = {name: name for name in rows.names_of("films") if name != skipped}
+        await attacked.refuse(rows.filled(films, (place,)))
 
 
 async def test_document_that_is_no_text_is_refused(attack: Attack) -> None:
@@ -73,10 +76,11 @@ async def test_bucket_that_is_none_is_refused(attack: Attack) -> None:
         (rows.NO_TEXT, rows.PROMPTS),
         (rows.NO_TEXT, rows.FREE_WORDS),
         (rows.NO_NAME, rows.NAMES),
+        (rows.NO_MOMENT, rows.MOMENTS),
         (rows.NUMBERS, rows.COUNTED),
         (rows.LISTS, rows.LISTED),
     ],
-    ids=["prompts", "words", "names", "numbers", "lists"],
+    ids=["prompts", "words", "names", "moments", "numbers", "lists"],
 )
 async def test_value_beyond_all_limits_is_refused(
     attack: Attack, values: dict[str, Any], places: tuple[Place, ...]

@@ -27,8 +27,6 @@ MAX_SHOWN: Final = 300
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _ARTIFACT_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# Nothing more: who reads from a bucket or writes to it knows the rules of names and tells them.
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _DATA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
 
 
@@ -173,12 +171,6 @@ def _remote(source: str, scheme: str, field: str) -> RemoteSource:
     if scheme == "https":
         # Google could not read it; to send it there would only tell what is in this network.
         check_name(_host(parts, source, field), field)
-    elif not _BUCKET.fullmatch(parts.netloc) or {".", ".."} & set(source.split("/")):
-        raise InvalidRequestError(
-            f"{field}={shown(source)} cannot be used: no bucket has such a name, or it has '.' or '..' in its path.",
-            field=field,
-            hint="It looks like gs://my-bucket/folder/film.mp4.",
-        )
     suffix = PurePosixPath(unquote(parts.path)).suffix.lower()
     return RemoteSource(uri=source, mime_type=SUFFIX_TYPES.get(suffix))
 

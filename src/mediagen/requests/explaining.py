@@ -44,6 +44,7 @@ _WORDS = {
     "controls": "must be one line without control characters",
     "zero": "must not hold the character 0",
     "string_unicode": "must be whole text: it has half a character in it",
+    "model": "must be the id of a model: letters, digits, '-', '_' and '.'",
     "literal_error": "must be one of: {expected}",
 }
 

@@ -60,6 +60,17 @@ def _of_one_line(value: str) -> str:
 
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_of_one_line)]
+# It becomes a part of addresses, where dots, slashes and question marks would lead elsewhere.
+_MODEL = re.compile(r"(?:[A-Za-z0-9][\w.@-]*/)*[A-Za-z0-9][\w.@-]*", re.ASCII)
+
+
+def _of_a_model(value: str) -> str:
+    if not _MODEL.fullmatch(value):
+        raise PydanticCustomError("model", "must be the id of a model")
+    return value
+
+
+Model = Annotated[Word, AfterValidator(_of_a_model)]
 Path = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Usd = Annotated[Decimal, Field(ge=0, le=100_000)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
