@@ -114,7 +114,7 @@ def waves(tmp_path_factory: pytest.TempPathFactory, ffmpeg: str) -> Path:
     path = tmp_path_factory.mktemp("film") / "waves.mp4"
     film = ["-f", "lavfi", "-i", "color=s=1280x720:r=24:d=4", "-f", "lavfi", "-i", "anullsrc=r=48000:d=4"]
     coding = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest", str(path)]
-    subprocess.run([ffmpeg, "-v", "error", *film, *coding], check=True, stdin=subprocess.DEVNULL)  # noqa: S603 - fixed words
+    subprocess.run([ffmpeg, "-v", "error", *film, *coding], check=True, stdin=subprocess.DEVNULL)
     return path
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-
 MOST_TOLD = 10
 _LONGEST_NAME = 60
 
