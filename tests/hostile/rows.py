@@ -364,4 +364,5 @@ def addresses(end: str) -> dict[str, str]:
 
 def names_of(kind: str) -> dict[str, str]:
     """The traps of one kind by their names."""
-    return {name: name for name in {"pictures": pictures, "films": films, "texts": texts}[kind]()}
+    found = {"pictures": pictures, "films": films, "texts": texts}[kind]()
+    return dict(zip(found, found, strict=True))

@@ -4,14 +4,19 @@ from typing import Any
 
 import pytest
 from tests.hostile import rows
-from tests.hostile.conftest import Attack
+from tests.hostile.conftest import SURFACES, Attack
 from tests.hostile.rows import Place
+
+
+def _surfaces(place: Place) -> tuple[str, ...]:
+    """Both where the ways part: each is a call of its own."""
+    return SURFACES if place.field in {"input_images", "image", "source"} else SURFACES[:1]
 
 
 @pytest.mark.parametrize("place", rows.FILES, ids=str)
 async def test_path_to_what_is_not_the_callers_is_refused(attack: Attack, place: Place) -> None:
     async with attack() as attacked:
-        await attacked.refuse(rows.filled(rows.NOT_FILES, (place,)))
+        await attacked.refuse(rows.filled(rows.NOT_FILES, (place,)), _surfaces(place))
 
 
 async def test_paths_of_videos_to_join_are_refused_like_all_others(attack: Attack) -> None:
@@ -31,7 +36,7 @@ async def test_paths_of_videos_to_join_are_refused_like_all_others(attack: Attac
 )
 async def test_address_in_a_private_network_or_of_no_use_is_refused(attack: Attack, place: Place, end: str) -> None:
     async with attack() as attacked:
-        await attacked.refuse(rows.filled(rows.addresses(end), (place,)))
+        await attacked.refuse(rows.filled(rows.addresses(end), (place,)), _surfaces(place))
 
 
 @pytest.mark.parametrize("place", [*rows.PICTURES, *rows.VIDEOS, *rows.EDITED_PICTURES, *rows.EDITED], ids=str)
@@ -43,7 +48,7 @@ async def test_data_that_is_none_is_refused(attack: Attack, place: Place) -> Non
 @pytest.mark.parametrize("place", [*rows.PICTURES, *rows.EDITED_PICTURES], ids=str)
 async def test_picture_that_is_a_bomb_or_none_is_refused(attack: Attack, place: Place) -> None:
     async with attack() as attacked:
-        await attacked.refuse(rows.filled(rows.names_of("pictures"), (place,)))
+        await attacked.refuse(rows.filled(rows.names_of("pictures"), (place,)), ["gemini"])
 
 
 @pytest.mark.parametrize("place", [*rows.VIDEOS, *rows.EDITED], ids=str)
@@ -52,7 +57,7 @@ async def test_film_that_lies_or_names_other_files_is_refused(attack: Attack, pl
         # To look at an archive tells what it is, and does no harm.
         skipped = "archive.mp4" if place.tool == "probe_media" else ""
         films = {name: name for name in rows.names_of("films") if name != skipped}
-        await attacked.refuse(rows.filled(films, (place,)))
+        await attacked.refuse(rows.filled(films, (place,)), ["gemini"])
 
 
 async def test_document_that_is_no_text_is_refused(attack: Attack) -> None:

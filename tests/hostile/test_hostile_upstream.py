@@ -98,9 +98,7 @@ async def test_lies_about_a_picture_end_in_harmless_words(attack: Attack, liar: 
         listed = await attacked.client.call_tool("list_jobs", {"limit": 50})
         if listed.is_error or trouble_with(said(listed), most=20_000):
             attacked.failures["list"] = said(listed)
-        written = attacked.traps.inside.parent.rglob("*")
-        assert all(path.name.isprintable() for path in written if "eviltest" in path.name)
-        liar.url = ""
+    assert liar.asked
     assert all(path.startswith("/v1beta/models/gemini-3-pro-image:generateContent") for path in liar.asked)
 
 
@@ -127,4 +125,5 @@ async def test_job_with_a_hostile_name_is_asked_for_nowhere_else(attack: Attack,
             attacked.failures["answer"] = said(result)
         if (await attacked.client.call_tool("list_jobs", {})).is_error:
             attacked.failures["list"] = "is dead"
+    assert liar.asked
     assert all(path.startswith("/v1beta/interactions") and "/../" not in path for path in liar.asked)

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.hostile.conftest import Attack, said, trouble_with
@@ -57,7 +58,7 @@ def _is_plain(path: Path) -> bool:
 
 async def test_commands_in_words_reach_no_reader(attack: Attack, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="mediagen")
-    calls = {
+    calls: dict[str, tuple[str, dict[str, Any]]] = {
         "prompt": ("generate_image", {"prompt": f"a fox {COMMANDS}", "backend": "gemini"}),
         "dry run": ("generate_image", {"prompt": f"a fox {COMMANDS}", "backend": "gemini", "dry_run": True}),
         "file name": ("probe_media", {"source": f"{COMMANDS}.png"}),

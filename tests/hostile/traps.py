@@ -6,6 +6,7 @@ import socket
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def png(width: int, height: int, *chunks: bytes, pixels: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + b"".join(chunks) + body + _chunk(b"IEND", b"")
 
 
+@cache
 def pictures() -> dict[str, bytes]:
     """Pictures that cost more than they show, are none, or are something else besides."""
     bomb = zlib.compress(b"\0" * 80_000_000, 9)
@@ -109,6 +111,7 @@ def pictures() -> dict[str, bytes]:
     }
 
 
+@cache
 def films() -> dict[str, bytes]:
     """Films that are lists of other files, or lie about their size."""
     ftyp = b"\0\0\0\x18ftypisom\0\0\x02\0isommp41"

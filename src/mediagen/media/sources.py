@@ -11,7 +11,6 @@ from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
 from mediagen.errors import InvalidRequestError
-from mediagen.media.fetch_guard import check_name
 
 ARTIFACT_PREFIX: Final = "mediagen://artifacts/"
 SUFFIX_TYPES: Final = {
@@ -168,20 +167,22 @@ def _remote(source: str, scheme: str, field: str) -> RemoteSource:
             field=field,
             hint="Download it first and give the path of the file.",
         )
-    if scheme == "https":
-        # Google could not read it; to send it there would only tell what is in this network.
-        check_name(_host(parts, source, field), field)
     suffix = PurePosixPath(unquote(parts.path)).suffix.lower()
     return RemoteSource(uri=source, mime_type=SUFFIX_TYPES.get(suffix))
 
 
-def _host(parts: SplitResult, source: str, field: str) -> str:
+def host_of(uri: str, field: str) -> str:
+    """Host of an address, without signs of other alphabets, which may stand for its digits, dots and letters.
+
+    Raises:
+        InvalidRequestError: It has an impossible port.
+    """
+    parts = _split(uri, field)
     try:
         host, _ = parts.hostname or "", parts.port
-        # As it goes over the wire: signs of other alphabets may stand for digits, dots and letters.
-        return unicodedata.normalize("NFKC", unquote(host)).replace("\u3002", ".")
     except ValueError as error:
-        raise InvalidRequestError(f"{field}={shown(source)} has an impossible port.", field=field) from error
+        raise InvalidRequestError(f"{field}={shown(uri)} has an impossible port.", field=field) from error
+    return unicodedata.normalize("NFKC", unquote(host)).replace("\u3002", ".")
 
 
 def _data(source: str, field: str, max_bytes: int) -> DataSource:
