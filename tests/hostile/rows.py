@@ -364,5 +364,11 @@ def addresses(end: str) -> dict[str, str]:
 
 def names_of(kind: str) -> dict[str, str]:
     """The traps of one kind by their names."""
-    found = {"pictures": pictures, "films": films, "texts": texts}[kind]()
+    match kind:
+        case "pictures":
+            found = list(pictures())
+        case "films":
+            found = list(films())
+        case _:
+            found = list(texts())
     return dict(zip(found, found, strict=True))
