@@ -14,6 +14,7 @@ import anyio
 import httpx
 
 from mediagen import __version__
+from mediagen.addresses import is_private_host
 from mediagen.endpoints.base import OpenSink, PartSink
 from mediagen.endpoints.wire.google_errors import GoogleFailure, parse_error, to_exception
 from mediagen.endpoints.wire.inline_media import InlineMediaScanner
@@ -160,7 +161,7 @@ class HttpChannel:
         """Parse an address that came from elsewhere.
 
         Raises:
-            EndpointError: It is neither https nor on the surface itself; code ``unsafe_uri``.
+            EndpointError: It is neither public and https nor on the surface itself; code ``unsafe_uri``.
         """
         try:
             url = httpx.URL(address)
@@ -168,6 +169,8 @@ class HttpChannel:
             raise _unsafe("an address that cannot be read") from error
         if url.userinfo or not url.host or not (self.is_own(url) or url.scheme == "https"):
             raise _unsafe(f"{url.scheme or 'no'} address on host {url.host or '(none)'}")
+        if not self.is_own(url) and is_private_host(url.raw_host.decode("ascii")):
+            raise _unsafe(f"address in a private network, on host {url.host}")
         return url
 
     async def read(
