@@ -16,6 +16,7 @@ from mediagen.ledger.caps import Cap, usd
 from mediagen.ledger.database import Database
 from mediagen.ledger.owners import Owners
 from mediagen.ledger.reading import Filter, Page
+from mediagen.ledger.recovery import Rebuild, no_records, told
 from mediagen.ledger.spending import Span, Spending, spending
 from mediagen.ledger.writing import CallChanges, Step
 
@@ -31,21 +32,26 @@ class Ledger:
     ledger calls `aclose`; a method called after that opens the file again.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, path: Path, clock: Callable[[], datetime], rebuild: Rebuild = no_records) -> None:
         """Name the file; nothing is read or written yet.
 
         Args:
             path: The file; its folder is made when missing, with the folder ``owners`` beside it.
             clock: Gives the present, aware.
+            rebuild: Gives the jobs that the records in some folders tell of, should the ledger be lost.
         """
         self._clock = clock
-        self._database = Database(path)
+        self._database = Database(path, rebuild)
         self._owners = Owners(path.parent / "owners")
 
     @property
     def path(self) -> Path:
         """The file."""
         return self._database.path
+
+    async def recoveries(self) -> list[str]:
+        """What is to be told of each time that the file was lost or damaged and made anew."""
+        return await anyio.to_thread.run_sync(told, self.path)
 
     async def open(self) -> None:
         """Open, check and migrate the file now instead of at first use."""
