@@ -27,6 +27,7 @@ from mediagen.generator.generator import SPOOL, Generator
 from mediagen.generator.placement import Placement
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
+from mediagen.generator.rebuilding import rebuild_from
 from mediagen.generator.records import Records
 from mediagen.generator.spending import Spending
 from mediagen.jobs import Origin
@@ -88,7 +89,9 @@ async def open_app(
     """
     check_supported(settings)
     async with AsyncExitStack() as stack:
-        ledger = Ledger(settings.folder_for_state() / "ledger.sqlite3", clock=now)
+        ledger = Ledger(
+            settings.folder_for_state() / "ledger.sqlite3", clock=now, rebuild=rebuild_from(*_output_folders(settings))
+        )
         stack.push_async_callback(ledger.aclose)
         projects = ConfiguredProjects(settings, os.environ)
         pool = _pool(settings, projects, http)
@@ -98,6 +101,11 @@ async def open_app(
         planner = _planner(_policy(settings, projects), steps, pool, _roots(settings, confine_inputs))
         planner = dataclasses.replace(planner, web=web)
         yield _app(settings, runner, planner, steps, pool)
+
+
+def _output_folders(settings: Settings) -> list[Path]:
+    of_profiles = [profile.output_dir.expanduser() for profile in settings.profiles if profile.output_dir]
+    return [settings.folder_for_files(), *of_profiles]
 
 
 def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps, pool: EndpointPool) -> App:

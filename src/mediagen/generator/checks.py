@@ -76,6 +76,7 @@ class Checks:
             blocking=blocking,
             problems=[
                 *blocking,
+                *await self.planner.ledger.recoveries(),
                 *(project.warnings if project else ()),
                 *(look.report.error for look in looks if look.report.error),
                 *(problem for look in looks for problem in _clock_problems(look.report)),

@@ -98,12 +98,13 @@ def _full(path: Path) -> LedgerError:
 
 
 def corrupt(path: Path) -> LedgerError:
-    """The file is damaged or no database at all."""
+    """Something in the file is damaged."""
     return LedgerError(
-        f"The job ledger {path} is damaged or is not a database.",
-        hint="Move it aside or restore a copy of it; a new one is made at the next start. Finished files are not "
-        "touched, but jobs that were running are forgotten.",
+        f"The job ledger {path} is damaged.",
+        hint="Try again: the file is looked through then, kept aside if need be, and a new one is made of what can be "
+        "read of it and of the records beside your files.",
         code="ledger_corrupt",
+        retryable=True,
     )
 
 

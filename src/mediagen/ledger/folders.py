@@ -28,6 +28,10 @@ class KnownFolders:
                     found[folder] = None
         return list(found)
 
+    def is_known(self, folder: str) -> bool:
+        """Whether it is listed as far as this process knows; asks no disk."""
+        return self._known is not None and folder in self._known
+
     def remember(self, folders: Iterable[str]) -> None:
         """Add those that are not listed; no job is held up when that cannot be done."""
         if self._known is None:

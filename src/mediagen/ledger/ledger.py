@@ -93,7 +93,7 @@ class Ledger:
                 owners=self._owners,
                 whole_usd=whole_usd,
             ),
-            job,
+            await self._listed(job),
         )
 
     async def get(self, job_id: str) -> Job:
@@ -165,7 +165,7 @@ class Ledger:
 
         It belongs to no process, and no cap is asked: what costs nothing breaks none.
         """
-        await self._write(writing.record_finished, job)
+        await self._write(writing.record_finished, await self._listed(job))
 
     async def update_call(
         self, job_id: str, ordinal: int, *, expected: JobStatus, **changes: Unpack[CallChanges]
@@ -267,6 +267,13 @@ class Ledger:
     async def spending(self, span: Span) -> list[Spending]:
         """Read where the money of a span went; the parts of all groups add up to what the caps count."""
         return await self._read(spending, span)
+
+    async def _listed(self, job: Job) -> Job:
+        """The same job, its folder being listed where a lost ledger is rebuilt from."""
+        if not self._database.folders.is_known(job.output_dir):
+            await self.open()  # a list without a ledger would say that there was one
+            await anyio.to_thread.run_sync(self._database.folders.remember, [job.output_dir])
+        return job
 
     async def _read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await anyio.to_thread.run_sync(

@@ -81,7 +81,7 @@ class Recovery:
             outcome = self._fill(connection, aside)
         # What others began in the damaged file must never be read into the new one.
         self._move_satellites(aside)
-        os.replace(building, self.path)
+        building.replace(self.path)
         self._tell(aside, outcome)
         self._marker.unlink(missing_ok=True)
         _sync(self.path.parent)

@@ -1,4 +1,4 @@
-"""What can still be read of a damaged ledger: row by row, first as SQLite sees it, then from its bare pages. Blocking."""
+"""What can still be read of a damaged ledger: first as SQLite sees it, then from its bare pages. Blocking."""
 
 import json
 import logging
@@ -75,8 +75,8 @@ def _by_sqlite(path: Path, found: _Found) -> bool:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             connection.text_factory = lambda text: text.decode("utf-8", "replace")
-            # Each of them, even if one before has failed.
-            return all([_whole_table(connection, table, found) for table in found.tables])
+            read = [_whole_table(connection, table, found) for table in found.tables]
+            return all(read)
     except sqlite3.Error:
         return False
 
