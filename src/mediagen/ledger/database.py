@@ -3,13 +3,14 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
 from mediagen.ledger import queries
-from mediagen.ledger.failures import Damaged, foreign, is_damage, newer, translated
+from mediagen.ledger.failures import Damaged, foreign, is_busy, is_damage, newer, translated
 from mediagen.ledger.folders import KnownFolders
 from mediagen.ledger.recovery import Rebuild, Recovery, no_records
 from mediagen.ledger.turnstile import Turnstile
@@ -18,6 +19,7 @@ FileId = tuple[int, int] | None
 # How long a writer waits for programs that do not queue with the others, and a reader for a commit.
 BUSY_SECONDS = 10.0
 READ_SECONDS = 5.0
+SHARE_SECONDS = 0.2
 CHECKED_BYTES = 200_000_000
 OTHERS_BITS = 0o077
 
@@ -85,7 +87,10 @@ class Database:
         """
         with translated(self.path), self._writer() if write else self._reader() as connection:
             try:
-                connection.execute(queries.BEGIN_WRITE if write else queries.BEGIN_READ)
+                if write:
+                    connection.execute(queries.BEGIN_WRITE)
+                else:
+                    self._begin_read(connection)
                 yield connection
                 connection.execute(queries.COMMIT)
             except BaseException as error:
@@ -107,8 +112,26 @@ class Database:
                 self._reading = None
                 self._usable()
                 self._read_file = file_id(self.path)
-                self._reading = _connected(self.path, READ_SECONDS)
+                self._reading = _connected(self.path, SHARE_SECONDS)
             yield self._reading
+
+    def _begin_read(self, connection: sqlite3.Connection) -> None:
+        """Begin to read at once, or queue with the writers: they would let nobody in for as long as they go on."""
+        try:
+            _share(connection)
+        except sqlite3.OperationalError as error:
+            if not is_busy(error):
+                raise
+        else:
+            return
+        with self._turnstile.passed():
+            deadline = time.monotonic() + READ_SECONDS
+            while True:
+                try:
+                    return _share(connection)
+                except sqlite3.OperationalError as error:
+                    if not is_busy(error) or time.monotonic() > deadline:
+                        raise
 
     def _usable(self) -> sqlite3.Connection:
         """The connection that writes, opened if need be; a damaged file is replaced first."""
@@ -154,6 +177,16 @@ class Database:
             connection.close()
             raise
         return connection
+
+
+def _share(connection: sqlite3.Connection) -> None:
+    """Begin a transaction whose lock is taken already."""
+    connection.execute(queries.BEGIN_READ)
+    try:
+        connection.execute(queries.COUNT_TABLES).fetchone()
+    except BaseException:
+        _roll_back(connection)
+        raise
 
 
 def _connected(path: Path, busy_seconds: float) -> sqlite3.Connection:
@@ -228,7 +261,7 @@ def _set_journal_mode(connection: sqlite3.Connection) -> None:
     try:
         connection.execute(queries.SET_JOURNAL_MODE[wanted]).fetchone()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        if not is_busy(error):
             raise
 
 

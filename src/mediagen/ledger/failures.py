@@ -24,6 +24,11 @@ def is_damage(error: BaseException) -> bool:
     return isinstance(error, Damaged) or getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE in codes
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another holds the file at the moment."""
+    return error.sqlite_errorcode & PRIMARY_CODE in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn every failure of the database or of its folder into a LedgerError.

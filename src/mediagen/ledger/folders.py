@@ -1,4 +1,4 @@
-"""The folders that files of jobs were put in: a list beside the ledger, for the day that the ledger is lost. Blocking."""
+"""The folders that files of jobs were put in: a list for the day that the ledger is lost. Blocking."""
 
 import json
 import os

@@ -285,10 +285,11 @@ def _put(connection: sqlite3.Connection, rows: Mapping[str, Sequence[Row]]) -> b
                 _insert(connection, table, {name: row[name] for name in columns if name in row})
     except (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError, LedgerError):
         connection.execute("ROLLBACK TO job")
-        return False
-    finally:
-        connection.execute("RELEASE job")
-    return True
+        is_put = False
+    else:
+        is_put = True
+    connection.execute("RELEASE job")
+    return is_put
 
 
 def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:

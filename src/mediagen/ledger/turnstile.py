@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 30.0
 # SQLite's own waiting grows to 100 ms for whoever waits long, while newcomers try every few milliseconds: under load
 # the same ones come too late again and again. Here all try equally often.
-TRY_SECONDS = 0.003
+TRY_SECONDS = 0.001
 
 
 class Turnstile:
