@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -127,7 +128,7 @@ async def test_job_whose_call_was_lost_counts_as_possibly_billed(path: Path) -> 
 
 
 async def test_truncated_ledger_keeps_the_pages_that_are_left(path: Path) -> None:
-    made = await filled(path)
+    await filled(path)
     os.truncate(path, page_of(path, b"fox 40 ") + 1000)
     ledger = Ledger(path, noon)
     found = await every_job(ledger)
@@ -175,7 +176,8 @@ async def test_recovery_that_is_killed_is_begun_anew(path: Path, worker: StartWo
     await ledger.aclose()
     assert found == {job.job_id: job for job in made}
     assert before in [aside.read_bytes() for aside in kept(path)]
-    assert not list(path.parent.glob("*rebuilding*")) and not list(path.parent.glob("*.recovering"))
+    assert not list(path.parent.glob("*rebuilding*"))
+    assert not list(path.parent.glob("*.recovering"))
 
 
 async def test_open_server_goes_on_in_the_new_ledger(ledger: Ledger, path: Path) -> None:
@@ -215,8 +217,8 @@ async def test_lost_ledger_is_told_and_not_taken_for_a_new_one(path: Path, empty
     asked: list[list[str]] = []
     job = a_job()
 
-    def rebuild(folders: object) -> dict[str, Job]:
-        asked.append([*folders])  # type: ignore[call-overload]
+    def rebuild(folders: Sequence[str]) -> dict[str, Job]:
+        asked.append([*folders])
         return {job.job_id: job}
 
     ledger = Ledger(path, noon, rebuild)

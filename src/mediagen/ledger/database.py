@@ -123,7 +123,7 @@ class Database:
             if not is_busy(error):
                 raise
         else:
-            return
+            return None
         with self._turnstile.passed():
             deadline = time.monotonic() + READ_SECONDS
             while True:
