@@ -6,11 +6,13 @@ It prints what happened, one line of JSON each, and begins only when a line arri
 import json
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 from tests.ledger.ledger_values import MIDNIGHT, a_job, noon
@@ -104,8 +106,28 @@ async def recover_and_die(ledger: Ledger, instant: str) -> None:
     await ledger.open()
 
 
+async def migrate_and_die(ledger: Ledger, statement: str) -> None:
+    """Open an old file, and die before so many statements that change its tables."""
+    left = [int(statement)]
+
+    def die(_action: int, *_: object) -> int:
+        if _action in {sqlite3.SQLITE_ALTER_TABLE, sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_CREATE_INDEX}:
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return sqlite3.SQLITE_OK
+
+    class Watched(sqlite3.Connection):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.set_authorizer(die)
+
+    sqlite3.connect = partial(sqlite3.connect, factory=Watched)  # type: ignore[assignment] # this process is lost anyway
+    await ledger.open()
+
+
 VERBS: dict[str, Callable[..., Awaitable[None]]] = {
-    verb.__name__: verb for verb in (spend, own, claim, request, transition, first_open, recover_and_die)
+    verb.__name__: verb for verb in (spend, own, claim, request, transition, first_open, recover_and_die, migrate_and_die)
 }
 
 
