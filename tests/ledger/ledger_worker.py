@@ -127,7 +127,8 @@ async def migrate_and_die(ledger: Ledger, statement: str) -> None:
 
 
 VERBS: dict[str, Callable[..., Awaitable[None]]] = {
-    verb.__name__: verb for verb in (spend, own, claim, request, transition, first_open, recover_and_die, migrate_and_die)
+    verb.__name__: verb
+    for verb in (spend, own, claim, request, transition, first_open, recover_and_die, migrate_and_die)
 }
 
 

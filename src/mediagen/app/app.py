@@ -35,6 +35,7 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
 from mediagen.pricing import Prices
 from mediagen.runner.collect import Collector
+from mediagen.runner.patience import Patience
 from mediagen.runner.runner import Runner
 from mediagen.runner.spool import Spool
 from mediagen.runner.steps import SETUP_WAITS, CallSteps
@@ -171,6 +172,7 @@ def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, setup_waits: 
         conversations=Conversations(folder=settings.folder_for_state() / "conversations"),
         poll_seconds=settings.poll_seconds,
         clock=now,
+        patience=Patience(clock=now),
         setup_waits=setup_waits,
     )
 
