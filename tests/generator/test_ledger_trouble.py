@@ -1,7 +1,6 @@
 """A ledger that cannot be used: a clear message, nothing is sent, and the server works again once that is mended."""
 
 import contextlib
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -31,21 +30,26 @@ def ledger_file(tmp_path: Path) -> Path:
 
 
 def newer(file: Path) -> Mend:
-    def set_version(version: int) -> int:
-        with closing(sqlite3.connect(file)) as connection:
-            found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-            connection.execute(f"PRAGMA user_version = {version}")
-        return found
+    with closing(sqlite3.connect(file)) as connection:
+        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
 
-    found = set_version(99)
-    return lambda: bool(set_version(found)) and None
+    def set_version(version: int) -> None:
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute(f"PRAGMA user_version = {version}")
+
+    set_version(99)
+    return lambda: set_version(found)
 
 
 def foreign(file: Path) -> Mend:
     aside = file.rename(file.with_name("own"))
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE cookies (name TEXT)")
-    return lambda: bool(aside.replace(file)) and None
+
+    def mend() -> None:
+        aside.replace(file)
+
+    return mend
 
 
 def locked(file: Path) -> Mend:
@@ -65,7 +69,12 @@ def folder_in_place(file: Path) -> Mend:
     return mend
 
 
-CODES = {newer: "ledger_newer", foreign: "ledger_foreign", locked: "ledger_locked", folder_in_place: "ledger_read_only"}
+CODES: dict[Callable[[Path], Mend], str] = {
+    newer: "ledger_newer",
+    foreign: "ledger_foreign",
+    locked: "ledger_locked",
+    folder_in_place: "ledger_read_only",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +148,7 @@ async def test_full_disk_sends_nothing_and_passes_without_a_restart(
         first = await image(app)
         submitted = paid(emulator)
         filler = fill(small_disk)
-        with pytest.raises(ConfigurationError, match="No space left on device. Nothing was sent"):
+        with pytest.raises(ConfigurationError, match="No space left on device"):
             await image(app)
         with pytest.raises(LedgerError) as raised:
             await app.generator.ledger.create(a_job(prompt="long " * 4000))

@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 from tests.ledger.ledger_values import MIDNIGHT, a_job, noon
 
-from mediagen.errors import BudgetExceededError
+from mediagen.errors import BudgetExceededError, LedgerError
 from mediagen.jobs import JobStatus
 from mediagen.ledger.caps import Cap
 from mediagen.ledger.ledger import Ledger
@@ -90,6 +90,34 @@ async def first_open(ledger: Ledger) -> None:
     say("open")
 
 
+async def write_without_pause(ledger: Ledger, threads: str, seconds: str) -> None:
+    """Write again and again; tell how often, and what was refused."""
+    await ledger.open()
+    wait_for_line()
+    done, refused = [0], set()
+
+    async def write() -> None:
+        with anyio.move_on_after(float(seconds)):
+            while True:
+                try:
+                    await ledger.create(a_job(usd="0"))
+                except LedgerError as error:
+                    refused.add(error.code)
+                done[0] += 1
+
+    async with anyio.create_task_group() as group:
+        for _ in range(int(threads)):
+            group.start_soon(write)
+    say({"done": done[0], "refused": sorted(refused)})
+
+
+async def stay_inside(ledger: Ledger) -> None:
+    """Take the place of a process that is stopped in the middle of a write."""
+    await ledger.open()
+    with ledger._database.transaction(write=True):
+        wait_for_line()
+
+
 async def recover_and_die(ledger: Ledger, instant: str) -> None:
     """Open a damaged file, and die before so many of the things that change a name or a file on the disk."""
     left = [int(instant)]
@@ -128,7 +156,18 @@ async def migrate_and_die(ledger: Ledger, statement: str) -> None:
 
 VERBS: dict[str, Callable[..., Awaitable[None]]] = {
     verb.__name__: verb
-    for verb in (spend, own, claim, request, transition, first_open, recover_and_die, migrate_and_die)
+    for verb in (
+        spend,
+        own,
+        claim,
+        request,
+        transition,
+        first_open,
+        write_without_pause,
+        stay_inside,
+        recover_and_die,
+        migrate_and_die,
+    )
 }
 
 

@@ -69,7 +69,7 @@ class Database:
 
     def close(self) -> None:
         """Close the file; the next transaction opens it again."""
-        with self._reading_lock, self._opening:
+        with self._reading_lock, self._turnstile.passed_here(), self._opening:
             for connection in (self._connection, self._reading):
                 if connection:
                     connection.close()

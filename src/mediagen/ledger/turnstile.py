@@ -34,11 +34,21 @@ class Turnstile:
             LedgerError: Another stays inside for too long.
             OSError: The folder cannot be written.
         """
-        if not self._threads.acquire(timeout=WAIT_SECONDS):
+        with self.passed_here(), self._alone():
+            yield
+
+    @contextmanager
+    def passed_here(self) -> Iterator[None]:
+        """Be the only one of this process inside; other processes may be.
+
+        Raises:
+            LedgerError: Another stays inside for too long.
+        """
+        # Longer than whoever is first in this process waits for the others: it is that one that gives up.
+        if not self._threads.acquire(timeout=2 * WAIT_SECONDS):
             raise locked(self._ledger)
         try:
-            with self._alone():
-                yield
+            yield
         finally:
             self._threads.release()
 
@@ -46,8 +56,9 @@ class Turnstile:
     def _alone(self) -> Iterator[None]:
         from filelock import FileLock, Timeout  # costs as much as all the rest of the room to import
 
+        # Somebody may have removed the folder meanwhile.
+        self._ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._processes is None:
-            self._ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._processes = FileLock(self._file, mode=0o600, thread_local=False)
         try:
             self._processes.acquire(timeout=WAIT_SECONDS, poll_interval=TRY_SECONDS)
