@@ -69,7 +69,7 @@ setup() {
 run_clean() (
     kept=("PATH=$VENV/bin:$PATH" NO_GCE_CHECK=true)
     for name in TMPDIR LANG LC_ALL LC_CTYPE TZ TERM COLUMNS CI NO_COLOR FORCE_COLOR PY_COLORS PYTEST_ADDOPTS \
-        LD_LIBRARY_PATH DYLD_LIBRARY_PATH; do
+        LD_LIBRARY_PATH DYLD_LIBRARY_PATH MEDIAGEN_TEST_POSTGRES_BIN; do
         if [ -n "${!name:-}" ]; then kept+=("$name=${!name}"); fi
     done
     home=$(mktemp -d) || exit 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from mcp import Client
+from tests.postgresql import NoServerError, Server
 
 from mediagen.emulator.settings import EmulatorSettings
 from mediagen.emulator.thread import EmulatorHandle, running_emulator
@@ -40,6 +41,19 @@ def ffmpeg() -> str:
         return find_ffmpeg(None)
     except MediaError:
         pytest.skip("needs ffmpeg")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A server of PostgreSQL; where none can be had the test is skipped, but not where all is to be checked."""
+    try:
+        server = Server()
+    except NoServerError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    yield server
+    server.close()
 
 
 @pytest.fixture(autouse=True)

@@ -132,6 +132,7 @@ class PaidCall:
         operation: Google's operation or interaction name once known.
         remote_uris: Where the files are kept until `expires_at`, in Google's order.
         artifacts: The files that are stored here, in the same order.
+        attempt: Token of the one who may have sent it; None when certainly nobody has.
     """
 
     job_id: str
@@ -146,6 +147,7 @@ class PaidCall:
     error: JobError | None = None
     artifacts: tuple[Artifact, ...] = ()
     warnings: tuple[str, ...] = ()
+    attempt: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,6 +184,10 @@ class Job:
         base_url: Address of the API the job was sent to, so that it is polled there after a restart.
         profile: Configured project whose credentials sent it.
         chain: Its place, when it is one of several extensions that were asked for at once.
+        fence: How often it was claimed; a step that was begun under an earlier claim changes nothing any more.
+        due_at: No step is due before this moment.
+        note: What keeps it from going on.
+        failures: How many steps failed one after another.
     """
 
     job_id: str
@@ -208,6 +214,10 @@ class Job:
     input_files: dict[str, Any] = field(default_factory=dict)
     estimated_seconds: float = 60.0
     chain: ChainLink | None = None
+    fence: int = 0
+    due_at: datetime | None = None
+    note: str | None = None
+    failures: int = 0
 
     @property
     def surface(self) -> Surface:

@@ -363,7 +363,7 @@ async def test_what_cannot_be_written_down_is_not_kept(make_settings, clip, work
     async with app_with(make_settings) as app:
         await app.generator.ledger.open()
         before = files_in(work)
-        with sqlite3.connect(app.generator.ledger.path) as connection:
+        with sqlite3.connect(app.generator.ledger.place) as connection:
             connection.execute("DROP TABLE artifacts")
         connection.close()
         with pytest.raises(LedgerError):
@@ -380,7 +380,7 @@ async def test_local_jobs_disturb_neither_caps_nor_resuming(make_settings, clip)
         ledger = app.generator.ledger
         assert await ledger.open_jobs() == []
         assert await app.runner.resume() == []
-        assert await ledger.claim(str(report.job_id)) is False
+        assert await ledger.claim(str(report.job_id)) is None
         assert await ledger.spent(datetime(2020, 1, 1, tzinfo=UTC)) == Decimal(0)
         assert await ledger.typical_seconds("gemini-omni-1.2-flash", None) is None
         job = await ledger.get(str(report.job_id))

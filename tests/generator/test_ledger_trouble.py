@@ -18,7 +18,8 @@ from tests.runner.asking import clip, image, until, wait_for
 from mediagen.app.app import open_app
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.errors import ConfigurationError, LedgerError
-from mediagen.ledger import database, turnstile
+from mediagen.ledger import turnstile
+from mediagen.ledger.engines import sqlite as database
 from mediagen.requests import CheckApiRequest, ListJobsRequest
 
 Mend = Callable[[], None]

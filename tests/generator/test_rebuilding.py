@@ -102,7 +102,7 @@ async def test_rebuilt_charges_count_for_the_caps_once(tmp_path: Path):
         output = {**record()["output"], "filename": f"film_{number}.mp4", "artifact_id": f"art_{number}"}
         write(folder, f"film_{number}.json", record(ordinal=number, output=output))
     write(folder, "lost.json", record(job_id="job_2", state="unconfirmed", output={}, charge=None, error=None))
-    ledger = Ledger(tmp_path / "ledger.sqlite3", lambda: datetime.now(UTC), rebuild_from(folder))
+    ledger = Ledger(tmp_path / "ledger.sqlite3", lambda: datetime.now(UTC), rebuild=rebuild_from(folder))
     (tmp_path / "ledger.sqlite3").write_text("damaged")
     assert await ledger.spent(datetime(2026, 11, 21, tzinfo=UTC)) == Decimal("0.75")
     job = await ledger.get("job_1")

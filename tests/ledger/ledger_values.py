@@ -3,13 +3,31 @@
 import dataclasses
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mediagen.jobs import Artifact, Job, JobStatus, PaidCall, Quote
+from mediagen.ledger.engines.base import Address
 from mediagen.ledger.ids import new_artifact_id, new_job_id
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC)
+
+sqlite_only = pytest.mark.parametrize("engine", ["sqlite"])
+postgresql_only = pytest.mark.parametrize("engine", ["postgresql"])
+
+
+def text_of(place: Path | Address) -> str:
+    """A place as an argument of a process."""
+    return str(place) if isinstance(place, Path) else f"{place.url}\n{place.state_folder}"
+
+
+def place_of(text: str) -> Path | Address:
+    """The place of such an argument."""
+    url, _, folder = text.partition("\n")
+    return Address(url=url, state_folder=Path(folder)) if folder else Path(text)
 
 
 def noon() -> datetime:

@@ -11,15 +11,15 @@ import sys
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anyio
-from tests.ledger.ledger_values import MIDNIGHT, a_job, noon
+from tests.ledger.ledger_values import MIDNIGHT, a_job, noon, place_of
 
 from mediagen.errors import BudgetExceededError, LedgerError
 from mediagen.jobs import JobStatus
 from mediagen.ledger.caps import Cap
+from mediagen.ledger.engines.base import Access
 from mediagen.ledger.ledger import Ledger
 
 
@@ -61,7 +61,7 @@ async def claim(ledger: Ledger, job_id: str) -> None:
     """Claim a job, and stay alive until told otherwise."""
     await ledger.open()
     wait_for_line()
-    say(await ledger.claim(job_id))
+    say(await ledger.claim(job_id) is not None)
     sys.stdin.readline()
 
 
@@ -114,7 +114,7 @@ async def write_without_pause(ledger: Ledger, threads: str, seconds: str) -> Non
 async def stay_inside(ledger: Ledger) -> None:
     """Take the place of a process that is stopped in the middle of a write."""
     await ledger.open()
-    with ledger._database.transaction(write=True):
+    with ledger._database.transaction(Access.WRITE):
         wait_for_line()
 
 
@@ -171,8 +171,8 @@ VERBS: dict[str, Callable[..., Awaitable[None]]] = {
 }
 
 
-async def main(verb: str, path: str, *arguments: str) -> None:
-    ledger = Ledger(Path(path), noon)
+async def main(verb: str, place: str, *arguments: str) -> None:
+    ledger = Ledger(place_of(place), noon)
     try:
         await VERBS[verb](ledger, *arguments)
     finally:

@@ -7,10 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.ledger.ledger_values import NOON, a_job, an_artifact, noon
+from tests.ledger.ledger_values import NOON, a_job, an_artifact, noon, sqlite_only
 
 from mediagen.errors import JobNotFoundError
 from mediagen.jobs import ChainLink, Job, JobStatus
+from mediagen.ledger.engines.base import Access, Address
 from mediagen.ledger.ledger import Ledger
 
 
@@ -39,14 +40,15 @@ async def test_link_is_made_once(ledger: Ledger) -> None:
     assert await ledger.next_link(second) is None
 
 
-async def test_links_made_by_two_ledgers_are_one(ledger: Ledger, path: Path) -> None:
+async def test_links_made_by_two_ledgers_are_one(ledger: Ledger, place: Path | Address) -> None:
     (first,) = await a_chain(ledger, 1)
-    other = Ledger(path, noon)
+    other = Ledger(place, noon)
     second = await other.create(a_link(2, first.job_id))
     assert (await ledger.create(a_link(2, first.job_id))).job_id == second.job_id
     await other.aclose()
 
 
+@sqlite_only
 async def test_database_itself_takes_no_link_twice(ledger: Ledger, path: Path) -> None:
     """Whatever wrote it: `create` looks before it writes, and that look is not the only guard."""
     (first,) = await a_chain(ledger, 1)
@@ -86,9 +88,9 @@ async def test_only_the_newest_link_that_succeeded_lately_is_interrupted(ledger:
     assert await ledger.interrupted_links(NOON + timedelta(seconds=1)) == []
 
 
-async def test_chain_of_a_living_process_is_not_taken_over(ledger: Ledger, path: Path) -> None:
+async def test_chain_of_a_living_process_is_not_taken_over(ledger: Ledger, place: Path | Address) -> None:
     (first,) = await a_chain(ledger, 1)
-    other, third = Ledger(path, noon), Ledger(path, noon)
+    other, third = Ledger(place, noon), Ledger(place, noon)
     assert not await other.claim_chain(first.job_id)
     await ledger.aclose()
     assert await other.claim_chain(first.job_id)
@@ -99,11 +101,12 @@ async def test_chain_of_a_living_process_is_not_taken_over(ledger: Ledger, path:
         await one.aclose()
 
 
+@sqlite_only
 async def test_index_serves_the_search_for_interrupted_links(ledger: Ledger) -> None:
     from mediagen.ledger import queries
 
     await ledger.open()
-    with ledger._database.transaction(write=False) as connection:
+    with ledger._database.transaction(Access.READ) as connection:
         plan = [
             row["detail"]
             for row in connection.execute(f"EXPLAIN QUERY PLAN {queries.SELECT_INTERRUPTED_LINKS}", {"since": ""})

@@ -11,18 +11,20 @@ from typing import Any
 
 import pytest
 from tests.ledger.ledger_processes import StartWorker
-from tests.ledger.ledger_values import a_job, an_artifact, noon
+from tests.ledger.ledger_values import a_job, an_artifact, noon, sqlite_only
 
 from mediagen.errors import LedgerError
-from mediagen.ledger import database
-from mediagen.ledger.database import journal_mode
+from mediagen.ledger.engines import sqlite as database
+from mediagen.ledger.engines.sqlite import journal_mode
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.rows import artifact_rows, call_row, job_row
 
+pytestmark = [pytest.mark.usefixtures("engine"), sqlite_only]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 
 
 def _connection(ledger: Ledger) -> sqlite3.Connection:
+    assert isinstance(ledger._database, database.SqliteDatabase)
     connection = ledger._database._connection
     assert connection is not None
     return connection
@@ -66,7 +68,7 @@ async def test_opened_file_has_the_settings(ledger: Ledger) -> None:
         "synchronous": 3,
         "foreign_keys": 1,
         "busy_timeout": 10_000,
-        "user_version": 4,
+        "user_version": 5,
     }
 
 
@@ -115,7 +117,7 @@ async def test_open_of_a_newer_file_names_both_versions(ledger: Ledger, path: Pa
     await ledger.open()
     _connection(ledger).execute("PRAGMA user_version = 7")
     await ledger.aclose()
-    with pytest.raises(LedgerError, match="version 7, newer than the 4") as raised:
+    with pytest.raises(LedgerError, match="version 7, newer than the 5") as raised:
         await ledger.open()
     assert "Update mediagen" in raised.value.hint
 

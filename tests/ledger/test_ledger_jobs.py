@@ -11,11 +11,12 @@ from typing import Any
 import anyio
 import pytest
 from tests.ledger.ledger_processes import StartWorker
-from tests.ledger.ledger_values import NOON, a_job, an_artifact, noon
+from tests.ledger.ledger_values import NOON, a_job, an_artifact, noon, sqlite_only
 
 from mediagen.errors import InvalidRequestError, JobNotFoundError, LedgerError
 from mediagen.jobs import Adjustment, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Quote, Usage
 from mediagen.ledger import queries
+from mediagen.ledger.engines.base import Address
 from mediagen.ledger.ids import new_artifact_id, new_job_id
 from mediagen.ledger.ledger import Ledger
 
@@ -52,6 +53,9 @@ def a_full_job() -> Job:
     )
 
 
+SAID_BY_THE_LEDGER = ["fence", "due_at", "note", "failures"]
+
+
 def test_job_draft_has_no_default_left_over() -> None:
     job = a_full_job()
     same = [
@@ -59,14 +63,14 @@ def test_job_draft_has_no_default_left_over() -> None:
         for field in dataclasses.fields(Job)
         if field.default is not dataclasses.MISSING and getattr(job, field.name) == field.default
     ]
-    assert same == []
+    assert same == SAID_BY_THE_LEDGER
 
 
-async def test_create_keeps_every_field_of_a_job(ledger: Ledger, path: Path) -> None:
+async def test_create_keeps_every_field_of_a_job(ledger: Ledger, place: Path | Address) -> None:
     job = a_full_job()
-    assert await ledger.create(job) == job
-    other = Ledger(path, noon)
-    assert await other.get(job.job_id) == job
+    assert await ledger.create(job) == dataclasses.replace(job, fence=1)
+    other = Ledger(place, noon)
+    assert await other.get(job.job_id) == dataclasses.replace(job, fence=1)
     await other.aclose()
 
 
@@ -146,9 +150,9 @@ async def test_update_call_in_another_state_changes_nothing(ledger: Ledger) -> N
     assert await ledger.get(job.job_id) == job
 
 
-async def test_update_call_moves_the_time_of_the_job(path: Path) -> None:
+async def test_update_call_moves_the_time_of_the_job(place: Path | Address) -> None:
     moments = [NOON + timedelta(seconds=90)]
-    ledger = Ledger(path, lambda: moments[0])
+    ledger = Ledger(place, lambda: moments[0])
     job = await ledger.create(a_job())
     await ledger.update_call(job.job_id, 0, expected=JobStatus.SUBMITTING, status=JobStatus.RUNNING)
     assert (await ledger.get(job.job_id)).updated_at == moments[0]
@@ -221,9 +225,9 @@ async def test_request_id_race_of_processes_makes_one_job(ledger: Ledger, worker
     assert len((await ledger.list_jobs()).jobs) == 1
 
 
-async def test_typical_seconds_is_the_median_of_real_videos(path: Path) -> None:
+async def test_typical_seconds_is_the_median_of_real_videos(place: Path | Address) -> None:
     now = [NOON]
-    ledger = Ledger(path, lambda: now[0])
+    ledger = Ledger(place, lambda: now[0])
 
     async def finish(seconds: float, **changes: Any) -> None:
         job = await ledger.create(a_job(**changes))
@@ -269,7 +273,7 @@ def test_ids_sort_by_time_and_are_all_different() -> None:
     assert new_artifact_id(noon).startswith("art_")
 
 
-async def test_files_are_found_by_their_content_newest_job_first(ledger: Ledger, path: Path) -> None:
+async def test_files_are_found_by_their_content_newest_job_first(ledger: Ledger) -> None:
     jobs = [await ledger.create(a_job()) for _ in range(3)]
     for job, sha256 in zip(jobs, ("aa", "bb", "aa"), strict=True):
         stored = an_artifact(sha256=sha256)
@@ -277,6 +281,11 @@ async def test_files_are_found_by_their_content_newest_job_first(ledger: Ledger,
     assert [job.job_id for _, job in await ledger.files_of_content("aa")] == [jobs[2].job_id, jobs[0].job_id]
     assert [job.job_id for _, job in await ledger.files_of_content("aa", limit=1)] == [jobs[2].job_id]
     assert await ledger.files_of_content("cc") == []
+
+
+@sqlite_only
+async def test_index_serves_the_search_by_content(ledger: Ledger, path: Path) -> None:
+    await ledger.open()
     with closing(sqlite3.connect(path)) as connection:
         steps = connection.execute(
             f"EXPLAIN QUERY PLAN {queries.SELECT_FILES_OF_CONTENT}", {"sha256": "aa", "limit": 20}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ledger.ledger_values import a_job, an_artifact
+from tests.ledger.ledger_values import a_job, an_artifact, sqlite_only
 
 from mediagen.jobs import JobStatus
 from mediagen.ledger import queries
@@ -103,6 +103,7 @@ def _plan(path: Path, statement: str) -> str:
         connection.close()
 
 
+@sqlite_only
 async def test_statements_on_many_rows_use_an_index_and_sort_nothing(crowded: Ledger, path: Path) -> None:
     assert (await crowded.list_jobs(limit=5)).jobs[0].job_id == f"job_{ROWS - 1:026}"
     lists = {
@@ -127,6 +128,7 @@ async def test_statements_on_many_rows_use_an_index_and_sort_nothing(crowded: Le
         assert "SCAN jobs" not in _plan(path, statement)
 
 
+@sqlite_only
 async def test_open_jobs_reads_only_those_among_many(crowded: Ledger) -> None:
     job = await crowded.create(dataclasses.replace(a_job(), request_id="mine"))
     assert [found.job_id for found in await crowded.open_jobs()] == [job.job_id]

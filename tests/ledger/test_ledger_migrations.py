@@ -18,6 +18,12 @@ from mediagen.errors import LedgerError
 from mediagen.jobs import Job, JobStatus
 from mediagen.ledger.ledger import Ledger
 
+
+@pytest.fixture
+def engine() -> str:
+    return "sqlite"
+
+
 SCHEMAS = Path(__file__).parent / "schemas"
 OLD = sorted(int(file.stem.removeprefix("version_")) for file in SCHEMAS.glob("version_*.sql"))
 CURRENT = max(

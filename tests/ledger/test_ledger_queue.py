@@ -8,8 +8,14 @@ from tests.ledger.ledger_processes import StartWorker
 from tests.ledger.ledger_values import a_job, noon
 
 from mediagen.errors import LedgerError
-from mediagen.ledger import database, turnstile
+from mediagen.ledger import turnstile
+from mediagen.ledger.engines import sqlite as database
 from mediagen.ledger.ledger import Ledger
+
+
+@pytest.fixture
+def engine() -> str:
+    return "sqlite"
 
 
 async def test_writers_of_four_processes_without_pause_all_get_their_turn(worker: StartWorker, path: Path) -> None:
@@ -29,7 +35,7 @@ async def test_writers_of_four_processes_without_pause_all_get_their_turn(worker
 
 
 async def test_stopped_writer_holds_up_writers_for_a_bounded_time_and_readers_not_at_all(
-    ledger: Ledger, worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, path: Path, worker: StartWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turnstile, "WAIT_SECONDS", 0.3)
     job = await ledger.create(a_job())
@@ -39,7 +45,7 @@ async def test_stopped_writer_holds_up_writers_for_a_bounded_time_and_readers_no
     with pytest.raises(LedgerError) as raised:
         await ledger.create(a_job())
     assert (raised.value.code, raised.value.retryable) == ("ledger_locked", True)
-    fresh = Ledger(ledger.path, noon)
+    fresh = Ledger(path, noon)
     assert await ledger.get(job.job_id) == await fresh.get(job.job_id) == job
     await fresh.aclose()
     assert time.monotonic() - begun < database.BUSY_SECONDS

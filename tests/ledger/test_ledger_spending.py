@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ledger.ledger_values import MIDNIGHT, NOON, a_job
+from tests.ledger.ledger_values import MIDNIGHT, NOON, a_job, sqlite_only
 from tests.ledger.test_ledger_caps import charge, failure
 
 from mediagen.jobs import JobStatus
@@ -100,6 +100,7 @@ async def test_calls_without_a_known_price_are_counted_and_not_taken_for_free(le
     assert (group.jobs, group.unpriced_calls, parts(group)) == (3, 2, {"charged": 200_000})
 
 
+@sqlite_only
 async def test_damaged_row_counts_as_possibly_billed_and_does_not_hide_the_others(ledger: Ledger, path: Path) -> None:
     await ended(ledger, JobStatus.SUCCEEDED, charge=charge("0.2"))
     await ended(ledger, JobStatus.SUCCEEDED, charge=charge("0.1"))
@@ -112,6 +113,7 @@ async def test_damaged_row_counts_as_possibly_billed_and_does_not_hide_the_other
     assert parts(group) == {"charged": 200_000, "possibly_billed": 100_000}
 
 
+@sqlite_only
 async def test_spending_reads_only_the_calls_of_the_span(ledger: Ledger, path: Path) -> None:
     from mediagen.ledger import queries
 

@@ -1,14 +1,18 @@
 """Vertex AI and Cloud Storage, both played by the emulator, with a service account of its own."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
 
+from mediagen.app.app import App, open_app
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.endpoints.http import HttpSettings
 from mediagen.settings import Settings
+from mediagen.submitter.base import is_supported
 
 
 @pytest.fixture
@@ -34,6 +38,14 @@ def vertex_settings(
         return make_settings(**{**vertex_variables, **changes})
 
     return make
+
+
+@pytest.fixture(params=["lazily", "never"])
+def open_either(request: pytest.FixtureRequest) -> Callable[..., AbstractAsyncContextManager[App]]:
+    """Opens an app whose paid requests leave through the submitter, and one that sends them itself."""
+    if request.param == "lazily" and not is_supported():
+        pytest.skip("needs a platform with the submitter")
+    return partial(open_app, detached=request.param)
 
 
 @pytest.fixture

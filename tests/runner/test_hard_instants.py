@@ -34,9 +34,11 @@ def change(ledger_file: Path, statement: str, *values: object) -> None:
     connection.close()
 
 
-async def test_answer_that_comes_after_the_call_was_given_up_wins(make_settings: MakeSettings, emulator, ledger_file):
+async def test_answer_that_comes_after_the_call_was_given_up_wins(
+    open_either, make_settings: MakeSettings, emulator, ledger_file
+):
     emulator.add_fault(fault="delay", seconds=0.5, match={"method": "POST", "path_contains": "interactions"})
-    async with open_app(make_settings()) as app:
+    async with open_either(make_settings()) as app:
         report = await clip(app, wait_seconds=0.1)
         assert report.status == "submitting"
         change(ledger_file, "UPDATE calls SET status = 'unconfirmed' WHERE job_id = ?", report.job_id)
@@ -89,12 +91,12 @@ async def test_clip_of_last_week_is_asked_for_before_it_is_given_up(make_setting
     assert done.status == "succeeded"
 
 
-async def test_picture_on_its_way_is_kept_when_the_server_ends(make_settings: MakeSettings, emulator):
+async def test_picture_on_its_way_is_kept_when_the_server_ends(open_either, make_settings: MakeSettings, emulator):
     emulator.add_fault(fault="delay", seconds=0.5, match={"path_contains": "generateContent"})
-    async with open_app(make_settings()) as first:
+    async with open_either(make_settings()) as first:
         report = await image(first, wait_seconds=0.1)
         assert report.status == "submitting"
-    async with open_app(make_settings()) as second:
+    async with open_either(make_settings()) as second:
         await second.runner.resume()
         done = await wait_for(second, report.job_id)
     assert done.status == "succeeded"
@@ -112,8 +114,7 @@ async def test_clip_that_google_sends_inside_its_answer_is_stored(make_settings:
         "response_format": {"type": "video", "resolution": "360p", "duration": "3s"},
     }
     async with open_app(make_settings()) as app:
-        report = await clip(app, wait_seconds=0.3)
-        assert report.status == "running"
+        report = await until(app, await clip(app, wait_seconds=0), "running")
         async with httpx.AsyncClient(trust_env=False, headers={"x-goog-api-key": "test"}) as google:
             made = (await google.post(f"{emulator.url}/v1beta/interactions", json=inline)).json()
         change(ledger_file, "UPDATE calls SET operation = ? WHERE job_id = ?", made["id"], report.job_id)
@@ -125,9 +126,9 @@ async def test_clip_that_google_sends_inside_its_answer_is_stored(make_settings:
 
 
 async def test_nothing_is_left_behind_by_several_pictures_at_once(
-    make_settings: MakeSettings, ledger_file: Path, work: Path
+    open_either, make_settings: MakeSettings, ledger_file: Path, work: Path
 ):
-    async with open_app(make_settings()) as app:
+    async with open_either(make_settings()) as app:
         report = await image(app, count=4)
     assert len(list(work.glob("image_*.json"))) == len(report.artifacts) == 4
     assert list(work.glob(".mediagen-*")) == []
@@ -141,7 +142,7 @@ async def test_answer_left_behind_by_a_crash_is_cleared_away(make_settings: Make
     left.mkdir(parents=True)
     (left / "answer.bin").write_bytes(b"x")
     async with open_app(make_settings()) as app:
-        app.runner.start_sweeping()
+        app.runner.scheduler.start_sweeping()
         with anyio.fail_after(10):
             while left.exists():
                 await anyio.sleep(0.02)
@@ -173,8 +174,7 @@ async def test_wrong_key_long_after_does_not_expire_a_clip(make_settings: MakeSe
     match = {"method": "GET", "path_contains": "files"}
     emulator.add_fault(fault="status", status=401, body=refused, times=50, match=match)
     async with open_app(make_settings()) as app:
-        report = await clip(app, wait_seconds=2.5)
-        assert report.status == "downloading"
+        report = await until(app, await clip(app, wait_seconds=0), "downloading")
         change(ledger_file, "UPDATE calls SET expires_at = '2020-01-01T00:00:00+00:00'")
     async with open_app(make_settings()) as app:
         await app.runner.resume()

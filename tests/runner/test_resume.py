@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 from tests.conftest import paid
-from tests.runner.asking import clip, image, wait_for
+from tests.runner.asking import clip, image, until, wait_for
 from tests.stored import sha256_as_made
 
 from mediagen.app.app import open_app
@@ -32,11 +32,10 @@ PICTURE_FAULTS = [
 ]
 
 
-async def test_running_clip_is_fetched_by_the_next_process(make_settings: MakeSettings, emulator):
-    async with open_app(make_settings()) as first:
-        report = await clip(first, wait_seconds=0.2)
-        assert report.status == "running"
-    async with open_app(make_settings()) as second:
+async def test_running_clip_is_fetched_by_the_next_process(open_either, make_settings: MakeSettings, emulator):
+    async with open_either(make_settings()) as first:
+        report = await until(first, await clip(first, wait_seconds=0), "running")
+    async with open_either(make_settings()) as second:
         await second.runner.resume()
         done = await wait_for(second, report.job_id)
     assert done.status == "succeeded"
@@ -45,9 +44,9 @@ async def test_running_clip_is_fetched_by_the_next_process(make_settings: MakeSe
 
 async def test_job_nobody_asks_for_is_still_collected(make_settings: MakeSettings, emulator, work: Path):
     async with open_app(make_settings()) as first:
-        report = await clip(first, wait_seconds=0.2)
+        report = await until(first, await clip(first, wait_seconds=0), "running")
     async with open_app(make_settings()) as second:
-        second.runner.start_sweeping()
+        second.runner.scheduler.start_sweeping()
         with anyio.fail_after(20):
             while not list(work.glob("video_*.mp4")):
                 await anyio.sleep(0.05)
@@ -55,9 +54,11 @@ async def test_job_nobody_asks_for_is_still_collected(make_settings: MakeSetting
     assert done.status == "succeeded"
 
 
-async def test_request_without_an_answer_is_unconfirmed_and_never_sent_again(make_settings: MakeSettings, emulator):
+async def test_request_without_an_answer_is_unconfirmed_and_never_sent_again(
+    open_either, make_settings: MakeSettings, emulator
+):
     emulator.add_fault(fault="drop_after_accept", match={"method": "POST", "path_contains": "interactions"})
-    async with open_app(make_settings()) as app:
+    async with open_either(make_settings()) as app:
         report = await clip(app)
         await app.runner.resume()
         again = await wait_for(app, report.job_id, 0.2)
@@ -67,9 +68,11 @@ async def test_request_without_an_answer_is_unconfirmed_and_never_sent_again(mak
     assert paid(emulator) == 1
 
 
-async def test_overloaded_answer_to_a_paid_request_is_not_sent_again(make_settings: MakeSettings, emulator):
+async def test_overloaded_answer_to_a_paid_request_is_not_sent_again(
+    open_either, make_settings: MakeSettings, emulator
+):
     emulator.add_fault(fault="status", preset="overloaded", match={"path_contains": "generateContent"})
-    async with open_app(make_settings()) as app:
+    async with open_either(make_settings()) as app:
         report = await image(app)
     assert report.status == "failed"
     assert report.error is not None
@@ -78,18 +81,22 @@ async def test_overloaded_answer_to_a_paid_request_is_not_sent_again(make_settin
     assert len(posts) == 1
 
 
-async def test_rate_limited_request_was_rejected_and_is_sent_once_more(make_settings: MakeSettings, emulator):
+async def test_rate_limited_request_was_rejected_and_is_sent_once_more(
+    open_either, make_settings: MakeSettings, emulator
+):
     emulator.add_fault(fault="status", preset="rate_limit", seconds=0.1, match={"path_contains": "generateContent"})
-    async with open_app(make_settings()) as app:
+    async with open_either(make_settings()) as app:
         report = await image(app)
     assert report.status == "succeeded", report.error
     assert paid(emulator) == 1
 
 
 @pytest.mark.parametrize("preset", ["prepay_depleted", "quota_zero"])
-async def test_permanent_quota_refusal_is_final_and_explained(make_settings: MakeSettings, emulator, preset):
+async def test_permanent_quota_refusal_is_final_and_explained(
+    open_either, make_settings: MakeSettings, emulator, preset
+):
     emulator.add_fault(fault="status", preset=preset, match={"path_contains": "generateContent"})
-    async with open_app(make_settings()) as app:
+    async with open_either(make_settings()) as app:
         report = await image(app)
     assert report.status == "failed"
     assert report.error is not None
@@ -123,9 +130,11 @@ async def test_each_refusal_of_a_picture_has_its_own_code(make_settings: MakeSet
         ("completed_without_video", "failed"),
     ],
 )
-async def test_each_failure_inside_a_200_is_its_own_error(make_settings: MakeSettings, emulator, work, fault, status):
+async def test_each_failure_inside_a_200_is_its_own_error(
+    open_either, make_settings: MakeSettings, emulator, work, fault, status
+):
     emulator.add_fault(fault=fault)
-    async with open_app(make_settings()) as app:
+    async with open_either(make_settings()) as app:
         report = await (clip(app) if "video" in fault else image(app))
     assert report.status == status
     assert report.error is not None
@@ -172,7 +181,7 @@ async def test_cancelled_clip_is_not_collected(make_settings: MakeSettings, emul
 
     emulator.add_fault(fault="stuck")
     async with open_app(make_settings()) as app:
-        report = await clip(app, wait_seconds=0.3)
+        report = await until(app, await clip(app, wait_seconds=0), "running")
         assert report.job_id
         cancelled = await app.generator.cancel_job(CancelJobRequest(job_id=report.job_id))
     assert cancelled.status == "cancelled"
@@ -189,9 +198,7 @@ async def test_picture_is_kept_when_its_folder_cannot_be_written(make_settings: 
         report = await image(app, output_dir=str(target), wait_seconds=0.05)
         shutil.rmtree(target)
         target.write_text("a file is in the way")
-        blocked = await wait_for(app, report.job_id, 1.0)
-        assert blocked.status == "downloading"
-        assert "Not finished yet" in " ".join(blocked.warnings)
+        await until(app, report, "downloading", "Not finished yet")
         target.unlink()
         done = await wait_for(app, report.job_id, 20)
     assert done.status == "succeeded"
@@ -225,7 +232,7 @@ async def test_daily_cap_is_held(make_settings: MakeSettings, emulator):
 async def test_missing_key_after_a_restart_keeps_the_job_open(make_settings: MakeSettings, emulator):
     """A paid clip is not given up because a setting is missing; the answer says what is."""
     async with open_app(make_settings(MEDIAGEN_BACKEND="gemini", GEMINI_API_KEY="some-key")) as first:
-        report = await clip(first, wait_seconds=0.2)
+        report = await until(first, await clip(first, wait_seconds=0), "running")
     async with open_app(make_settings(MEDIAGEN_BACKEND="gemini")) as second:
         await second.runner.resume()
         still = await wait_for(second, report.job_id, 0.5)

@@ -63,7 +63,7 @@ def test_bad_value_names_its_variable(variable, value):
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("MEDIAGEN_DATABASE_URL", "postgresql://localhost/x"),
+        ("MEDIAGEN_DATABASE_URL", "mysql://user:secret@localhost/x"),
         ("MEDIAGEN_PROFILE", "work"),
         ("MEDIAGEN_CONFIG", "/nowhere/mediagen.toml"),
         ("MEDIAGEN_TOOLSETS", "core,cut"),

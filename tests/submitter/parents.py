@@ -21,6 +21,7 @@ async def serve(url: str, folder: Path, jobs: list[str]) -> None:
         await submitter.send(SignedRequest(url=url, headers=headers, body=b"x" * 300_000, folder=folder / f"{job}-0"))
 
     async with DetachedSubmitter() as submitter, anyio.create_task_group() as group:
+        assert await submitter.ready()
         os.write(1, json.dumps({"server": os.getpid(), "submitter": submitter.process_id}).encode() + b"\n")
         for job in jobs:
             group.start_soon(send, job)

@@ -14,6 +14,7 @@ import pytest
 from tests.submitter.conftest import BODY, Google, Handler, Spool, pytestmark, state_of, until
 
 from mediagen.submitter.recovery import recover_spool, settle_call
+from mediagen.submitter.tickets import open_folder
 
 __all__ = ["pytestmark"]
 
@@ -39,6 +40,7 @@ class Parents:
         """Process ids of a server and of its submitter."""
         for job in jobs:
             (spool.folder / f"{job}-0").mkdir()
+            open_folder(str(spool.folder / f"{job}-0"))
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps({"url": url, "folder": str(spool.folder), "jobs": jobs}) + "\n")
@@ -140,6 +142,7 @@ def test_request_that_a_stopped_submitter_has_not_read_is_never_sent_once_settle
     os.kill(submitter, signal.SIGSTOP)
     os.kill(server, signal.SIGKILL)
     (spool.folder / "job_1-0").mkdir()
+    open_folder(str(spool.folder / "job_1-0"))
     assert settle_call(spool.folder / "job_1-0").state == "never_sent"
     os.kill(submitter, signal.SIGCONT)
     until(lambda: not state_of(submitter))

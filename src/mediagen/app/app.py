@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mediagen.app.pool import EndpointPool
 from mediagen.app.projects import ConfiguredProjects
@@ -31,21 +31,29 @@ from mediagen.generator.rebuilding import rebuild_from
 from mediagen.generator.records import Records
 from mediagen.generator.spending import Spending
 from mediagen.jobs import Origin
+from mediagen.ledger.engines.base import Address
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
 from mediagen.pricing import Prices
+from mediagen.runner.advancing import Advancer
 from mediagen.runner.collect import Collector
+from mediagen.runner.embedded import Embedded
 from mediagen.runner.patience import Patience
 from mediagen.runner.runner import Runner
+from mediagen.runner.scheduler import Changes
 from mediagen.runner.spool import Spool
 from mediagen.runner.steps import SETUP_WAITS, CallSteps
 from mediagen.settings import Settings, check_supported
 from mediagen.storage.conversations import Conversations
 from mediagen.storage.local import LocalStorage
+from mediagen.submitter.base import Submitter, is_supported
 
 if TYPE_CHECKING:
     from mediagen.endpoints.http import HttpSettings
     from mediagen.media.fetch import FetchSettings
+
+
+Detached = Literal["at_once", "lazily", "never"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +70,22 @@ class App:
     spending: Spending
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How long is waited.
+
+    Attributes:
+        setup_waits: Seconds to wait each time that Google is still setting a project up.
+        lease_seconds: How long a process that does not move keeps its jobs; None is the usual.
+    """
+
+    setup_waits: tuple[float, ...] = SETUP_WAITS
+    lease_seconds: float | None = None
+
+
+USUAL_PACE = Pace()
+
+
 def now() -> datetime:
     """The present, in UTC."""
     return datetime.now(UTC)
@@ -74,7 +98,8 @@ async def open_app(
     confine_inputs: bool = True,
     http: "HttpSettings | None" = None,
     web: "FetchSettings | None" = None,
-    setup_waits: tuple[float, ...] = SETUP_WAITS,
+    detached: Detached = "lazily",
+    pace: Pace = USUAL_PACE,
 ) -> AsyncIterator[App]:
     """Build all parts and close them again.
 
@@ -83,30 +108,42 @@ async def open_app(
         confine_inputs: Whether input files must lie in the input roots; False only where a person typed the path.
         http: How patient the surfaces are, instead of the usual.
         web: How videos are fetched from the web, instead of the usual.
-        setup_waits: Seconds to wait each time that Google is still setting a project up.
+        detached: Whether the process that sends paid requests is started at once in the background, with the first
+            one, or never, so that this process sends them itself.
+        pace: How long is waited for what, instead of the usual.
 
     Raises:
         ConfigurationError: A setting that this version cannot honour.
     """
     check_supported(settings)
     async with AsyncExitStack() as stack:
-        ledger = Ledger(
-            settings.folder_for_state() / "ledger.sqlite3", clock=now, rebuild=rebuild_from(*_output_folders(settings))
-        )
+        ledger = _ledger(settings, pace)
         stack.push_async_callback(ledger.aclose)
         projects = ConfiguredProjects(settings, os.environ)
         pool = _pool(settings, projects, http)
+        pool.submitter = await _submitter(stack, detached)
         stack.push_async_callback(pool.aclose)
-        steps = _steps(ledger, pool, settings, setup_waits)
-        runner = await stack.enter_async_context(Runner(steps))
+        steps = _steps(ledger, pool, settings, pace)
+        runner = await stack.enter_async_context(_runner(steps))
         planner = _planner(_policy(settings, projects), steps, pool, _roots(settings, confine_inputs))
         planner = dataclasses.replace(planner, web=web)
         yield _app(settings, runner, planner, steps, pool)
 
 
-def _output_folders(settings: Settings) -> list[Path]:
+def _ledger(settings: Settings, pace: Pace) -> Ledger:
     of_profiles = [profile.output_dir.expanduser() for profile in settings.profiles if profile.output_dir]
-    return [settings.folder_for_files(), *of_profiles]
+    return Ledger(
+        _place_of_ledger(settings),
+        clock=now,
+        lease_seconds=pace.lease_seconds,
+        rebuild=rebuild_from(settings.folder_for_files(), *of_profiles),
+    )
+
+
+def _place_of_ledger(settings: Settings) -> Path | Address:
+    if settings.database_url:
+        return Address(url=settings.database_url.get_secret_value(), state_folder=settings.folder_for_state())
+    return settings.folder_for_state() / "ledger.sqlite3"
 
 
 def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps, pool: EndpointPool) -> App:
@@ -121,7 +158,7 @@ def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps,
         alternatives=Alternatives(placement=planner.placement, prices=planner.prices),
         clock=now,
     )
-    runner.on_link_ended = Chains(ledger=steps.ledger, make_next=generator.make_next_link).go_on
+    runner.scheduler.on_link_ended = Chains(ledger=steps.ledger, make_next=generator.make_next_link).go_on
     return App(
         settings=settings,
         generator=generator,
@@ -132,6 +169,13 @@ def _app(settings: Settings, runner: Runner, planner: Planner, steps: CallSteps,
         records=Records(ledger=steps.ledger, loader=planner.loader),
         spending=Spending(ledger=steps.ledger, clock=now),
     )
+
+
+@asynccontextmanager
+async def _runner(steps: CallSteps) -> AsyncIterator[Runner]:
+    changes = Changes()
+    async with Embedded(steps, Advancer(steps), changes) as scheduler:
+        yield Runner(steps, scheduler, changes)
 
 
 def _editor(settings: Settings, planner: Planner, steps: CallSteps) -> Editor:
@@ -154,7 +198,7 @@ def _editor(settings: Settings, planner: Planner, steps: CallSteps) -> Editor:
     )
 
 
-def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, setup_waits: tuple[float, ...]) -> CallSteps:
+def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, pace: Pace) -> CallSteps:
     storage = LocalStorage()
     collector = Collector(
         ledger=ledger,
@@ -173,7 +217,7 @@ def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, setup_waits: 
         poll_seconds=settings.poll_seconds,
         clock=now,
         patience=Patience(clock=now),
-        setup_waits=setup_waits,
+        setup_waits=pace.setup_waits,
     )
 
 
@@ -192,6 +236,17 @@ def _planner(policy: Policy, steps: CallSteps, pool: EndpointPool, roots: tuple[
         encoders={"gemini": GeminiBodies(), "vertex": VertexBodies(), "cliproxy": GeminiBodies()},
         clock=now,
     )
+
+
+async def _submitter(stack: AsyncExitStack, detached: Detached) -> Submitter | None:
+    if detached == "never" or not is_supported():
+        return None
+    from mediagen.submitter.submitter import DetachedSubmitter
+
+    submitter = await stack.enter_async_context(DetachedSubmitter())
+    if detached == "at_once":
+        submitter.warm_up()
+    return submitter
 
 
 def _pool(settings: Settings, projects: ConfiguredProjects, http: "HttpSettings | None") -> EndpointPool:

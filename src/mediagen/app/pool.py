@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
@@ -17,6 +17,7 @@ from mediagen.jobs import Job
 from mediagen.media.inputs import MAX_VIDEO_BYTES
 from mediagen.routing import Route
 from mediagen.storage.local import PartFile
+from mediagen.submitter.base import Submitter
 
 if TYPE_CHECKING:
     from mediagen.endpoints.gemini_api import GeminiApi
@@ -34,7 +35,11 @@ KINDS = {
 
 
 class EndpointPool:
-    """Opens endpoints and buckets; owns and closes them."""
+    """Opens endpoints and buckets; owns and closes them.
+
+    Attributes:
+        submitter: Sends the paid requests of the endpoints that are opened from now on, where it can.
+    """
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class EndpointPool:
         self._state_dir = state_dir
         self._ffmpeg = ffmpeg
         self._http = http
+        self.submitter: Submitter | None = None
         self._open: dict[tuple[str, str, Surface, str | None], Endpoint] = {}
         self._buckets: dict[tuple[str | None, str | None], CloudStorage] = {}
 
@@ -197,18 +203,21 @@ class EndpointPool:
         from mediagen.endpoints.gemini_api import GeminiApi
         from mediagen.endpoints.vertex_ai import VertexAi
 
-        auth = sign_with(credential, base_url)
+        common: dict[str, Any] = {
+            "auth": sign_with(credential, base_url),
+            "base_url": base_url,
+            "http": self._http,
+            "submitter": self.submitter,
+        }
         match surface:
             case "gemini":
                 # A bare variable lets the messages say more than a description would.
                 source = credential.source if " " not in credential.source else _described(credential)
-                return GeminiApi(
-                    auth=auth, key_source=source, base_url=base_url, api_version=self._api_version, http=self._http
-                )
+                return GeminiApi(key_source=source, api_version=self._api_version, **common)
             case "vertex":
-                return VertexAi(auth=auth, key_source=_described(credential), base_url=base_url, http=self._http)
+                return VertexAi(key_source=_described(credential), **common)
             case "cliproxy":
-                return CliProxy(auth=auth, key_source=credential.source, base_url=base_url, http=self._http)
+                return CliProxy(key_source=credential.source, **common)
 
     async def _emulated_bucket(self, project: str | None) -> "CloudStorage":
         host = self._projects.storage(project).project.configured.emulator_host

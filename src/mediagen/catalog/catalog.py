@@ -12,7 +12,7 @@ from types import MappingProxyType
 from mediagen.catalog.packaged import Guess, guess_for, model_spec, read_document, read_guesses
 from mediagen.catalog.spec import SURFACE_NAMES, ModelSpec, SurfaceSpec
 from mediagen.errors import InvalidRequestError
-from mediagen.jobs import Adjustment, Kind, Surface
+from mediagen.jobs import Adjustment, Api, Kind, Surface
 
 _PREFIXES = ("publishers/google/models/", "models/", "google/")
 _WHY_NOT: Mapping[tuple[Surface, Kind], str] = MappingProxyType(
@@ -167,6 +167,11 @@ class Catalog:
             if models := self.models_for(mode, name, today):
                 return f"Use model={models[0]!r}{'' if name == surface else f' on {_listing([name])}'}."
         return "No living model does it."
+
+    def api_of(self, model_id: str, kind: Kind) -> Api:
+        """API that a model is asked by, also one that is retired or not in the catalogue."""
+        spec = self._get(model_id)
+        return spec.api if spec else guess_for(self.guesses, model_id, kind).api
 
     def _get(self, model_id: str) -> ModelSpec | None:
         return next((spec for spec in self.specs if spec.id == model_id), None)

@@ -10,6 +10,7 @@ from mediagen.endpoints.wire.media import VideoMedia, WireMedia
 from mediagen.endpoints.wire.operation import Operation, Output, State
 from mediagen.jobs import Api, Kind
 from mediagen.requests import ImageParameters, VideoParameters
+from mediagen.submitter.base import Answer as StoredAnswer
 
 __all__ = [
     "Accepted",
@@ -27,6 +28,7 @@ __all__ = [
     "PartSink",
     "ProbeResult",
     "State",
+    "StoredAnswer",
     "Submission",
     "VideoMedia",
     "WireMedia",
@@ -44,12 +46,17 @@ class PaidRequest:
         model: Google's model id.
         api: Decides the method that is called.
         body: As made by `build_image` or `build_video`.
+        folder: Folder of the call in the spool, through which its answer outlives this process; None to do without.
+        ticket: Number of the first ticket in that folder under which it may leave. Whoever takes the call over makes it
+            void, so that a process that was stopped meanwhile cannot send any more.
     """
 
     kind: Kind
     model: str
     api: Api
     body: dict[str, Any]
+    folder: Path | None = None
+    ticket: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,6 +205,15 @@ class Endpoint(Protocol):
             ContentFilteredError: A safety filter refused it; `billed` says whether it costs.
             EndpointError: Google refused it or failed.
             AuthenticationError: The credentials were refused.
+        """
+        ...
+
+    async def read_answer(self, call: PaidRequest, answer: StoredAnswer) -> Submission:
+        """Read what Google answered to a paid request of a process that has died since. Sends nothing.
+
+        Raises:
+            MediaGenError: As `submit` would have.
+            StorageError: The answer cannot be read now.
         """
         ...
 

@@ -24,10 +24,11 @@ from mediagen.endpoints.base import (
     PaidRequest,
     PartSink,
     ProbeResult,
+    StoredAnswer,
     Submission,
 )
 from mediagen.endpoints.http import Answer, HttpChannel, HttpSettings
-from mediagen.endpoints.paid import send_paid
+from mediagen.endpoints.paid import judge_stored, send_paid
 from mediagen.endpoints.surface import HttpSurface
 from mediagen.endpoints.wire.chat_completions import chat_body, decode_chat
 from mediagen.endpoints.wire.generate_content import DecodedFailure, DecodedImage, decode_image
@@ -43,6 +44,7 @@ from mediagen.errors import (
     SubmissionUnconfirmedError,
     UnavailableError,
 )
+from mediagen.submitter.base import Submitter
 
 URL_VARIABLE = "CLIPROXY_BASE_URL"
 KEY_VARIABLE = "CLIPROXY_API_KEY"
@@ -70,6 +72,7 @@ class CliProxy(HttpSurface):
         key_source: str = KEY_VARIABLE,
         base_url: str = BASE_URL,
         http: HttpSettings | None = None,
+        submitter: Submitter | None = None,
     ) -> None:
         """Set the surface up; nothing is sent yet.
 
@@ -78,11 +81,12 @@ class CliProxy(HttpSurface):
             key_source: Variable that the key came from, for messages.
             base_url: Address of the proxy, without ``/v1``.
             http: Time-outs, retries and clock.
+            submitter: Sends paid requests, where it can.
 
         Raises:
             ConfigurationError: `base_url` cannot be the address of a proxy.
         """
-        super().__init__(_channel(base_url, auth, key_source, http or HttpSettings()))
+        super().__init__(_channel(base_url, auth, key_source, http or HttpSettings(), submitter=submitter))
         self._has_gemini_route = True
 
     async def submit(self, call: PaidRequest) -> Submission:
@@ -119,8 +123,24 @@ class CliProxy(HttpSurface):
                 self._has_gemini_route = True
                 raise _lacks_both_routes(error, self.base_url) from error
             self._raise_translated(error, call)
-        image = _picture(await anyio.to_thread.run_sync(decode_chat, answer.body))
-        return Finished(image=image, warnings=(BY_CHAT_ROUTE,))
+        return await _by_chat(answer)
+
+    async def read_answer(self, call: PaidRequest, answer: StoredAnswer) -> Submission:
+        """Read what was answered to a paid request of a process that has died since, by either route. Sends nothing.
+
+        Raises:
+            MediaGenError: As `submit` would have.
+            StorageError: The answer cannot be read now.
+        """
+        try:
+            judged = await judge_stored(self._http, call, answer)
+        except MediaGenError as error:
+            self._raise_translated(error, call)
+        # Only the chat route answers with choices.
+        page = await anyio.to_thread.run_sync(parse_object, judged.body)
+        if page is not None and "choices" in page:
+            return await _by_chat(judged)
+        return Finished(image=_picture(await anyio.to_thread.run_sync(decode_image, judged.body)))
 
     async def _lacks_gemini_route(self) -> bool:
         """Make sure, for free, before a second paid request: the list of models stands beside the route that failed.
@@ -237,14 +257,21 @@ class CliProxy(HttpSurface):
         return f"{self.base_url}/{path}"
 
 
-def _channel(base_url: str, auth: httpx.Auth, key_source: str, settings: HttpSettings) -> HttpChannel:
+def _channel(
+    base_url: str, auth: httpx.Auth, key_source: str, settings: HttpSettings, *, submitter: Submitter | None
+) -> HttpChannel:
     hint = f"Set {URL_VARIABLE} to the address of CLIProxyAPI alone, like {BASE_URL}, or unset it."
     if base_url.strip().rstrip("/").endswith(("/v1", "/v1beta")):
         raise ConfigurationError("The address of CLIProxyAPI must not end with an API version.", hint=hint)
     try:
-        return HttpChannel(base_url=base_url, auth=auth, key_source=key_source, settings=settings)
+        return HttpChannel(base_url=base_url, auth=auth, key_source=key_source, settings=settings, submitter=submitter)
     except ConfigurationError as error:
         raise ConfigurationError("The address of CLIProxyAPI cannot be used.", hint=hint) from error
+
+
+async def _by_chat(answer: Answer) -> Finished:
+    image = _picture(await anyio.to_thread.run_sync(decode_chat, answer.body))
+    return Finished(image=image, warnings=(BY_CHAT_ROUTE,))
 
 
 def _picture(found: DecodedImage | DecodedFailure) -> DecodedImage:

@@ -18,6 +18,7 @@ from mediagen.endpoints.base import (
     PaidRequest,
     PartSink,
     ProbeResult,
+    StoredAnswer,
     Submission,
 )
 from mediagen.endpoints.check import ModelList, check_surface, probe_fields
@@ -28,11 +29,13 @@ from mediagen.endpoints.operations import (
     cancel_interaction,
     poll_interaction,
     poll_operation,
+    read_submission,
     submit_image,
     submit_interaction,
 )
 from mediagen.endpoints.surface import HttpSurface
 from mediagen.errors import InvalidRequestError
+from mediagen.submitter.base import Submitter
 
 BASE_URL = "https://generativelanguage.googleapis.com"
 API_VERSION = "v1beta"
@@ -51,6 +54,7 @@ class GeminiApi(HttpSurface):
         base_url: str = BASE_URL,
         api_version: str = API_VERSION,
         http: HttpSettings | None = None,
+        submitter: Submitter | None = None,
     ) -> None:
         """Set the surface up; nothing is sent yet.
 
@@ -60,12 +64,15 @@ class GeminiApi(HttpSurface):
             base_url: Address without version.
             api_version: ``v1beta`` or ``v1``.
             http: Time-outs, retries and clock.
+            submitter: Sends paid requests, where it can.
 
         Raises:
             ConfigurationError: `base_url` is no http or https address.
         """
-        settings = http or HttpSettings()
-        super().__init__(HttpChannel(base_url=base_url, auth=auth, key_source=key_source, settings=settings))
+        channel = HttpChannel(
+            base_url=base_url, auth=auth, key_source=key_source, settings=http or HttpSettings(), submitter=submitter
+        )
+        super().__init__(channel)
         self._version = api_version
 
     async def submit(self, call: PaidRequest) -> Submission:
@@ -91,6 +98,15 @@ class GeminiApi(HttpSurface):
                 )
             case _:
                 assert_never(call.api)
+
+    async def read_answer(self, call: PaidRequest, answer: StoredAnswer) -> Submission:
+        """Read what Google answered to a paid request of a process that has died since. Sends nothing.
+
+        Raises:
+            MediaGenError: As `submit` would have.
+            StorageError: The answer cannot be read now.
+        """
+        return await read_submission(self._http, call, answer)
 
     async def poll(self, operation: str, open_sink: OpenSink) -> Operation:
         """Ask for the state of an interaction, or of an old Veo operation. Costs nothing.

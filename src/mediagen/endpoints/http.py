@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from ipaddress import ip_address
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import httpx
@@ -19,6 +18,8 @@ from mediagen.endpoints.base import OpenSink, PartSink
 from mediagen.endpoints.wire.google_errors import GoogleFailure, parse_error, to_exception
 from mediagen.endpoints.wire.inline_media import InlineMediaScanner
 from mediagen.errors import ConfigurationError, EndpointError, MediaGenError, RateLimitError, UnavailableError
+from mediagen.submitter.base import Submitter
+from mediagen.submitter.routes import is_loopback
 
 logger = logging.getLogger("mediagen.endpoints")
 # These log whole addresses, with the queries of signed URLs, and the headers of answers.
@@ -71,12 +72,13 @@ class HttpSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """An answer read to its end."""
+    """An answer; `end` says how its body ended, of one to a paid request."""
 
     status_code: int
     headers: Mapping[str, str]
     body: bytes
     sent_key: str = ""
+    end: Literal["whole", "cut", "too_large"] = "whole"
 
     @property
     def is_success(self) -> bool:
@@ -103,6 +105,7 @@ class HttpChannel:
         key_source: str,
         settings: HttpSettings,
         address_setting: str = "GOOGLE_GEMINI_BASE_URL",
+        submitter: Submitter | None = None,
     ) -> None:
         """Set the connections up; nothing is sent yet.
 
@@ -112,6 +115,7 @@ class HttpChannel:
             key_source: Variable that the key came from, or the credential in words ("the access token in X").
             settings: Time-outs, retries and clock.
             address_setting: Variable that holds the address, for messages.
+            submitter: Sends paid requests, where it can.
 
         Raises:
             ConfigurationError: `base_url` is no http or https address.
@@ -119,6 +123,7 @@ class HttpChannel:
         self.base_url = base_url.strip().rstrip("/")
         self.key_source = key_source
         self.settings = settings
+        self.submitter = submitter
         self._base = _parsed(self.base_url, address_setting)
         try:
             common = self._common(auth)
@@ -139,7 +144,7 @@ class HttpChannel:
             "follow_redirects": False,
             "headers": {"user-agent": f"mediagen-mcp/{__version__}", "accept-encoding": "identity"},
             # A proxy of the environment cannot reach this machine.
-            "trust_env": not _is_loopback(self._base.host),
+            "trust_env": not is_loopback(self._base.host),
         }
 
     async def aclose(self) -> None:
@@ -320,10 +325,15 @@ class _InlineFiles:
 
 
 def _answer(response: httpx.Response, body: bytes) -> Answer:
-    sent = response.request.headers
-    # The token alone, without the word Bearer before it.
-    key = sent.get("x-goog-api-key", "") or sent.get("authorization", "").rpartition(" ")[2]
+    key = sent_key(response.request)
     return Answer(status_code=response.status_code, headers=dict(response.headers), body=body, sent_key=key)
+
+
+def sent_key(request: httpx.Request) -> str:
+    """What a request was signed with; the token alone, without the word Bearer before it."""
+    headers = request.headers
+    key: str = headers.get("x-goog-api-key", "") or headers.get("authorization", "").rpartition(" ")[2]
+    return key
 
 
 def unreachable(error: httpx.RequestError) -> UnavailableError:
@@ -386,10 +396,3 @@ def _bad_environment(error: Exception) -> ConfigurationError:
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port if url.port is not None else _DEFAULT_PORTS.get(url.scheme)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,12 +1,14 @@
 """What the surfaces of Google have in common: pictures, interactions and Veo operations over one channel."""
 
+from collections.abc import Awaitable
 from http import HTTPStatus
+from typing import assert_never
 
 import anyio.to_thread
 
-from mediagen.endpoints.base import Accepted, Finished, OpenSink, Operation, PaidRequest
+from mediagen.endpoints.base import Accepted, Finished, OpenSink, Operation, PaidRequest, StoredAnswer, Submission
 from mediagen.endpoints.http import Answer, HttpChannel
-from mediagen.endpoints.paid import send_paid
+from mediagen.endpoints.paid import judge_stored, send_paid
 from mediagen.endpoints.wire.generate_content import DecodedFailure, decode_image
 from mediagen.endpoints.wire.google_errors import UNCONFIRMED_HINT, GoogleFailure, to_exception
 from mediagen.endpoints.wire.interactions import decode_interaction, interaction_id
@@ -25,7 +27,10 @@ async def submit_image(channel: HttpChannel, url: str, call: PaidRequest) -> Fin
     Raises:
         MediaGenError: As `Endpoint.submit` says.
     """
-    answer = await send_paid(channel, url, call)
+    return await _finished(await send_paid(channel, url, call))
+
+
+async def _finished(answer: Answer) -> Finished:
     image = await anyio.to_thread.run_sync(decode_image, answer.body)
     if isinstance(image, DecodedFailure):
         raise image.error
@@ -38,7 +43,7 @@ async def submit_interaction(channel: HttpChannel, url: str, call: PaidRequest) 
     Raises:
         MediaGenError: As `Endpoint.submit` says.
     """
-    return _accepted(interaction_id((await _started(channel, url, call)).body))
+    return _accepted(interaction_id((await _started(send_paid(channel, url, call))).body))
 
 
 async def submit_operation(channel: HttpChannel, url: str, call: PaidRequest) -> Accepted:
@@ -47,12 +52,30 @@ async def submit_operation(channel: HttpChannel, url: str, call: PaidRequest) ->
     Raises:
         MediaGenError: As `Endpoint.submit` says.
     """
-    return _accepted(operation_name((await _started(channel, url, call)).body))
+    return _accepted(operation_name((await _started(send_paid(channel, url, call))).body))
 
 
-async def _started(channel: HttpChannel, url: str, call: PaidRequest) -> Answer:
+async def read_submission(channel: HttpChannel, call: PaidRequest, answer: StoredAnswer) -> Submission:
+    """Read what was answered to a request that a process sent which has died since. Sends nothing.
+
+    Raises:
+        MediaGenError: As `Endpoint.read_answer` says.
+    """
+    judging = judge_stored(channel, call, answer)
+    match call.api:
+        case "generate_content":
+            return await _finished(await judging)
+        case "interactions":
+            return _accepted(interaction_id((await _started(judging)).body))
+        case "predict_long_running":
+            return _accepted(operation_name((await _started(judging)).body))
+        case _:
+            assert_never(call.api)
+
+
+async def _started(answering: Awaitable[Answer]) -> Answer:
     try:
-        return await send_paid(channel, url, call)
+        return await answering
     except EndpointError as error:
         if error.code == "answer_too_large":
             raise _no_name("was too large to be read") from error

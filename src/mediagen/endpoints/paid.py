@@ -1,22 +1,44 @@
 """Sends requests that cost money: once, or again only when it is certain that nothing was accepted. Costs money."""
 
 import json
-from collections.abc import Iterator
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from http import HTTPStatus
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import httpx
 
-from mediagen.endpoints.base import PaidRequest
-from mediagen.endpoints.http import Answer, HttpChannel, unreachable
+from mediagen.endpoints.base import PaidRequest, StoredAnswer
+from mediagen.endpoints.http import (
+    CHUNK_BYTES,
+    ERROR_LIMIT,
+    TRANSIENT,
+    Answer,
+    HttpChannel,
+    sent_key,
+    too_large,
+    unreachable,
+)
 from mediagen.endpoints.wire.google_errors import UNCONFIRMED_HINT, to_exception
-from mediagen.errors import MediaGenError, RateLimitError, SubmissionUnconfirmedError
+from mediagen.errors import MediaGenError, RateLimitError, StorageError, SubmissionUnconfirmedError, UnavailableError
+from mediagen.submitter.base import Patience, SignedRequest, Submitter, is_supported
+
+logger = logging.getLogger("mediagen.endpoints")
 
 # Raised before the first byte of the request leaves.
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _TEXTS = frozenset({"text", "input", "prompt", "negativePrompt"})
 _JSON = {"content-type": "application/json"}
+
+Came = Answer | UnavailableError
+"""An answer, or why nothing was sent."""
 
 
 async def send_paid(channel: HttpChannel, url: str, call: PaidRequest) -> Answer:
@@ -25,40 +47,203 @@ async def send_paid(channel: HttpChannel, url: str, call: PaidRequest) -> Answer
     Raises:
         SubmissionUnconfirmedError: It may have arrived, but its outcome is unknown.
         UnavailableError: Nothing was sent, or Google says that it failed.
+        StorageError: Nothing was sent, because its answer could not have been kept.
         MediaGenError: Google refused it.
     """
-    secrets = tuple(_words(call.body))
     content = await anyio.to_thread.run_sync(_serialized, call.body)
+    send = await _way(channel, url, call)
     tried = 0
     while True:
         tried += 1
-        try:
-            answer = await _send_once(channel, url, content)
-        except _NOTHING_SENT as failed:
-            error: MediaGenError = unreachable(failed)
-            error.hint = f"Nothing was sent or billed. {error.hint}"
-            error.__cause__ = failed
-        else:
-            if answer.is_success:
-                return answer
-            error = to_exception(answer.failure(*secrets), paid=True, key_source=channel.key_source, model=call.model)
+        came = await send(content)
+        error = came if isinstance(came, MediaGenError) else _failure(channel, call, came)
+        if error is None:
+            assert isinstance(came, Answer)
+            return came
         if not _certainly_rejected(error) or tried > channel.settings.paid_retries:
             raise error
         if not await channel.wait_before_retry(error, tried):
             raise error
 
 
-async def _send_once(channel: HttpChannel, url: str, content: bytes) -> Answer:
+async def judge_stored(channel: HttpChannel, call: PaidRequest, stored: StoredAnswer) -> Answer:
+    """The successful answer that a submitter stored for a process that has died since. Sends nothing.
+
+    Raises:
+        MediaGenError: As `send_paid` would have.
+        StorageError: It cannot be read.
+    """
+    answer = await _taken(stored, channel.settings.answer_limit)
+    error = _failure(channel, call, answer)
+    if error:
+        raise error
+    return answer
+
+
+def _failure(channel: HttpChannel, call: PaidRequest, answer: Answer) -> MediaGenError | None:
+    """What is wrong with an answer, however it came; see decision 0003."""
+    if answer.end == "too_large":
+        return too_large(channel.settings.answer_limit)
+    if answer.end == "cut" and not _is_refusal(answer.status_code):
+        return _unconfirmed("it was cut off")
+    if answer.is_success:
+        return None
+    secrets = tuple(_words(call.body))
+    return to_exception(answer.failure(*secrets), paid=True, key_source=channel.key_source, model=call.model)
+
+
+def _is_refusal(status_code: int) -> bool:
+    """Whether a part of such an answer says enough: nothing was made."""
+    is_client_error = status_code in range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
+    return is_client_error and status_code not in TRANSIENT - {HTTPStatus.TOO_MANY_REQUESTS}
+
+
+async def _way(channel: HttpChannel, url: str, call: PaidRequest) -> Callable[[bytes], Awaitable[Came]]:
+    """By whom a request is sent."""
+    submitter, folder = channel.submitter, call.folder
+    if submitter and folder and await submitter.takes(url, folder):
+        return partial(_send_detached, channel, submitter, url, _Tickets(folder=folder, numbers=count(call.ticket)))
+    if folder and is_supported():
+        await anyio.to_thread.run_sync(_leave_unwatched, folder, call.ticket)
+    return partial(_send_here, channel, url)
+
+
+async def _send_here(channel: HttpChannel, url: str, content: bytes) -> Came:
     try:
         with anyio.fail_after(channel.settings.paid_total_seconds):
             async with channel.stream(channel.paid, "POST", url, content=content, headers=_JSON) as response:
-                return await channel.read_to_end(response, channel.settings.answer_limit)
-    except _NOTHING_SENT:
-        raise
+                return await _read(response, channel.settings.answer_limit, sent_key(response.request))
+    except _NOTHING_SENT as failed:
+        error = unreachable(failed)
+        error.hint = f"Nothing was sent or billed. {error.hint}"
+        error.__cause__ = failed
+        return error
     except (httpx.RequestError, OSError) as error:
-        raise SubmissionUnconfirmedError(
-            f"The paid request was sent, but its answer was not seen ({type(error).__name__}).", hint=UNCONFIRMED_HINT
+        raise _unconfirmed(type(error).__name__) from error
+
+
+async def _read(response: httpx.Response, limit: int, key: str) -> Answer:
+    """Take the body into memory; of a failure, whatever part of it arrives."""
+    answer = Answer(
+        status_code=response.status_code,
+        headers=dict(response.headers),
+        body=b"",
+        sent_key=key,
+    )
+    body = bytearray()
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > (limit if answer.is_success else ERROR_LIMIT):
+                return replace(answer, body=bytes(body), end="too_large" if answer.is_success else "whole")
+    except httpx.RequestError:
+        return replace(answer, body=bytes(body), end="cut")
+    return replace(answer, body=bytes(body))
+
+
+async def _send_detached(
+    channel: HttpChannel, submitter: Submitter, url: str, tickets: "_Tickets", content: bytes
+) -> Came:
+    """Sign as the HTTP client would, which may mean to send again after a 401, and let the submitter send it."""
+    request = channel.paid.build_request("POST", url, content=content, headers=_JSON)
+    flow = (channel.paid.auth or httpx.Auth()).async_auth_flow(request)
+    try:
+        request = await anext(flow)
+        while True:
+            try:
+                stored = await _log_sent(submitter.send(_signed(channel, request, tickets)), request)
+            except UnavailableError as error:
+                return error
+            try:
+                request = await flow.asend(httpx.Response(stored.status_code, request=request))
+            except StopAsyncIteration:
+                return await _taken_at_once(stored, channel.settings.answer_limit, sent_key(request))
+    finally:
+        await flow.aclose()
+
+
+async def _log_sent(sending: Awaitable[StoredAnswer], request: httpx.Request) -> StoredAnswer:
+    started = time.monotonic()
+    stored = await sending
+    seconds = time.monotonic() - started
+    logger.debug("%s %s -> %d in %.1f s", request.method, request.url.path, stored.status_code, seconds)
+    return stored
+
+
+def _signed(channel: HttpChannel, request: httpx.Request, tickets: "_Tickets") -> SignedRequest:
+    settings = channel.settings
+    return SignedRequest(
+        url=str(request.url),
+        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw),
+        body=request.content,
+        folder=tickets.folder,
+        ticket=next(tickets.numbers),
+        patience=Patience(
+            connect_seconds=settings.connect_seconds,
+            write_seconds=settings.write_seconds,
+            read_seconds=settings.paid_read_seconds,
+            total_seconds=settings.paid_total_seconds,
+        ),
+        answer_limit=settings.answer_limit,
+    )
+
+
+async def _taken_at_once(stored: StoredAnswer, limit: int, key: str) -> Answer:
+    try:
+        return await _taken(stored, limit, key)
+    except StorageError as error:
+        # It stays where it is, and is looked at again as a late answer.
+        raise _unconfirmed("it is on the disk but cannot be read") from error
+
+
+async def _taken(stored: StoredAnswer, limit: int, key: str = "") -> Answer:
+    try:
+        body = await anyio.to_thread.run_sync(stored.body)
+    except OSError as error:
+        raise StorageError(
+            f"Google's answer, which is kept in {stored.path}, cannot be read ({type(error).__name__}).",
+            hint="Make it readable; `mediagen jobs resume` then goes on.",
+            billed="unknown",
         ) from error
+    if "content-encoding" not in stored.headers:
+        return Answer(status_code=stored.status_code, headers=stored.headers, body=body, sent_key=key, end=stored.end)
+    # Not asked for, but some proxies compress all the same.
+    response = httpx.Response(stored.status_code, headers=stored.headers, content=_pieces(body))
+    answer = await _read(response, limit, key)
+    return answer if stored.end == "whole" else replace(answer, end=stored.end)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), CHUNK_BYTES):
+        yield body[start : start + CHUNK_BYTES]
+
+
+def _leave_unwatched(folder: Path, ticket: int) -> None:
+    from mediagen.submitter.recovery import leave_unwatched
+
+    try:
+        leave_unwatched(folder, ticket)
+    except FileExistsError as error:
+        raise _unconfirmed("another process has taken the job over") from error
+    except OSError as error:
+        raise StorageError(
+            f"The spool beside the ledger cannot be written to ({type(error).__name__}).",
+            hint="Nothing was sent or billed. Make room, or the folder writable, and ask again.",
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Tickets:
+    """Where a call leaves its tickets, and the numbers that it may use, one after the other."""
+
+    folder: Path
+    numbers: Iterator[int]
+
+
+def _unconfirmed(why: str) -> SubmissionUnconfirmedError:
+    return SubmissionUnconfirmedError(
+        f"The paid request was sent, but its answer was not seen ({why}).", hint=UNCONFIRMED_HINT
+    )
 
 
 def _serialized(body: dict[str, Any]) -> bytes:

@@ -19,6 +19,7 @@ from mediagen.endpoints.base import (
     PaidRequest,
     PartSink,
     ProbeResult,
+    StoredAnswer,
     Submission,
 )
 from mediagen.endpoints.check import ModelList, check_surface, probe_fields
@@ -29,6 +30,7 @@ from mediagen.endpoints.operations import (
     cancel_interaction,
     poll_interaction,
     poll_operation,
+    read_submission,
     submit_image,
     submit_interaction,
     submit_operation,
@@ -36,6 +38,7 @@ from mediagen.endpoints.operations import (
 )
 from mediagen.endpoints.surface import HttpSurface
 from mediagen.errors import InvalidRequestError
+from mediagen.submitter.base import Submitter
 
 _PUBLISHER = "publishers/google/models"
 _OPERATION = re.compile(r"(?P<model>(?:[\w.:@-]+/)*models/[\w.@-]+)/operations/[\w.-]+")
@@ -44,7 +47,15 @@ _OPERATION = re.compile(r"(?P<model>(?:[\w.:@-]+/)*models/[\w.@-]+)/operations/[
 class VertexAi(HttpSurface):
     """One project and location of Vertex AI, or its express form. Close it with `aclose` or `async with`."""
 
-    def __init__(self, *, auth: httpx.Auth, key_source: str, base_url: str, http: HttpSettings | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        auth: httpx.Auth,
+        key_source: str,
+        base_url: str,
+        http: HttpSettings | None = None,
+        submitter: Submitter | None = None,
+    ) -> None:
         """Set the surface up; nothing is sent yet.
 
         Args:
@@ -53,6 +64,7 @@ class VertexAi(HttpSurface):
             base_url: The whole address under which the project's resources live,
                 ``https://HOST/v1beta1/projects/P/locations/L``, or ``https://HOST/v1beta1`` for express keys.
             http: Time-outs, retries and clock.
+            submitter: Sends paid requests, where it can.
 
         Raises:
             ConfigurationError: `base_url` is no http or https address.
@@ -63,6 +75,7 @@ class VertexAi(HttpSurface):
             key_source=key_source,
             settings=http or HttpSettings(),
             address_setting="GOOGLE_VERTEX_BASE_URL",
+            submitter=submitter,
         )
         super().__init__(channel)
 
@@ -84,6 +97,15 @@ class VertexAi(HttpSurface):
                 return await submit_operation(self._http, self._method(call.model, "predictLongRunning"), call)
             case _:
                 assert_never(call.api)
+
+    async def read_answer(self, call: PaidRequest, answer: StoredAnswer) -> Submission:
+        """Read what Google answered to a paid request of a process that has died since. Sends nothing.
+
+        Raises:
+            MediaGenError: As `submit` would have.
+            StorageError: The answer cannot be read now.
+        """
+        return await read_submission(self._http, call, answer)
 
     async def poll(self, operation: str, open_sink: OpenSink) -> Operation:
         """Ask for the state of an interaction or a Veo operation. Costs nothing.

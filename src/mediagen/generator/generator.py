@@ -40,6 +40,7 @@ from mediagen.generator.reach import Endpoints
 from mediagen.jobs import Job, JobStatus, Origin, PaidCall
 from mediagen.ledger.ids import new_job_id
 from mediagen.ledger.ledger import Ledger
+from mediagen.ledger.writing import KeptRequest
 from mediagen.report.chain import with_chain
 from mediagen.report.job import JobReport, dry_run_report, job_report
 from mediagen.requests import (
@@ -276,12 +277,14 @@ class Generator:
         with anyio.CancelScope(shield=True):
             job = await self.ledger.create(
                 draft,
+                requests=[KeptRequest(api=plan.api, body=body) for body in bodies],
                 caps=caps(plan.project.limits, self.clock()),
                 replace_request_id=request.force_new,
+                is_own=self.runner.scheduler.drives_here,
                 whole_usd=whole,
             )
             if job.job_id == draft.job_id:
-                self.runner.start(
+                self.runner.scheduler.start(
                     job, [PaidRequest(kind=plan.kind, model=plan.model, api=plan.api, body=body) for body in bodies]
                 )
         return job
@@ -353,7 +356,7 @@ class Generator:
         return await self._report(await self.runner.wait(job, seconds, of_chain(job, on_progress)))
 
     async def _report(self, job: Job, *warnings: str) -> JobReport:
-        notes = () if job.status.is_terminal else self.runner.notes(job.job_id)
+        notes = () if job.status.is_terminal else self.runner.notes(job)
         report = job_report(job, self.clock(), extra_warnings=(*notes, *warnings))
         if job.chain:
             report = with_chain(report, job, await self.ledger.chain(job.chain.chain_id), self.clock())

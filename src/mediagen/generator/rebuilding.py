@@ -13,7 +13,7 @@ from typing import Any, Final
 from mediagen.generator.beside import OWN_RECORD, read_beside
 from mediagen.generator.foreign_records import Told, described, plain
 from mediagen.jobs import Adjustment, Artifact, Charge, Job, JobError, JobStatus, PaidCall, Quote
-from mediagen.ledger.recovery import Rebuild
+from mediagen.ledger.folders import Rebuild
 from mediagen.ledger.stored_types import checked
 
 logger = logging.getLogger(__name__)

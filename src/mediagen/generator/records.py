@@ -98,7 +98,7 @@ class Records:
         elif file.told:
             found = await self._from_told(file, file.told[0])
         else:
-            raise _nothing_found(self.ledger.path, file)
+            raise _nothing_found(self.ledger.place, file)
         told = [*file.told[0 if made else 1 :]]
         others = [_disagrees(other) for other in told if other.job_id and other.job_id != found.job_id]
         warnings = [*found.warnings, *others, *file.beside.warnings]
@@ -149,7 +149,7 @@ class Records:
         call_warnings = (warning for call in job.calls for warning in call.warnings)
         return FoundRecord(
             found_in=found_in,
-            record_path=str(self.ledger.path),
+            record_path=self.ledger.place,
             is_in_ledger=True,
             job_id=job.job_id,
             kind=job.kind,
@@ -258,9 +258,9 @@ def _disagrees(told: Told) -> str:
     return f"{place} names another job, {told.job_id}."
 
 
-def _nothing_found(ledger: Path, file: _File) -> MediaError:
+def _nothing_found(ledger: str, file: _File) -> MediaError:
     looked: dict[str, Any] = {
-        "the ledger": str(ledger),
+        "the ledger": ledger,
         "beside it": file.path.with_suffix(".json").name,
         "inside it": "signed by its maker, so it holds none of ours" if file.signed else file.mime_type,
     }

@@ -1,1 +1,1 @@
-"""The job ledger: one SQLite file that knows every paid request before it is sent."""
+"""The job ledger: knows every paid request before it is sent. One SQLite file, or a database of PostgreSQL."""

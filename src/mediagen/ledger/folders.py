@@ -2,9 +2,18 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+
+from mediagen.jobs import Job
+
+Rebuild = Callable[[Sequence[str]], Mapping[str, Job]]
+
+
+def no_records(_folders: Sequence[str]) -> Mapping[str, Job]:
+    """Knows no job of any folder."""
+    return {}
 
 
 class KnownFolders:

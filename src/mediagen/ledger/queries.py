@@ -1,4 +1,4 @@
-"""Every statement that the ledger runs, by name."""
+"""Every statement that the ledger runs, by name: in the words of SQLite, for which `engines.dialect` has others."""
 
 BEGIN_READ = "BEGIN"
 BEGIN_WRITE = "BEGIN IMMEDIATE"
@@ -25,22 +25,22 @@ INSERT_JOB = """
 INSERT INTO jobs (
     job_id, kind, mode, backend, endpoint, base_url, model, resolution, status, created_at, updated_at, owner,
     request_id, profile, parent_job_id, output_dir, output_name, estimated_seconds, folded_prompt, requested, effective,
-    origins, quote, adjustments, warnings, input_files, chain_id, chain_link, chain_times
+    origins, quote, adjustments, warnings, input_files, chain_id, chain_link, chain_times, fence
 ) VALUES (
     :job_id, :kind, :mode, :backend, :endpoint, :base_url, :model, :resolution, :status, :created_at, :updated_at,
     :owner, :request_id, :profile, :parent_job_id, :output_dir, :output_name, :estimated_seconds, :folded_prompt,
     :requested, :effective, :origins, :quote, :adjustments, :warnings, :input_files, :chain_id, :chain_link,
-    :chain_times
+    :chain_times, :fence
 )
 """
 
 INSERT_CALL = """
 INSERT INTO calls (
     job_id, ordinal, samples, status, operation, remote_uris, expires_at, created_at,
-    counted_microusd, usage, charge, error, warnings
+    counted_microusd, usage, charge, error, warnings, attempt
 ) VALUES (
     :job_id, :ordinal, :samples, :status, :operation, :remote_uris, :expires_at, :created_at,
-    :counted_microusd, :usage, :charge, :error, :warnings
+    :counted_microusd, :usage, :charge, :error, :warnings, :attempt
 )
 """
 
@@ -62,8 +62,50 @@ SET status = :status, operation = :operation, remote_uris = :remote_uris, expire
 WHERE job_id = :job_id AND ordinal = :ordinal AND status = :expected
 """
 
-TOUCH_JOB = "UPDATE jobs SET status = :status, updated_at = :updated_at WHERE job_id = :job_id"
-SET_OWNER = "UPDATE jobs SET owner = :owner WHERE job_id = :job_id"
+INSERT_REQUEST = "INSERT INTO requests (job_id, ordinal, api, body) VALUES (:job_id, :ordinal, :api, :body)"
+SELECT_REQUEST_BODY = """
+SELECT asked.api, coalesce(asked.body, first.body) AS body
+FROM requests AS asked JOIN requests AS first ON first.job_id = asked.job_id AND first.ordinal = 0
+WHERE asked.job_id = :job_id AND asked.ordinal = :ordinal
+"""
+FORGET_SENT_REQUESTS = """
+DELETE FROM requests WHERE job_id = :job_id
+    AND NOT EXISTS (SELECT 1 FROM calls WHERE calls.job_id = :job_id AND calls.status = 'submitting')
+"""
+
+# The token is set once; it is taken back only by who knows that nothing left under it.
+BEGIN_ATTEMPT = """
+UPDATE calls SET attempt = :attempt
+WHERE job_id = :job_id AND ordinal = :ordinal AND status = 'submitting' AND attempt IS NULL
+    AND EXISTS (SELECT 1 FROM jobs WHERE jobs.job_id = :job_id AND jobs.fence = :fence)
+"""
+TAKE_BACK_ATTEMPT = """
+UPDATE calls SET attempt = NULL
+WHERE job_id = :job_id AND ordinal = :ordinal AND status = 'submitting' AND attempt = :attempt
+    AND EXISTS (SELECT 1 FROM jobs WHERE jobs.job_id = :job_id AND jobs.fence = :fence)
+"""
+
+SELECT_OVERDUE = """
+SELECT job_id, owner FROM jobs
+WHERE status IN ('submitting', 'running', 'downloading') AND coalesce(due_at, created_at) < :before ORDER BY seq
+"""
+CLAIM_JOB = "UPDATE jobs SET owner = :owner, fence = fence + 1 WHERE job_id = :job_id"
+HAND_BACK = """
+UPDATE jobs SET owner = NULL, due_at = :due_at, note = :note, failures = :failures
+WHERE job_id = :job_id AND fence = :fence
+"""
+NOTE = "UPDATE jobs SET note = :note, failures = :failures WHERE job_id = :job_id AND fence = :fence"
+RENEW_OWNER = """
+INSERT INTO owners (owner_id, expires_at) VALUES (:owner_id, :expires_at)
+ON CONFLICT (owner_id) DO UPDATE SET expires_at = excluded.expires_at
+"""
+SELECT_OWNER = "SELECT expires_at FROM owners WHERE owner_id = :owner_id"
+DELETE_OWNER = "DELETE FROM owners WHERE owner_id = :owner_id"
+
+TOUCH_JOB = """
+UPDATE jobs SET status = :status, updated_at = :updated_at, owner = CASE WHEN :is_over THEN NULL ELSE owner END
+WHERE job_id = :job_id
+"""
 FORGET_REQUEST = "UPDATE jobs SET request_id = NULL WHERE request_id = :request_id"
 
 SELECT_JOB = "SELECT * FROM jobs WHERE job_id = :job_id"
@@ -136,21 +178,21 @@ WITH paid AS (
         END AS money,
         CASE
             WHEN calls.counted_microusd = 0 AND json_valid(jobs.quote) THEN json_extract(jobs.quote, '$.usd') IS NULL
-            ELSE 0
+            ELSE FALSE
         END AS unpriced
-    FROM calls CROSS JOIN jobs ON jobs.job_id = calls.job_id
-    WHERE calls.created_at >= :since AND calls.created_at < :until
+    FROM calls CROSS JOIN jobs
+    WHERE jobs.job_id = calls.job_id AND calls.created_at >= :since AND calls.created_at < :until
 )
 SELECT
     name,
-    sum(ordinal = 0 AND money <> 'free') AS jobs,
-    sum(ordinal = 0 AND money = 'free') AS free_jobs,
-    sum(CASE WHEN money = 'charged' THEN microusd ELSE 0 END) AS charged,
-    sum(CASE WHEN money = 'yes' THEN microusd ELSE 0 END) AS billed_at_quote,
-    sum(CASE WHEN money = 'reserved' THEN microusd ELSE 0 END) AS reserved,
-    sum(CASE WHEN money = 'unknown' THEN microusd ELSE 0 END) AS possibly_billed,
-    sum(unpriced AND money IN ('yes', 'reserved', 'unknown')) AS unpriced_calls
-FROM paid WHERE money <> 'free' OR :with_free GROUP BY name ORDER BY name
+    sum(CASE WHEN ordinal = 0 AND money <> 'free' THEN 1 ELSE 0 END) AS jobs,
+    sum(CASE WHEN ordinal = 0 AND money = 'free' THEN 1 ELSE 0 END) AS free_jobs,
+    CAST(sum(CASE WHEN money = 'charged' THEN microusd ELSE 0 END) AS BIGINT) AS charged,
+    CAST(sum(CASE WHEN money = 'yes' THEN microusd ELSE 0 END) AS BIGINT) AS billed_at_quote,
+    CAST(sum(CASE WHEN money = 'reserved' THEN microusd ELSE 0 END) AS BIGINT) AS reserved,
+    CAST(sum(CASE WHEN money = 'unknown' THEN microusd ELSE 0 END) AS BIGINT) AS possibly_billed,
+    sum(CASE WHEN unpriced AND money IN ('yes', 'reserved', 'unknown') THEN 1 ELSE 0 END) AS unpriced_calls
+FROM paid WHERE money <> 'free' OR :with_free GROUP BY name ORDER BY name IS NOT NULL, name
 """
 SPENDING_KEYS = {
     "day": "substr(calls.created_at, 1, 10)",

@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from sqlite3 import Connection, Row
 from statistics import median
+from typing import Any
 
 from mediagen.errors import InvalidRequestError, JobNotFoundError, LedgerError
-from mediagen.jobs import Artifact, Job, Kind
+from mediagen.jobs import Api, Artifact, Job, Kind
 from mediagen.ledger import queries
+from mediagen.ledger.engines.base import Connection, Row
 from mediagen.ledger.rows import job_from, time_text
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,12 @@ def job(connection: Connection, job_id: str) -> Job:
     if row is None:
         raise JobNotFoundError(f"There is no job {job_id!r} in the ledger.", hint="list_jobs shows those there are.")
     return next(_jobs(connection, [row]))
+
+
+def kept_request(connection: Connection, job_id: str, ordinal: int) -> tuple[Api, dict[str, Any]] | None:
+    """Read what is to be sent in a call, while it is kept."""
+    row = connection.execute(queries.SELECT_REQUEST_BODY, {"job_id": job_id, "ordinal": ordinal}).fetchone()
+    return (row["api"], json.loads(row["body"])) if row else None
 
 
 def request(connection: Connection, request_id: str) -> Job | None:

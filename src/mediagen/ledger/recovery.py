@@ -17,22 +17,17 @@ from pathlib import Path
 from mediagen.errors import LedgerError
 from mediagen.jobs import Job, JobError, JobStatus, PaidCall
 from mediagen.ledger.caps import usd
-from mediagen.ledger.folders import KnownFolders
+from mediagen.ledger.folders import KnownFolders, Rebuild
 from mediagen.ledger.rows import artifact_rows, call_row, job_row
 from mediagen.ledger.salvage import Row, SalvagedJob, salvage
 
 logger = logging.getLogger(__name__)
 
-Rebuild = Callable[[Sequence[str]], Mapping[str, Job]]
 SATELLITES = ("-journal", "-wal", "-shm")
-TABLES = ("jobs", "calls", "artifacts", "requests")
+# What is still to be sent is left behind: nobody can be sure any more that it was not.
+TABLES = ("jobs", "calls", "artifacts")
 CHUNK_BYTES = 1 << 20
 LISTED = 20
-
-
-def no_records(_folders: Sequence[str]) -> Mapping[str, Job]:
-    """Knows no job of any folder."""
-    return {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,8 +123,7 @@ class Recovery:
             satellite.rename(kept)
 
     def _fill(self, connection: sqlite3.Connection, aside: Path | None) -> "_Outcome":
-        tables = {table: _columns(connection, table) for table in TABLES}
-        tables = {table: columns for table, columns in tables.items() if columns}
+        tables = {table: _defaults(connection, table) for table in TABLES}
         found = salvage(aside, tables) if aside else []
         known = dict.fromkeys(str(one.rows["jobs"][0].get("output_dir")) for one in found if one.rows.get("jobs"))
         told = dict(self.rebuild([*dict.fromkeys((*self.folders.read(), *known))]))
@@ -220,7 +214,6 @@ def _put_salvaged(connection: sqlite3.Connection, one: SalvagedJob, told: Job | 
         "jobs": [{**one.rows["jobs"][0], "status": str(job.status)}],
         "calls": [*one.rows["calls"], *(call_row(job, call) for call in guessed)],
         "artifacts": [*one.rows["artifacts"], *(row for call in guessed for row in _artifacts(call))],
-        "requests": one.rows.get("requests", []),
     }
     if not _put(connection, rows):
         _give_up(one, outcome)
@@ -296,6 +289,12 @@ def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
     # The names are those of our own tables.
     names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
     connection.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", row)  # noqa: S608
+
+
+def _defaults(connection: sqlite3.Connection, table: str) -> dict[str, int | None]:
+    """The columns in their order, each with its default, all of which are numbers."""
+    info = connection.execute(f"PRAGMA table_info({table})").fetchall()
+    return {row[1]: None if row[4] is None else int(row[4]) for row in info}
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
 from os import PathLike, fspath
-from sqlite3 import Row
 from typing import Any, TypeVar
 
 from mediagen.errors import LedgerError
 from mediagen.jobs import Adjustment, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Quote, Usage
 from mediagen.ledger.caps import counted_microusd
+from mediagen.ledger.engines.base import Row
 from mediagen.ledger.stored_types import checked
 
 LARGEST_USD = 10**9
@@ -42,13 +42,15 @@ def job_row(job: Job, *, owner: str | None) -> dict[str, Any]:
         "created_at": time_text(job.created_at),
         "updated_at": time_text(job.updated_at),
         "owner": owner,
+        "fence": job.fence,
         "request_id": job.request_id,
         "profile": job.profile,
         "parent_job_id": job.parent_job_id,
         "output_dir": job.output_dir,
         "output_name": job.output_name,
         "estimated_seconds": job.estimated_seconds,
-        "folded_prompt": str(job.requested.get("prompt") or "").casefold(),
+        # PostgreSQL keeps no NUL in a text; searching needs none.
+        "folded_prompt": str(job.requested.get("prompt") or "").casefold().replace("\0", ""),
         "requested": _json(job.requested),
         "effective": _json(job.effective),
         "origins": _json(job.origins),
@@ -73,6 +75,7 @@ def call_row(job: Job, call: PaidCall) -> dict[str, Any]:
         "remote_uris": _json(call.remote_uris),
         "expires_at": _optional(time_text, call.expires_at),
         "created_at": time_text(job.created_at),
+        "attempt": call.attempt,
         "counted_microusd": counted_microusd(job, call),
         "usage": _json(asdict(call.usage)) if call.usage else None,
         "charge": _json(asdict(call.charge)) if call.charge else None,
@@ -135,6 +138,10 @@ def _job(row: Row, calls: tuple[PaidCall, ...]) -> Job:
         input_files=_parsed(row["input_files"]),
         estimated_seconds=row["estimated_seconds"],
         chain=_chain(row),
+        fence=row["fence"],
+        due_at=_optional(datetime.fromisoformat, row["due_at"]),
+        note=row["note"],
+        failures=row["failures"],
     )
 
 
@@ -160,6 +167,7 @@ def _call(row: Row, artifacts: Iterable[Row]) -> PaidCall:
         error=JobError(**_parsed(row["error"])) if row["error"] else None,
         artifacts=tuple(_artifact(artifact) for artifact in artifacts),
         warnings=tuple(_parsed(row["warnings"])),
+        attempt=row["attempt"],
     )
 
 

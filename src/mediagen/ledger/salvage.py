@@ -3,7 +3,7 @@
 import json
 import logging
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from mediagen.ledger.rows import job_from
 logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-Tables = Mapping[str, Sequence[str]]
+Tables = Mapping[str, Mapping[str, int | None]]
 STATES = [str(status) for status in JobStatus]
 # How far a call has come: of two versions of a row in a damaged file, the later one.
 PROGRESS = {state: place for place, state in enumerate(STATES)}
@@ -56,7 +56,7 @@ def salvage(path: Path, tables: Tables) -> list[SalvagedJob]:
 
     Args:
         path: The damaged file; it is only read.
-        tables: Names of the columns of each table, as they are in a new ledger.
+        tables: The columns of each table with their defaults, as they are in a new ledger.
 
     Raises:
         OSError: The file cannot be read at all.
@@ -100,9 +100,12 @@ def _current(table: str, row: Row) -> Row:
         row["remote_uris"] = row.pop("remote_uri")
     if table == "calls" and not str(row.get("remote_uris") or "[").startswith("["):
         row["remote_uris"] = json.dumps([row["remote_uris"]])
-    if table == "calls" and row.get("remote_uris") is None:
-        row["remote_uris"] = "[]"
-    return {"samples": 1, **row} if table == "calls" else {"sample": 0, **row} if table == "artifacts" else row
+    if table == "calls":
+        row["remote_uris"] = row.get("remote_uris") or "[]"
+        if row.get("status") == JobStatus.SUBMITTING and row.get("attempt") is None:
+            # It may be an older version of the row: what looks unsent must never be sent for that.
+            row["attempt"] = "unknown"
+    return {"sample": 0, **row} if table == "artifacts" else row
 
 
 def _recognised(tables: Tables, row_id: int, values: tuple[Value, ...]) -> list[tuple[str, Row]]:
@@ -116,12 +119,10 @@ def _recognised(tables: Tables, row_id: int, values: tuple[Value, ...]) -> list[
             return [("artifacts", _named(tables["artifacts"], values))]
         case [str(artifact_id), str(job_id), int(ordinal), *rest] if artifact_id.startswith("art_"):
             return [("artifacts", _named(tables["artifacts"], (artifact_id, job_id, ordinal, 0, *rest)))]
-        case [str(job_id), int(), str(body)] if job_id.startswith("job_") and "requests" in tables and body[:1] == "{":
-            return [("requests", _named(tables["requests"], values))]
     return []
 
 
-def _named(columns: Sequence[str], values: Sequence[Value]) -> Row:
+def _named(columns: Iterable[str], values: Sequence[Value]) -> Row:
     # A row that was written before a column was added does not have it.
     return dict(zip(columns, values, strict=False))
 
@@ -133,7 +134,7 @@ def _key(table: str, row: Row) -> tuple[object, ...]:
         case "artifacts":
             return (row.get("artifact_id"),)
         case _:
-            return (row.get("job_id"), row.get("ordinal"), None if table == "calls" else len(row))
+            return (row.get("job_id"), row.get("ordinal"))
 
 
 def _progress(row: Row) -> tuple[int, str]:
@@ -160,11 +161,11 @@ def _job(job_id: str, rows: dict[str, list[Row]], tables: Tables) -> SalvagedJob
     """Keep of a job what can be understood: a garbled call does not take the others along."""
     if not rows.get("jobs"):
         return SalvagedJob(job_id=job_id, job=None, rows=rows)
-    row = {**dict.fromkeys(tables["jobs"]), **rows["jobs"][0]}
-    calls = [{**dict.fromkeys(tables["calls"]), **call} for call in _sorted(rows, "calls", "ordinal")]
+    row = {**tables["jobs"], **rows["jobs"][0]}
+    calls = [{**tables["calls"], **call} for call in _sorted(rows, "calls", "ordinal")]
     made: dict[int, list[Row]] = {}
     for artifact in _sorted(rows, "artifacts", "sample"):
-        made.setdefault(artifact["ordinal"], []).append({**dict.fromkeys(tables["artifacts"]), **artifact})
+        made.setdefault(artifact["ordinal"], []).append({**tables["artifacts"], **artifact})
     readable = [call for call in calls if _understood(row, [call], made)]
     job = _understood(row, readable, made)
     if job is None:
@@ -180,7 +181,6 @@ def _sorted(rows: Mapping[str, Sequence[Row]], table: str, column: str) -> list[
 
 def _understood(row: Row, calls: Sequence[Row], made: Mapping[int, Sequence[Row]]) -> Job | None:
     try:
-        # Columns are read by name, of a dict as of a Row.
-        return job_from(row, calls, made)  # type: ignore[arg-type]
+        return job_from(row, calls, made)
     except LedgerError:
         return None

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from sqlite3 import Connection
 from typing import Literal
 
 from mediagen.ledger import queries
+from mediagen.ledger.engines.base import Connection
 from mediagen.ledger.rows import time_text
 
 SpendKey = Literal["day", "model", "profile", "status", "month"]

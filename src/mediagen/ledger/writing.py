@@ -1,18 +1,19 @@
 """What the ledger is told. Blocking functions on a connection that holds the write lock."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from sqlite3 import Connection
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from mediagen.errors import JobNotFoundError
-from mediagen.jobs import OPEN_STATUSES, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Usage
+from mediagen.jobs import OPEN_STATUSES, Api, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Usage
 from mediagen.ledger import queries, reading
 from mediagen.ledger.caps import Cap, check_caps
-from mediagen.ledger.owners import Owners
+from mediagen.ledger.engines.base import Connection
+from mediagen.ledger.liveness import Liveness
 from mediagen.ledger.rows import artifact_rows, call_row, job_row, time_text
 
 
@@ -31,7 +32,13 @@ class CallChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One change of one paid call, on condition that it is still in the state the change starts from."""
+    """One change of one paid call, on condition that it is still in the state the change starts from.
+
+    Attributes:
+        fence: Claim of the job under which it was begun, when that matters.
+        attempt: Token under which it was sent, when that matters.
+        is_unsent: Whether certainly nobody may have sent it.
+    """
 
     job_id: str
     ordinal: int
@@ -39,29 +46,76 @@ class Step:
     changes: CallChanges
     now: datetime
     artifacts: tuple[Artifact, ...] = ()
+    fence: int | None = None
+    attempt: str | None = None
+    is_unsent: bool = False
 
 
-def create(
-    connection: Connection,
-    job: Job,
-    *,
-    caps: Sequence[Cap],
-    replace_request_id: bool,
-    owners: Owners,
-    whole_usd: Decimal | None = None,
-) -> Job:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptRequest:
+    """What is to be sent in a paid call."""
+
+    api: Api
+    body: Mapping[str, Any]
+
+
+class More(TypedDict, total=False):
+    """What may be said of a job that is taken in; see `NewJob`."""
+
+    requests: Sequence[KeptRequest]
+    caps: Sequence[Cap]
+    replace_request_id: bool
+    is_own: bool
+    whole_usd: Decimal | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewJob:
+    """A job to be taken in.
+
+    Attributes:
+        requests: What is to be sent in each of its calls.
+        is_own: Whether this process drives it; otherwise whoever claims it first.
+        whole_usd: What has to fit under the caps, where more jobs follow by themselves.
+    """
+
+    job: Job
+    requests: Sequence[KeptRequest] = ()
+    caps: Sequence[Cap] = ()
+    replace_request_id: bool = False
+    is_own: bool = True
+    whole_usd: Decimal | None = None
+
+
+def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
     """Take in a job, or find the one that has its request_id or is this link of its chain."""
+    job = new.job
     if job.request_id is not None:
-        if replace_request_id:
+        if new.replace_request_id:
             connection.execute(queries.FORGET_REQUEST, {"request_id": job.request_id})
         elif existing := reading.request(connection, job.request_id):
             return existing
     if job.chain and job.chain.link > 1 and (link := _link(connection, job.chain)):
         return link
-    check_caps(job, caps, counted_since=partial(reading.counted_since, connection), whole_usd=whole_usd)
-    connection.execute(queries.INSERT_JOB, job_row(job, owner=owners.register()))
+    check_caps(job, new.caps, counted_since=partial(reading.counted_since, connection), whole_usd=new.whole_usd)
+    owner = owners.register(connection) if new.is_own else None
+    connection.execute(queries.INSERT_JOB, job_row(replace(job, fence=1 if owner else 0), owner=owner))
     connection.executemany(queries.INSERT_CALL, [call_row(job, call) for call in job.calls])
+    connection.executemany(queries.INSERT_REQUEST, _request_rows(job, new.requests))
     return reading.job(connection, job.job_id)
+
+
+def _request_rows(job: Job, requests: Sequence[KeptRequest]) -> list[dict[str, Any]]:
+    return [
+        {
+            "job_id": job.job_id,
+            "ordinal": ordinal,
+            "api": request.api,
+            # Several calls of a job mostly ask for the same, with the same large pictures.
+            "body": json.dumps(request.body) if not ordinal or request.body != requests[0].body else None,
+        }
+        for ordinal, request in enumerate(requests)
+    ]
 
 
 def _link(connection: Connection, chain: ChainLink) -> Job | None:
@@ -81,15 +135,15 @@ def stop_chain(connection: Connection, job_id: str, reason: str) -> bool:
     return connection.execute(queries.STOP_CHAIN, {"job_id": job_id, "reason": reason}).rowcount > 0
 
 
-def claim_chain(connection: Connection, job_id: str, owners: Owners) -> bool:
+def claim_chain(connection: Connection, job_id: str, owners: Liveness) -> bool:
     """Give a link, after which the next one is to be made, to this process if nobody else alive goes on with it."""
     _, owner = _row_of(connection, job_id)
     job = reading.job(connection, job_id)
     if job.chain is None or reading.link(connection, job.chain.chain_id, job.chain.link + 1):
         return False
-    if owner is not None and owner != owners.own_id and owners.is_alive(owner):
+    if owner is not None and owner != owners.own_id and owners.is_alive(connection, owner):
         return False
-    connection.execute(queries.SET_OWNER, {"job_id": job_id, "owner": owners.register()})
+    connection.execute(queries.CLAIM_JOB, {"job_id": job_id, "owner": owners.register(connection)})
     return True
 
 
@@ -105,7 +159,9 @@ def take(connection: Connection, step: Step) -> bool:
     """Change a call if it is still in the expected state."""
     job = reading.job(connection, step.job_id)
     call = _call(job, step.ordinal)
-    if call.status is not step.expected:
+    if call.status is not step.expected or step.fence not in {None, job.fence}:
+        return False
+    if step.attempt not in {None, call.attempt} or (step.is_unsent and call.attempt is not None):
         return False
     changed = replace(call, **step.changes)
     connection.executemany(queries.INSERT_ARTIFACT, artifact_rows(step.job_id, step.ordinal, step.artifacts))
@@ -113,20 +169,60 @@ def take(connection: Connection, step: Step) -> bool:
     job = replace(job, calls=tuple(changed if known is call else known for known in job.calls))
     connection.execute(
         queries.TOUCH_JOB,
-        {"job_id": job.job_id, "status": str(job.status), "updated_at": time_text(step.now)},
+        {"job_id": job.job_id, "status": str(job.status), "updated_at": time_text(step.now), "is_over": _is_over(job)},
     )
+    if call.status is JobStatus.SUBMITTING:
+        connection.execute(queries.FORGET_SENT_REQUESTS, {"job_id": job.job_id})
     return True
 
 
-def claim(connection: Connection, job_id: str, owners: Owners) -> bool:
+def _is_over(job: Job) -> bool:
+    """Whether nobody has to do anything more about a job, so that it belongs to nobody."""
+    goes_on = job.chain is not None and not job.chain.is_last and job.status is JobStatus.SUCCEEDED
+    return job.status.is_terminal and not goes_on
+
+
+def claim(connection: Connection, job_id: str, owners: Liveness) -> Job | None:
     """Give an open job to this process if nobody alive drives it."""
     status, owner = _row_of(connection, job_id)
     if JobStatus(status) not in OPEN_STATUSES:
-        return False
-    if owner is not None and (owner == owners.own_id or owners.is_alive(owner)):
-        return False
-    connection.execute(queries.SET_OWNER, {"job_id": job_id, "owner": owners.register()})
-    return True
+        return None
+    if owner is not None and (owner == owners.own_id or owners.is_alive(connection, owner)):
+        return None
+    connection.execute(queries.CLAIM_JOB, {"job_id": job_id, "owner": owners.register(connection)})
+    return reading.job(connection, job_id)
+
+
+def overdue(connection: Connection, before: datetime, owners: Liveness) -> list[str]:
+    """Find the open jobs whose step was due before a moment and that nobody alive drives."""
+    rows = connection.execute(queries.SELECT_OVERDUE, {"before": time_text(before)}).fetchall()
+    alive = {owner: owners.is_alive(connection, owner) for owner in {row["owner"] for row in rows} - {None}}
+    return [row["job_id"] for row in rows if not alive.get(row["owner"])]
+
+
+def hand_back(connection: Connection, job: Job) -> bool:
+    """Leave a job to whoever claims it next, with what is said there of its next step."""
+    due_at = None if job.due_at is None else time_text(job.due_at)
+    told = {"due_at": due_at, "note": job.note, "failures": job.failures, "job_id": job.job_id, "fence": job.fence}
+    return connection.execute(queries.HAND_BACK, told).rowcount > 0
+
+
+def note(connection: Connection, job: Job) -> bool:
+    """Write down what keeps a job from going on."""
+    told = {"note": job.note, "failures": job.failures, "job_id": job.job_id, "fence": job.fence}
+    return connection.execute(queries.NOTE, told).rowcount > 0
+
+
+def begin_attempt(connection: Connection, job: Job, ordinal: int, attempt: str) -> bool:
+    """Give the right to send a call to the holder of a token, unless somebody has it or the job is another's by now."""
+    told = {"attempt": attempt, "job_id": job.job_id, "ordinal": ordinal, "fence": job.fence}
+    return connection.execute(queries.BEGIN_ATTEMPT, told).rowcount > 0
+
+
+def take_back_attempt(connection: Connection, job: Job, ordinal: int, attempt: str) -> bool:
+    """Free a call to be sent: certainly nothing was accepted under the token."""
+    told = {"attempt": attempt, "job_id": job.job_id, "ordinal": ordinal, "fence": job.fence}
+    return connection.execute(queries.TAKE_BACK_ATTEMPT, told).rowcount > 0
 
 
 def _row_of(connection: Connection, job_id: str) -> tuple[str, str | None]:

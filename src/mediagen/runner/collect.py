@@ -180,7 +180,9 @@ class Collector:
             return None
         uris = await self.spool.keep_outputs(job, call, polled.outputs)
         if uris != call.remote_uris:
-            await self.ledger.update_call(job.job_id, call.ordinal, expected=JobStatus.DOWNLOADING, remote_uris=uris)
+            await self.ledger.update_call(
+                job.job_id, call.ordinal, expected=JobStatus.DOWNLOADING, fence=job.fence, remote_uris=uris
+            )
             return None
         match error.code:
             case "object_missing":
@@ -242,6 +244,7 @@ class Collector:
             job.job_id,
             call.ordinal,
             expected=call.status,
+            fence=job.fence,
             artifacts=artifacts,
             charge=charge,
             warnings=(*call.warnings, *dict.fromkeys(found)),

@@ -1,10 +1,10 @@
 """Paid files that came inside an answer, made durable beside the ledger before anything else is done with them."""
 
 import contextlib
+import errno
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -13,6 +13,7 @@ from mediagen.endpoints.base import OpenSink, Output, PartSink
 from mediagen.errors import StorageError
 from mediagen.jobs import Job, PaidCall
 from mediagen.storage.local import LocalStorage, PartFile
+from mediagen.submitter.base import Settled, is_supported
 
 COPY_BYTES = 1_000_000
 KEPT_MISSING = "kept_answer_missing"
@@ -41,15 +42,46 @@ class Spool:
         """Let `leftovers` name the call from now on until it is forgotten."""
         await self.call_folder(job, call)
 
+    def folder_of(self, job: Job, call: PaidCall) -> Path:
+        """Folder that a call has or would have; not made by this."""
+        return self.folder / _key(job, call)
+
+    async def open_for_sending(self, job: Job, call: PaidCall) -> int:
+        """Make the folder of a call that is going to be sent, so that it tells later whether that happened.
+
+        Returns:
+            Number of the ticket under which it is to leave.
+
+        Raises:
+            StorageError: The folder cannot be written.
+        """
+        return await anyio.to_thread.run_sync(_open_for_sending, self.folder_of(job, call))
+
+    async def settled(self, job: Job, call: PaidCall) -> Settled | None:
+        """What a submitter left of a call of a dead server, which nobody sends any more; None when none had it.
+
+        Raises:
+            StorageError: The folder cannot be read or written.
+        """
+        return await _read_by_submitter(self.folder_of(job, call), is_final=True)
+
+    async def late(self, job: Job, call: PaidCall) -> Settled | None:
+        """What a submitter left of a call by now; changes nothing.
+
+        Raises:
+            StorageError: The folder cannot be read.
+        """
+        return await _read_by_submitter(self.folder_of(job, call), is_final=False)
+
     async def call_folder(self, job: Job, call: PaidCall) -> Path:
         """Folder for what belongs to a call until it is forgotten."""
-        folder = self.folder / _key(job, call)
+        folder = self.folder_of(job, call)
         await recreate(folder)
         return folder
 
     async def kept(self, job: Job, call: PaidCall) -> Path | None:
         """The paid file that was made durable for a call of one sample, if any."""
-        folder = self.folder / _key(job, call)
+        folder = self.folder_of(job, call)
         found = await anyio.to_thread.run_sync(lambda: sorted(folder.glob("answer*.bin")))
         return found[0] if found else None
 
@@ -72,9 +104,8 @@ class Spool:
         return tuple([await self._keep_output(job, call, output) for output in outputs])
 
     async def forget(self, job: Job, call: PaidCall) -> None:
-        """Remove what was kept of a call that has ended."""
-        folder = self.folder / _key(job, call)
-        await anyio.to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True))
+        """Remove what was kept of a call that has ended, unless its answer may still come."""
+        await anyio.to_thread.run_sync(_remove, self.folder_of(job, call))
 
     async def leftovers(self) -> list[tuple[str, int]]:
         """Job id and ordinal of every call of which something is kept."""
@@ -93,6 +124,51 @@ class Spool:
 
     async def _unfinished(self, job: Job, call: PaidCall, number: int) -> PartFile:
         return await self.storage.open_part(await self.call_folder(job, call), f"inline-{number}")
+
+
+def _open_for_sending(folder: Path) -> int:
+    if not is_supported():
+        return 1
+    from mediagen.submitter.recovery import next_attempt
+    from mediagen.submitter.tickets import open_folder
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        open_folder(str(folder))
+        return next_attempt(folder)
+    except OSError as error:
+        raise StorageError(
+            f"The spool beside the ledger cannot be written to ({type(error).__name__}).",
+            hint="Nothing was sent or billed. Make room, or the folder writable; the job is sent then.",
+            code="disk_full" if error.errno == errno.ENOSPC else None,
+            billed="no",
+        ) from error
+
+
+def _remove(folder: Path) -> None:
+    if is_supported() and folder.is_dir():
+        from mediagen.submitter.recovery import is_sending
+
+        if is_sending(folder):
+            return
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _read_by_submitter(folder: Path, *, is_final: bool) -> Settled | None:
+    if not is_supported():
+        return None
+    from mediagen.submitter.recovery import look_at_call, settle_call
+
+    try:
+        return await anyio.to_thread.run_sync(settle_call if is_final else look_at_call, folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(
+            f"The folder {folder}, where the answer to a paid request may be, cannot be used ({type(error).__name__}).",
+            hint="Make it readable and writable; `mediagen jobs resume` then goes on.",
+            billed="unknown",
+        ) from error
 
 
 async def nowhere(_number: int) -> PartSink:

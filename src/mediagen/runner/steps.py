@@ -1,15 +1,15 @@
-"""One paid call, one step at a time, from whatever the ledger says about it.
+"""The steps of one paid call.
 
-`advance` is the seam: it may be called by anyone, again and after a crash, and leaves a state from which the next
-call goes on. Every transition is a compare-and-set on the state that it starts from. `send` and `keep` are apart, so
-that what came of a paid request is written down again and again until that works.
+Each leaves a state from which the next goes on, also when it is taken again or after a crash. Every transition is a
+compare-and-set on the state that it starts from, and on the claim of the job or on the token of the paid attempt.
+`send` and `keep` are apart, so that what came of a paid request is written down again and again until that works.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Unpack
+from typing import Any, TypedDict, Unpack
 
 from mediagen.endpoints.base import Accepted, Finished, Operation, PaidRequest, Submission
 from mediagen.errors import (
@@ -29,19 +29,28 @@ from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
 from mediagen.runner.patience import Patience
 from mediagen.runner.spool import nowhere
-from mediagen.storage.conversations import KEPT_DAYS, Conversations, Turns
+from mediagen.storage.conversations import KEPT_DAYS, Conversations
 from mediagen.storage.gs_uri import missing_bucket_hint, parse_gs_uri
 
 logger = logging.getLogger(__name__)
 
 FILE_LIFETIME = timedelta(days=2)  # Source: https://ai.google.dev/gemini-api/docs/video (checked 2026-11-21)
 SETUP_WAITS = (45.0,) * 4
+# How soon a submitter that outlived its server is asked again for the answer that it waits for.
+SENDING_SECONDS = 1.0
 GIVE_UP_AFTER = timedelta(hours=24)
 # How long a job that Google says it does not know is asked about all the same: the key may be that of another project.
 # Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21); for Veo, Google promises nothing.
 KEPT_AT_GOOGLE = {"interaction": timedelta(days=55), "operation": timedelta(days=7)}
 
 Outcome = Submission | MediaGenError
+
+
+class Guard(TypedDict, total=False):
+    """What a change of a call depends on besides its state."""
+
+    fence: int
+    attempt: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,14 +98,13 @@ class CallSteps:
                 await self.end(job, call, outcome)
                 return None
             case Accepted(operation=operation):
-                await self._late_or_not(job, call, status=JobStatus.RUNNING, operation=operation)
+                await self.late_or_not(job, call, status=JobStatus.RUNNING, operation=operation)
                 return self._poll_delay(job)
             case Finished(image=image, warnings=warnings):
                 answer = await self.collector.spool.keep(job, call, image.data)
                 if image.model_turn:
-                    turns = [*request.body["contents"], image.model_turn]
-                    warnings += await self._keep_conversation(job, call, turns)
-                await self._late_or_not(
+                    warnings += await self._keep_conversation(job, call, request, image.model_turn)
+                await self.late_or_not(
                     job,
                     call,
                     status=JobStatus.DOWNLOADING,
@@ -106,10 +114,24 @@ class CallSteps:
                 )
                 return 0.0
 
-    async def _keep_conversation(self, job: Job, call: PaidCall, turns: Turns) -> tuple[str, ...]:
+    async def with_ticket(self, job: Job, call: PaidCall, request: PaidRequest) -> PaidRequest:
+        """A request that may leave once the ledger has given the right to send its call.
+
+        Raises:
+            StorageError: Its answer could not be kept.
+        """
+        spool = self.collector.spool
+        return replace(request, folder=spool.folder_of(job, call), ticket=await spool.open_for_sending(job, call))
+
+    async def _keep_conversation(
+        self, job: Job, call: PaidCall, request: PaidRequest, model_turn: dict[str, Any]
+    ) -> tuple[str, ...]:
         """Keep what `continue_from` needs; a picture is never held up by it."""
+        asked = request.body.get("contents")
+        if not asked:
+            return ("The picture cannot be gone on with by continue_from: its request is not kept any more.",)
         try:
-            is_kept = await self.conversations.keep(job.job_id, call.ordinal, turns)
+            is_kept = await self.conversations.keep(job.job_id, call.ordinal, [*asked, model_turn])
         except StorageError as error:
             return (str(error),)
         return (
@@ -117,7 +139,7 @@ class CallSteps:
         )
 
     async def advance(self, job: Job, call: PaidCall) -> float | None:
-        """Take one call one step from what the ledger says about it.
+        """Take one call, which was sent, one step from what the ledger says about it.
 
         Returns:
             Seconds until the next step is due, or None when the call has ended.
@@ -126,8 +148,6 @@ class CallSteps:
             MediaGenError: The step could not be taken now; what is paid for stays collectable.
         """
         match call.status:
-            case JobStatus.SUBMITTING:
-                return await self._settle_submission(job, call)
             case JobStatus.RUNNING:
                 return await self._poll(job, call)
             case JobStatus.DOWNLOADING:
@@ -149,27 +169,13 @@ class CallSteps:
         if polled.state == "cancelled":
             await self._end_polled(job, call, polled)
 
-    async def _settle_submission(self, job: Job, call: PaidCall) -> float | None:
-        """Decide about a call whose process died while it was being sent."""
-        answer = await self.collector.spool.kept(job, call)
-        if answer:
-            await self._late_or_not(job, call, status=JobStatus.DOWNLOADING, remote_uris=(answer.as_uri(),))
-            return 0.0
-        await self.end(
-            job,
-            call,
-            SubmissionUnconfirmedError(
-                "The server stopped while the paid request was on its way, so its answer was never seen.",
-                hint="It may be billed; it is not sent again. Look at your usage at Google before you ask again.",
-            ),
-        )
-        return None
-
-    async def _late_or_not(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
-        """Move a sent call on; an answer that comes after the call was given up wins."""
+    async def late_or_not(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
+        """Move a sent call on, whoever drives it by now; an answer that comes after the call was given up wins."""
         changes["error"] = None
         for expected in (JobStatus.SUBMITTING, JobStatus.UNCONFIRMED):
-            if await self.ledger.update_call(job.job_id, call.ordinal, expected=expected, **changes):
+            if await self.ledger.update_call(
+                job.job_id, call.ordinal, expected=expected, attempt=call.attempt, **changes
+            ):
                 return
 
     async def _poll(self, job: Job, call: PaidCall) -> float | None:
@@ -202,6 +208,7 @@ class CallSteps:
             job.job_id,
             call.ordinal,
             expected=JobStatus.RUNNING,
+            fence=job.fence,
             status=JobStatus.DOWNLOADING,
             remote_uris=uris,
             expires_at=self.clock() + FILE_LIFETIME if is_in_google_store else None,
@@ -221,11 +228,24 @@ class CallSteps:
         logger.info("job %s call %d ends: %s", job.job_id, call.ordinal, error.code)
         await self._ended(job, call, status=_end_status(error), error=job_error(error), charge=charge)
 
-    async def _ended(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
-        self.patience.forget(job, call)
-        if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **changes):
+    async def end_unsent(self, job: Job, call: PaidCall, status: JobStatus, error: MediaGenError) -> bool:
+        """End a call of which nothing was sent, and write down why; False when it may have been sent by now."""
+        is_ended = await self.ledger.end_unsent(job, call.ordinal, status=status, error=job_error(error))
+        if is_ended:
             ended = await self.ledger.get(job.job_id)
             await self.collector.write_record(ended, ended.calls[call.ordinal])
+        return is_ended
+
+    async def _ended(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
+        self.patience.forget(job, call)
+        # What came of a paid request is true whoever drives the job by now.
+        was_sent = call.status is JobStatus.SUBMITTING and call.attempt is not None
+        guard: Guard = {"attempt": call.attempt} if was_sent else {"fence": job.fence}
+        if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **guard, **changes):
+            ended = await self.ledger.get(job.job_id)
+            await self.collector.write_record(ended, ended.calls[call.ordinal])
+            if changes["status"] is not JobStatus.UNCONFIRMED:
+                await self.collector.spool.forget(job, call)
 
     async def forget_old_conversations(self) -> None:
         """Remove kept conversations that are older than they are promised to be."""
@@ -239,6 +259,16 @@ class CallSteps:
 def nothing_was_made(outcome: Outcome) -> bool:
     """Whether Google prepares the project for its first gs:// address: it made nothing, and that passes by itself."""
     return isinstance(outcome, MediaGenError) and outcome.code == "service_agents_provisioning"
+
+
+def not_sent(why: str) -> UnavailableError:
+    """Make our error of a job of which nothing ever left."""
+    return UnavailableError(
+        f"Nothing was sent: {why}.",
+        code="not_sent",
+        hint="Nothing was billed. Ask again if you still want it.",
+        billed="no",
+    )
 
 
 def waits_for_operator(error: MediaGenError) -> bool:

@@ -36,6 +36,7 @@ CLIPROXY_BASE_URL = "http://127.0.0.1:8317"
 CLIPROXY_API_KEY = SecretStr("ccs-internal-managed")
 TOOLSETS = ("core", "jobs", "edit")
 USUAL_TOOLSETS = ("core", "jobs")
+DATABASE_SCHEMES = ("postgresql://", "postgres://")
 SYSTEM_FOLDERS = ("/bin", "/dev", "/etc", "/proc", "/sbin", "/sys", "/usr", "/System", "/Applications", "/Library")
 SYSTEM_FOLDER_WORDS = ("windows", "program files", "program files (x86)")
 
@@ -107,7 +108,10 @@ class Settings(BaseModel):
         None, validation_alias="MEDIAGEN_STATE_DIR", description="Folder of the job ledger."
     )
     database_url: SecretStr | None = Field(
-        None, validation_alias="MEDIAGEN_DATABASE_URL", description="Not supported yet: the ledger is SQLite."
+        None,
+        validation_alias="MEDIAGEN_DATABASE_URL",
+        description="PostgreSQL that several machines share as job ledger, postgresql://user:password@host/database; "
+        "needs the extra postgres, and one MEDIAGEN_STATE_DIR for all of them.",
     )
     input_roots: Annotated[tuple[Path, ...], BeforeValidator(split_paths)] | None = Field(
         None, validation_alias="MEDIAGEN_INPUT_ROOTS", description="Folders from which input files may be read."
@@ -289,10 +293,10 @@ def check_supported(settings: Settings) -> None:
     Raises:
         ConfigurationError: Names the variable.
     """
-    if settings.database_url:
+    if settings.database_url and not settings.database_url.get_secret_value().startswith(DATABASE_SCHEMES):
         raise ConfigurationError(
-            "MEDIAGEN_DATABASE_URL is set, but this version keeps its ledger in SQLite only.",
-            hint="Unset it; MEDIAGEN_STATE_DIR chooses the folder of the ledger.",
+            f"MEDIAGEN_DATABASE_URL must begin with {' or '.join(DATABASE_SCHEMES)}.",
+            hint="Correct it, or unset it to keep the ledger in a file of MEDIAGEN_STATE_DIR.",
         )
     if settings.profile:
         settings.choose_profile(None)

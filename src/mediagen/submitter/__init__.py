@@ -4,10 +4,11 @@ The parent (`submitter.py`, `base.py`, `routes.py`, `recovery.py`) hands signed 
 (`__main__.py`, `exchange.py`, `answer_file.py`) sends each once and stores its answer. Both know `frames.py` and
 `tickets.py`. What the process imports is kept small: only the standard library, and of that as little as possible.
 
-Each attempt of a paid call has up to three files in the folder of the call:
+The folder of a paid call says that it is one of these, and each attempt has up to three files in it:
 
 | file | meaning |
 | --- | --- |
+| ``detached`` | the call leaves through a submitter only: without a ticket nothing has left |
 | ``paid-1.ticket``, empty | the process took the request; no byte of it has left |
 | ``paid-1.ticket``, ``sent`` | durable before the first byte leaves |
 | ``paid-1.ticket``, ``void`` | nobody sent it, and nobody can any more |

@@ -30,6 +30,7 @@ class SignedRequest:
     Attributes:
         headers: With the key or token; never written to a disk, and not part of the text of this object.
         folder: Folder of the paid call in the spool, where its answer goes.
+        ticket: Number of the ticket under which it leaves, which no other request may have.
         answer_limit: Largest successful answer that is stored, in bytes.
     """
 
@@ -37,6 +38,7 @@ class SignedRequest:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(repr=False)
     folder: Path
+    ticket: int = 1
     method: str = "POST"
     patience: Patience = field(default_factory=Patience)
     answer_limit: int = 64 * 1024 * 1024
@@ -108,16 +110,19 @@ class Recovered:
     unanswered: tuple[Settled, ...] = ()
 
 
+def is_supported() -> bool:
+    """Whether this platform has what the other modules of this room import; import them only then."""
+    # A packaged program has no interpreter to start.
+    return os.name == "posix" and bool(sys.executable) and not getattr(sys, "frozen", False)
+
+
 def available(spool_folder: Path) -> bool:
     """Whether requests can be handed to a process of their own; if not, the server sends them itself. Blocking.
-
-    Import the other modules of this room only when they can.
 
     Args:
         spool_folder: An existing folder that must know locks; some network disks do not.
     """
-    # A packaged program has no interpreter to start.
-    if os.name != "posix" or not sys.executable or getattr(sys, "frozen", False):
+    if not is_supported():
         return False
     try:
         import fcntl
@@ -132,14 +137,21 @@ def available(spool_folder: Path) -> bool:
 class Submitter(Protocol):
     """Sends paid requests and makes their answers durable."""
 
+    async def takes(self, url: str, folder: Path) -> bool:
+        """Whether requests to an address can be sent for a paid call; from then on its folder says what has left.
+
+        Raises:
+            StorageError: The folder cannot be written; nothing was sent.
+        """
+        ...
+
     async def send(self, request: SignedRequest) -> Answer:
-        """Send a request once and return its stored answer, of any status. Costs money.
+        """Send a request once and return its stored answer, of any status and however it ended. Costs money.
 
         Raises:
             UnavailableError: Nothing was sent.
             StorageError: Nothing was sent, because its answer could not have been kept.
             SubmissionUnconfirmedError: It may have arrived, but its outcome is unknown.
-            EndpointError: The answer is too large; code ``answer_too_large``.
         """
         ...
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from mediagen.submitter.answer_file import read_head
 from mediagen.submitter.base import Answer, Recovered, Settled
-from mediagen.submitter.tickets import State, attempts, look, path_of, settle_attempt
+from mediagen.submitter.tickets import State, Ticket, attempts, is_opened, look, path_of, settle_attempt
 
 _SETTLING = 5
 
@@ -47,8 +47,8 @@ def settle_call(folder: Path) -> Settled:
     Raises:
         OSError: The spool cannot be read or written.
     """
-    if not folder.is_dir():
-        # The folder is made before the request is handed over, but a person may have removed it since.
+    if not folder.is_dir() or not (is_opened(str(folder)) or attempts(str(folder))):
+        # A person may have removed it since, or the server sent the request itself.
         return Settled(folder=folder, state="lost")
     last = 0
     for _ in range(_SETTLING):
@@ -60,6 +60,41 @@ def settle_call(folder: Path) -> Settled:
             return found
         settle_attempt(str(folder), last + 1)
     return Settled(folder=folder, state="sending")
+
+
+def look_at_call(folder: Path) -> Settled:
+    """What the files say about a call at this moment; changes nothing.
+
+    Raises:
+        OSError: The spool cannot be read.
+    """
+    known = {attempt: look(str(folder), attempt) for attempt in attempts(str(folder))}
+    return _verdict(folder, known) if known else Settled(folder=folder, state="lost")
+
+
+def is_sending(folder: Path) -> bool:
+    """Whether a submitter may still write an answer into a folder."""
+    try:
+        return any(look(str(folder), attempt) == "sending" for attempt in attempts(str(folder)))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def leave_unwatched(folder: Path, number: int) -> None:
+    """Note, durably, that the server itself sends a call from now on, of which this folder may say otherwise.
+
+    Raises:
+        FileExistsError: Another process has taken the call over: it must not be sent.
+        OSError: It cannot be written down.
+    """
+    if is_opened(str(folder)):
+        ticket = Ticket(str(folder), number)
+        try:
+            ticket.mark_sent()
+        finally:
+            ticket.close()
 
 
 def recover_spool(spool_folder: Path) -> Recovered:

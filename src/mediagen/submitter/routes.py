@@ -29,7 +29,7 @@ def proxy_for(address: str) -> str | None:
         ConfigurationError: It is of a kind that cannot be used here.
     """
     url = urlsplit(address)
-    if _is_loopback(url.hostname or ""):
+    if is_loopback(url.hostname or ""):
         return None
     found = getproxies()
     excepted = [item.strip().lower() for item in found.get("no", "").split(",")]
@@ -77,7 +77,8 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine; no proxy of the environment can reach it."""
     return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
 
 

@@ -1,12 +1,12 @@
 """The server's side: starts the process once, hands requests over, and words what came of them."""
 
 import errno
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -17,26 +17,26 @@ from anyio.abc import TaskGroup
 
 from mediagen.errors import (
     ConfigurationError,
-    EndpointError,
     MediaGenError,
     StorageError,
     SubmissionUnconfirmedError,
     UnavailableError,
 )
-from mediagen.submitter.base import Answer, Recovered, Settled, SignedRequest
+from mediagen.submitter.base import Answer, Recovered, Settled, SignedRequest, available
 from mediagen.submitter.link import Link
-from mediagen.submitter.recovery import next_attempt, read_answer, recover_spool, settle_call
+from mediagen.submitter.recovery import read_answer, recover_spool, settle_call
 from mediagen.submitter.routes import proxy_for
+from mediagen.submitter.tickets import open_folder
 
-AT_ONCE = 16
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 48
 START_SECONDS = 20.0
 # What the process gets beyond the time of the request itself to make an answer durable.
 STORING_SECONDS = 30.0
 DYING_SECONDS = 1.0
-MEBIBYTE = 1024 * 1024
 _Found = TypeVar("_Found")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_UNCERTAIN_REFUSALS = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
 _UNCONFIRMED_HINT = (
     "It may be billed and is not sent again automatically. Look at your usage at Google before you ask again."
 )
@@ -45,7 +45,7 @@ _UNCONFIRMED_HINT = (
 class DetachedSubmitter:
     """Sends paid requests from a process that outlives this one until its last answer is stored.
 
-    Enter it where the server starts, so that the process is warm before the first paid call.
+    The process starts with `warm_up`, or with the first request otherwise.
     """
 
     def __init__(self, *, at_once: int = AT_ONCE, environment: Mapping[str, str] | None = None) -> None:
@@ -55,6 +55,7 @@ class DetachedSubmitter:
             at_once: How many requests are on their way at most; further ones wait here.
             environment: Where ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are looked up.
         """
+        self._usable: dict[Path, bool] = {}
         self._environment = os.environ if environment is None else environment
         self._places = anyio.CapacityLimiter(at_once)
         self._starting = anyio.Lock()
@@ -64,11 +65,6 @@ class DetachedSubmitter:
 
     async def __aenter__(self) -> Self:
         self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
-        try:
-            await self._linked()
-        except BaseException:
-            await self.__aexit__(None, None, None)
-            raise
         return self
 
     async def __aexit__(
@@ -94,11 +90,36 @@ class DetachedSubmitter:
             return False
         return True
 
+    def warm_up(self) -> None:
+        """Start the process in the background, so that the first request need not wait for it."""
+        self._group.start_soon(self.ready)
+
+    async def ready(self) -> bool:
+        """Start the process unless it runs; False when it cannot be started."""
+        try:
+            await self._linked()
+        except ConfigurationError as error:
+            logger.warning("%s The server sends paid requests itself.", error.message)
+            return False
+        return True
+
+    async def takes(self, url: str, folder: Path) -> bool:
+        """Whether requests can be sent for a paid call; see `Submitter.takes`."""
+        if not self.can_reach(url):
+            return False
+        if folder.parent not in self._usable:
+            knows_locks = await anyio.to_thread.run_sync(_knows_locks, folder.parent)
+            self._usable[folder.parent] = knows_locks and await self.ready()
+        if self._usable[folder.parent]:
+            await anyio.to_thread.run_sync(_opened, folder)
+        return self._usable[folder.parent]
+
     async def send(self, request: SignedRequest) -> Answer:
         """Send a request once; see `Submitter.send`. Costs money."""
         async with self._places:
             link = await self._linked()
-            attempt = await anyio.to_thread.run_sync(_prepared, request.folder)
+            await anyio.to_thread.run_sync(_opened, request.folder)
+            attempt = request.ticket
             patience = request.patience
             head = _head(request, attempt)
             reply = None
@@ -116,16 +137,20 @@ class DetachedSubmitter:
         """Look at all paid calls; see `Submitter.recover`."""
         return await anyio.to_thread.run_sync(_translated, partial(recover_spool, spool_folder))
 
+    @property
+    def _group(self) -> TaskGroup:
+        if self._tasks is None:
+            raise RuntimeError("the submitter has not been entered")
+        return self._tasks
+
     async def _linked(self) -> Link:
         async with self._starting:
             if self._link and self._link.is_open:
                 return self._link
-            if self._tasks is None:
-                raise RuntimeError("the submitter has not been entered")
             if self._link:
                 await self._link.close()
                 self._link = None
-            self._link = await self._started(self._tasks)
+            self._link = await self._started(self._group)
             return self._link
 
     async def _started(self, tasks: TaskGroup) -> Link:
@@ -151,10 +176,18 @@ class DetachedSubmitter:
         return link
 
 
-def _prepared(folder: Path) -> int:
+def _knows_locks(spool_folder: Path) -> bool:
+    try:
+        spool_folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_kept(error.errno or 0, type(error).__name__) from error
+    return available(spool_folder)
+
+
+def _opened(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return next_attempt(folder)
+        open_folder(str(folder))
     except OSError as error:
         raise _not_kept(error.errno or 0, type(error).__name__) from error
 
@@ -182,7 +215,7 @@ def _outcome(request: SignedRequest, attempt: int, reply: dict[str, Any] | None)
     match reply["state"]:
         case "answered":
             try:
-                return _checked(read_answer(request.folder, attempt), request.answer_limit)
+                return read_answer(request.folder, attempt)
             except (OSError, ValueError, TypeError) as error:
                 raise _unconfirmed(type(error).__name__) from error
         case "never_sent" if "errno" in reply:
@@ -208,22 +241,8 @@ def _after_death(request: SignedRequest) -> Answer:
     if found and found.state == "never_sent":
         raise _unreachable("the process that sends requests ended")
     if found and found.answer:
-        return _checked(found.answer, request.answer_limit)
+        return found.answer
     raise _unconfirmed("the process that sends requests ended")
-
-
-def _checked(answer: Answer, limit: int) -> Answer:
-    if answer.end == "too_large":
-        raise EndpointError(
-            f"Google's answer is larger than {limit // MEBIBYTE} MiB.",
-            code="answer_too_large",
-            hint="Ask for a smaller picture or a lower resolution.",
-            billed="unknown",
-        )
-    is_refusal = answer.status_code in range(400, 500) and answer.status_code not in _UNCERTAIN_REFUSALS
-    if answer.end == "cut" and not is_refusal:
-        raise _unconfirmed("the answer was cut off")
-    return answer
 
 
 def _translated(read: Callable[[], _Found]) -> _Found:

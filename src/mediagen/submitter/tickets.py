@@ -8,6 +8,7 @@ from typing import Literal
 State = Literal["void", "never_sent", "sending", "lost", "answered"]
 _SENT = b"sent"
 _VOID = b"void"
+_OPENED = "detached"
 _TICKET = re.compile(r"paid-([1-9][0-9]{0,5})\.ticket")
 
 
@@ -27,6 +28,21 @@ def sync_folder(folder: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def open_folder(folder: str) -> None:
+    """Note that a call leaves through a submitter only, so that nothing has left while there is no ticket.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    # If a power cut takes the note away, the call counts as one that may have been sent, which is safe.
+    os.close(os.open(os.path.join(folder, _OPENED), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))  # noqa: PTH118 - as above
+
+
+def is_opened(folder: str) -> bool:
+    """Whether the tickets of a folder tell all that was sent for a call."""
+    return os.path.exists(os.path.join(folder, _OPENED))  # noqa: PTH110, PTH118 - as above
 
 
 class Ticket:

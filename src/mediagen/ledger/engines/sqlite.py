@@ -6,14 +6,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mediagen.ledger import queries
+from mediagen.ledger.engines.base import Access
 from mediagen.ledger.failures import Damaged, foreign, is_busy, is_damage, newer, translated
-from mediagen.ledger.folders import KnownFolders
-from mediagen.ledger.recovery import Rebuild, Recovery, no_records
+from mediagen.ledger.folders import KnownFolders, Rebuild, no_records
 from mediagen.ledger.turnstile import Turnstile
+
+if TYPE_CHECKING:
+    from mediagen.ledger.recovery import Recovery
+
 
 FileId = tuple[int, int] | None
 # How long a writer waits for programs that do not queue with the others, and a reader for a commit.
@@ -32,7 +38,7 @@ def journal_mode(version: tuple[int, int, int]) -> str:
     return "wal" if version >= FIRST_SAFE_WAL else "delete"
 
 
-class Database:
+class SqliteDatabase:
     """One connection that writes and one that reads, opened at the first transaction; each is guarded by a lock."""
 
     def __init__(self, path: Path, rebuild: Rebuild = no_records) -> None:
@@ -44,9 +50,7 @@ class Database:
         """
         self.path = path
         self.folders = KnownFolders(path.with_name("output-folders.jsonl"))
-        self._recovery = Recovery(
-            path=path, new=_new, rebuild=rebuild, folders=self.folders, spool=path.with_name("spool")
-        )
+        self._rebuild = rebuild
         self._turnstile = Turnstile(path)
         self._opening = threading.RLock()
         self._connection: sqlite3.Connection | None = None
@@ -57,6 +61,29 @@ class Database:
         self._read_file: FileId = None
         # A page that turned out to be damaged in the middle of work lets the whole file be looked through.
         self._is_suspect = False
+
+    @cached_property
+    def _recovery(self) -> "Recovery":
+        from mediagen.ledger.recovery import Recovery  # works with rows, which know the engines
+
+        return Recovery(
+            path=self.path,
+            new=_new,
+            rebuild=self._rebuild,
+            folders=self.folders,
+            spool=self.path.with_name("spool"),
+        )
+
+    def recoveries(self) -> list[str]:
+        """What is to be told of each time that the file was lost or damaged and made anew."""
+        from mediagen.ledger.recovery import told  # as above
+
+        return told(self.path)
+
+    @property
+    def place(self) -> str:
+        """Path of the file."""
+        return str(self.path)
 
     def open(self) -> None:
         """Open, check and migrate the file now; does nothing when it is open.
@@ -76,18 +103,19 @@ class Database:
             self._connection = self._reading = None
 
     @contextmanager
-    def transaction(self, *, write: bool) -> Iterator[sqlite3.Connection]:
+    def transaction(self, access: Access, /) -> Iterator[sqlite3.Connection]:
         """Run one transaction: durable when the block is left, undone when it raises.
 
         Args:
-            write: Whether to take the write lock of the file at once.
+            access: Whatever writes takes the write lock of the file at once.
 
         Raises:
             LedgerError: The file is locked, read-only, full or of a newer version, or damaged and cannot be replaced.
         """
-        with translated(self.path), self._writer() if write else self._reader() as connection:
+        writes = access is not Access.READ
+        with translated(self.path), self._writer() if writes else self._reader() as connection:
             try:
-                if write:
+                if writes:
                     connection.execute(queries.BEGIN_WRITE)
                 else:
                     self._begin_read(connection)

@@ -1,0 +1,24 @@
+-- Leases: who may take the next step of a job, and that nobody sends a paid request that another may have sent.
+CREATE TABLE owners (
+    owner_id TEXT PRIMARY KEY NOT NULL,
+    expires_at TEXT NOT NULL -- renewed while the process drives jobs
+);
+
+ALTER TABLE jobs ADD COLUMN fence INTEGER NOT NULL DEFAULT 0; -- counts the claims: a step of an older one changes nothing
+ALTER TABLE jobs ADD COLUMN due_at TEXT; -- no step is due before this moment
+ALTER TABLE jobs ADD COLUMN note TEXT; -- what keeps it from going on
+ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0; -- steps that failed one after another
+ALTER TABLE calls ADD COLUMN attempt TEXT; -- token of the one who may have sent it; none: nobody has
+
+-- Of these nobody knows whether they were sent.
+UPDATE calls SET attempt = 'unknown' WHERE status = 'submitting';
+
+-- What is to be sent; removed once every call of the job has left 'submitting'.
+CREATE TABLE requests (
+    job_id TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    api TEXT NOT NULL,
+    body TEXT, -- JSON; none: the same as that of call 0
+    PRIMARY KEY (job_id, ordinal),
+    FOREIGN KEY (job_id, ordinal) REFERENCES calls (job_id, ordinal) ON DELETE CASCADE
+);

@@ -1,0 +1,70 @@
+"""What the two schedulers have in common: each sees to it that every open job is advanced when a step of it is due."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import anyio
+
+from mediagen.endpoints.base import PaidRequest
+from mediagen.jobs import Job
+from mediagen.runner.advancing import Advancer
+
+OnEnded = Callable[[Job], Awaitable[None]]
+
+
+class Scheduler(AbstractAsyncContextManager[Any], Protocol):
+    """Sees to it that open jobs are advanced, for as long as it is entered.
+
+    A caller that stops waiting never stops a job.
+
+    Attributes:
+        advancer: Takes the steps that this process takes.
+        drives_here: Whether this process takes the steps of the jobs that it creates.
+        on_link_ended: Goes on with the chain of a job that has ended; set by whoever builds the parts.
+    """
+
+    advancer: Advancer
+    drives_here: bool
+    on_link_ended: OnEnded | None
+
+    def start(self, job: Job, requests: Sequence[PaidRequest]) -> None:
+        """Begin with a job that was just written to the ledger; one request for each of its calls."""
+        ...
+
+    def start_sweeping(self) -> None:
+        """Look for jobs that nobody advances, now and from time to time."""
+        ...
+
+    async def resume(self, only: str | None = None) -> list[Job]:
+        """Take over open jobs whose process is gone, and chains that it did not go on with; returns those taken.
+
+        Args:
+            only: Job that alone is taken over, so that no other chain goes on and costs.
+        """
+        ...
+
+    def is_driven(self, job_id: str) -> bool:
+        """Whether this process is not done with a job yet."""
+        ...
+
+    def notes(self, job: Job) -> tuple[str, ...]:
+        """What keeps a job from going on, as far as the ledger does not say it."""
+        ...
+
+
+class Changes:
+    """Wakes those who wait in this process for a change of a job."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, anyio.Event] = {}
+
+    def event(self, job_id: str) -> anyio.Event:
+        """Set with the next change of the job."""
+        return self._events.setdefault(job_id, anyio.Event())
+
+    def tell(self, job_id: str) -> None:
+        """Wake who waits for the job."""
+        event = self._events.pop(job_id, None)
+        if event:
+            event.set()

@@ -1,0 +1,221 @@
+"""`advance` by anyone, twice, at any time: each call is sent once, and only under the newest claim."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from tests.conftest import paid
+from tests.runner.asking import change, clip, image, left_behind, until, wait_for
+
+from mediagen.app.app import App, open_app
+from mediagen.endpoints.base import PaidRequest
+from mediagen.errors import InvalidRequestError
+from mediagen.jobs import Job
+from mediagen.ledger.ledger import Ledger
+from mediagen.requests import CancelJobRequest
+from mediagen.settings import Settings
+
+MakeSettings = Callable[..., Settings]
+SOON = 0.05
+
+
+def rows(ledger_file: Path, statement: str) -> list[Any]:
+    with closing(sqlite3.connect(ledger_file)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def monkeypatch_start(app: App) -> None:
+    """The process dies here."""
+
+    def never(job: Job, requests: Sequence[PaidRequest]) -> None:
+        pass
+
+    app.runner.scheduler.start = never  # type: ignore[method-assign]
+
+
+async def unsent_job(settings: Settings, ledger_file: Path, **asked: object) -> str:
+    """A job whose process died between writing its row and sending it."""
+    async with open_app(settings) as app:
+        monkeypatch_start(app)
+        report = await image(app, wait_seconds=0, **asked)
+    assert rows(ledger_file, "SELECT status, attempt FROM calls") == [("submitting", None)] * int(
+        str(asked.get("count", 1))
+    )
+    return str(report.job_id)
+
+
+async def advanced_to_the_end(app: App, job_id: str) -> None:
+    with anyio.fail_after(60):
+        while await app.runner.scheduler.advancer.advance(job_id):
+            await anyio.sleep(SOON)
+
+
+async def test_job_that_was_never_sent_is_sent_once_by_the_next_process(
+    make_settings: MakeSettings, emulator, ledger_file: Path, work: Path
+):
+    job_id = await unsent_job(make_settings(), ledger_file, count=2)
+    assert paid(emulator) == 0
+    async with open_app(make_settings()) as app:
+        await app.runner.resume()
+        done = await wait_for(app, job_id)
+    assert done.status == "succeeded"
+    assert (paid(emulator), len(done.artifacts)) == (2, 2)
+    assert rows(ledger_file, "SELECT count(*) FROM requests") == [(0,)]
+    assert left_behind(work, ledger_file) == []
+
+
+async def test_job_that_was_not_sent_in_time_ends_unbilled(make_settings: MakeSettings, emulator, ledger_file: Path):
+    job_id = await unsent_job(make_settings(), ledger_file)
+    long_ago = (datetime.now(UTC) - timedelta(minutes=11)).isoformat()
+    change(ledger_file, "UPDATE jobs SET created_at = ?", long_ago)
+    async with open_app(make_settings()) as app:
+        await app.runner.resume()
+        done = await wait_for(app, job_id)
+    assert done.status == "failed"
+    assert done.error is not None
+    assert (done.error.code, done.error.billed, done.error.retryable) == ("not_sent", "no", True)
+    assert paid(emulator) == 0
+
+
+async def test_job_that_may_have_been_sent_is_not_sent_again(make_settings: MakeSettings, emulator, ledger_file: Path):
+    job_id = await unsent_job(make_settings(), ledger_file)
+    change(ledger_file, "UPDATE calls SET attempt = 'of the dead'")
+    async with open_app(make_settings()) as app:
+        await app.runner.resume()
+        done = await wait_for(app, job_id)
+    assert done.status == "unconfirmed"
+    assert paid(emulator) == 0
+
+
+async def test_job_without_its_request_is_not_taken_for_one_that_was_never_sent(
+    make_settings: MakeSettings, emulator, ledger_file: Path
+):
+    job_id = await unsent_job(make_settings(), ledger_file)
+    change(ledger_file, "DELETE FROM requests")
+    async with open_app(make_settings()) as app:
+        await app.runner.resume()
+        done = await wait_for(app, job_id)
+    assert done.status == "unconfirmed"
+    assert paid(emulator) == 0
+
+
+async def test_advance_by_two_processes_at_once_sends_each_call_once(
+    make_settings: MakeSettings, emulator, ledger_file: Path
+):
+    job_id = await unsent_job(make_settings(), ledger_file, count=3)
+    async with open_app(make_settings()) as one, open_app(make_settings()) as two, anyio.create_task_group() as group:
+        for app in (one, two, one, two):
+            group.start_soon(advanced_to_the_end, app, job_id)
+    assert paid(emulator) == 3
+    assert len(rows(ledger_file, "SELECT 1 FROM artifacts")) == 3
+
+
+async def test_advance_tells_when_the_next_step_is_due(make_settings: MakeSettings, emulator, ledger_file: Path):
+    async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="7")) as app:
+        report = await until(app, await clip(app, wait_seconds=0), "running")
+    async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="7")) as app:
+        emulator.add_fault(fault="stuck")
+        due_at = await app.runner.scheduler.advancer.advance(str(report.job_id))
+        assert due_at is not None
+        assert 5 < (due_at - datetime.now(UTC)).total_seconds() <= 7
+
+
+async def test_advance_of_a_job_of_another_process_only_tells_when_to_look_again(
+    make_settings: MakeSettings, emulator, ledger_file: Path
+):
+    emulator.add_fault(fault="stuck")
+    async with open_app(make_settings()) as one, open_app(make_settings()) as two:
+        report = await until(one, await clip(one, wait_seconds=0), "running")
+        asked = len(emulator.requests())
+        due_at = await two.runner.scheduler.advancer.advance(str(report.job_id))
+        assert due_at is not None
+        assert due_at > datetime.now(UTC)
+        assert not two.runner.scheduler.advancer.holds(str(report.job_id))
+        assert len(emulator.requests()) - asked <= 1
+
+
+async def test_job_that_was_handed_back_is_gone_on_with_by_another(
+    make_settings: MakeSettings, emulator, ledger_file: Path
+):
+    job_id = await unsent_job(make_settings(), ledger_file)
+    async with open_app(make_settings()) as one, open_app(make_settings()) as two:
+        assert await one.runner.scheduler.advancer.advance(job_id)
+        due_at = datetime.now(UTC) + timedelta(seconds=1)
+        await one.runner.scheduler.advancer.hand_back(job_id, due_at)
+        assert not one.runner.scheduler.advancer.holds(job_id)
+        await advanced_to_the_end(two, job_id)
+        done = await wait_for(two, job_id)
+    assert done.status == "succeeded"
+    assert paid(emulator) == 1
+
+
+async def test_step_under_an_older_claim_changes_nothing(make_settings: MakeSettings, emulator, ledger_file: Path):
+    emulator.add_fault(fault="delay", seconds=0.3, match={"method": "GET", "path_contains": "interactions"})
+    async with open_app(make_settings()) as app:
+        report = await until(app, await clip(app, wait_seconds=0), "running")
+        # As when this process was stopped for long, and another has claimed the job and done nothing yet.
+        change(ledger_file, "UPDATE jobs SET fence = fence + 1, owner = NULL")
+        with anyio.fail_after(60):
+            while app.runner.scheduler.advancer.holds(str(report.job_id)):
+                await anyio.sleep(SOON)
+        assert rows(ledger_file, "SELECT status FROM calls") == [("running",)]
+        await app.runner.resume()
+        done = await wait_for(app, report.job_id)
+    assert done.status == "succeeded"
+    assert paid(emulator) == 1
+
+
+async def test_answer_of_a_stopped_process_wins_although_its_job_was_taken_over(
+    make_settings: MakeSettings, emulator, ledger_file: Path
+):
+    emulator.add_fault(fault="delay", seconds=0.5, match={"path_contains": "generateContent"})
+    async with open_app(make_settings()) as one, open_app(make_settings()) as two:
+        report = await image(one, wait_seconds=0.1)
+        change(ledger_file, "UPDATE jobs SET owner = NULL")
+        await two.runner.scheduler.advancer.advance(str(report.job_id))
+        with anyio.fail_after(60):
+            while (done := await wait_for(two, report.job_id, 0)).status != "succeeded":
+                await two.runner.resume()
+                await anyio.sleep(SOON)
+    assert done.artifacts
+    assert paid(emulator) == 1
+
+
+async def test_note_of_the_driving_process_is_told_by_another(make_settings: MakeSettings, emulator):
+    async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="20")) as one, open_app(make_settings()) as two:
+        report = await until(one, await clip(one, wait_seconds=0), "running")
+        held = one.runner.scheduler.advancer
+        job = await Ledger(two.settings.folder_for_state() / "ledger.sqlite3", lambda: datetime.now(UTC)).get(
+            str(report.job_id)
+        )
+        assert held.holds(job.job_id)
+        noted = Ledger(two.settings.folder_for_state() / "ledger.sqlite3", lambda: datetime.now(UTC))
+        assert await noted.note(replace(job, note="Not finished yet: the key is refused", failures=3))
+        await noted.aclose()
+        assert "the key is refused" in " ".join((await wait_for(two, report.job_id, 0)).warnings)
+
+
+async def test_cancel_of_a_job_that_was_not_sent_costs_nothing(make_settings: MakeSettings, emulator, ledger_file):
+    job_id = await unsent_job(make_settings(), ledger_file)
+    async with open_app(make_settings()) as app:
+        done = await app.generator.cancel_job(CancelJobRequest(job_id=job_id))
+        assert await app.runner.scheduler.advancer.advance(job_id) is None
+    assert done.status == "cancelled"
+    assert done.error is not None
+    assert done.error.billed == "no"
+    assert paid(emulator) == 0
+
+
+async def test_cancel_does_not_end_a_call_that_is_on_its_way(make_settings: MakeSettings, emulator, ledger_file: Path):
+    emulator.add_fault(fault="delay", seconds=0.5, match={"path_contains": "generateContent"})
+    async with open_app(make_settings()) as app:
+        report = await image(app, wait_seconds=0.1)
+        with pytest.raises(InvalidRequestError, match="submitting"):
+            await app.generator.cancel_job(CancelJobRequest(job_id=str(report.job_id)))
+        assert (await wait_for(app, report.job_id)).status == "succeeded"
