@@ -13,6 +13,7 @@ from tests.runner.asking import change, left_behind, until, veo, wait_for
 from tests.stored import sha256_as_made
 
 from mediagen.app.app import Manner, open_app
+from mediagen.runner import patience
 from mediagen.settings import Settings
 
 VertexSettings = Callable[..., Settings]
@@ -127,8 +128,9 @@ async def test_stop_while_the_project_is_being_set_up_leaves_the_sending_to_the_
 
 
 async def test_operation_that_never_ends_stays_open_for_a_day(
-    vertex_settings: VertexSettings, emulator, ledger_file: Path
+    vertex_settings: VertexSettings, emulator, ledger_file: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(patience, "ASKED_ON_SECONDS", 0.0)
     emulator.add_fault(fault="stuck")
     async with open_app(vertex_settings()) as app:
         report = await until(app, await veo(app, wait_seconds=0), "running")
@@ -141,8 +143,9 @@ async def test_operation_that_never_ends_stays_open_for_a_day(
 
 
 async def test_operation_that_google_does_not_know_expires_only_when_overdue(
-    vertex_settings: VertexSettings, emulator, ledger_file: Path
+    vertex_settings: VertexSettings, emulator, ledger_file: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(patience, "ASKED_ON_SECONDS", 0.0)
     emulator.add_fault(fault="stuck")
     async with open_app(vertex_settings()) as app:
         report = await until(app, await veo(app, wait_seconds=0), "running")

@@ -28,6 +28,7 @@ from mediagen.generator.generator import SPOOL, Generator
 from mediagen.generator.placement import Placement
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
+from mediagen.generator.rebuilding import rebuild_from
 from mediagen.generator.records import Records
 from mediagen.generator.spending import Spending
 from mediagen.generator.wishes import Wishes
@@ -39,6 +40,7 @@ from mediagen.pricing import Prices
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.collect import Collector
 from mediagen.runner.embedded import Embedded
+from mediagen.runner.patience import Patience
 from mediagen.runner.runner import Runner
 from mediagen.runner.scheduler import Changes, Scheduler
 from mediagen.runner.spool import Spool
@@ -121,7 +123,7 @@ async def open_app(
     """
     check_supported(settings)
     async with AsyncExitStack() as stack:
-        ledger = Ledger(_place_of_ledger(settings), clock=now, lease_seconds=manner.lease_seconds)
+        ledger = _ledger(settings, manner)
         stack.push_async_callback(ledger.aclose)
         projects = ConfiguredProjects(settings, os.environ)
         pool = _pool(settings, projects, http)
@@ -133,6 +135,16 @@ async def open_app(
         planner = dataclasses.replace(planner, web=web)
         deliveries = await stack.enter_async_context(Deliveries(ledger))
         yield _app(settings, runner, planner, steps, pool, deliveries)
+
+
+def _ledger(settings: Settings, manner: Manner) -> Ledger:
+    of_profiles = [profile.output_dir.expanduser() for profile in settings.profiles if profile.output_dir]
+    return Ledger(
+        _place_of_ledger(settings),
+        clock=now,
+        lease_seconds=manner.lease_seconds,
+        rebuild=rebuild_from(settings.folder_for_files(), *of_profiles),
+    )
 
 
 def _place_of_ledger(settings: Settings) -> Path | Address:
@@ -230,6 +242,7 @@ def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, manner: Manne
         conversations=Conversations(folder=settings.folder_for_state() / "conversations"),
         poll_seconds=settings.poll_seconds,
         clock=now,
+        patience=Patience(clock=now),
         setup_waits=manner.setup_waits,
     )
 
