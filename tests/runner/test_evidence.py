@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from tests.conftest import paid
+from tests.conftest import of_child, paid
 from tests.runner.asking import change, left_behind, until, veo, wait_for
 from tests.runner.lost import BUCKET, PREFIX, SUBMISSIONS, age, lost_clip, resolution
 
@@ -298,9 +298,7 @@ async def test_server_killed_while_the_request_is_on_its_way_loses_no_clip(
     command = ["video", "waves", "--model", "veo-3.1-fast", "--duration-seconds", "4", "--resolution", "720p"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mediagen.cli", *command, "--storage-uri", PREFIX],
-        env={name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
-        | environment
-        | vertex_variables,
+        env=of_child(environment | vertex_variables),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

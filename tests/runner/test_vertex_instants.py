@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.conftest import paid
+from tests.conftest import of_child, paid
 from tests.runner.asking import left_behind
 from tests.stored import sha256_as_made
 
@@ -50,7 +50,7 @@ Run = Callable[..., "subprocess.Popen[bytes]"]
 @pytest.fixture
 def run(environment: dict[str, str], vertex_variables: dict[str, str], work: Path) -> Iterator[Run]:
     started: list[subprocess.Popen[bytes]] = []
-    variables = {name: os.environ[name] for name in ("PATH", "HOME")} | environment | vertex_variables
+    variables = of_child(environment | vertex_variables)
 
     def start(instant: Instant, *arguments: str, **more: object) -> subprocess.Popen[bytes]:
         process: subprocess.Popen[bytes] = subprocess.Popen(

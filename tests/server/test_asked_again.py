@@ -1,7 +1,6 @@
 """The same request again by real clients of real processes: those that waited, gave up, went away or came at once."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from mcp import Client, StdioServerParameters
-from tests.conftest import Connect, paid
+from tests.conftest import Connect, of_child, paid
 from tests.server.test_stdio import COMMAND, HANDSHAKE
 
 from mediagen.emulator.settings import EmulatorSettings
@@ -33,8 +32,7 @@ def slow() -> Iterator[EmulatorHandle]:
 
 @pytest.fixture
 def variables(environment: dict[str, str], slow: EmulatorHandle) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
-    return {**kept, **environment, "GOOGLE_GEMINI_BASE_URL": slow.url}
+    return of_child({**environment, "GOOGLE_GEMINI_BASE_URL": slow.url})
 
 
 def server(variables: dict[str, str]) -> StdioServerParameters:

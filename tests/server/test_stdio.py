@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters
-from tests.conftest import paid
+from tests.conftest import of_child, paid
 from tests.stored import sha256_as_made
 
 from mediagen.emulator.settings import EmulatorSettings
@@ -52,8 +52,7 @@ server.run("stdio")
 
 
 def server(environment: dict[str, str], *, command: tuple[str, ...] = COMMAND):
-    kept = {name: os.environ[name] for name in ("PATH", "HOME")}
-    return StdioServerParameters(command=sys.executable, args=list(command), env={**kept, **environment})
+    return StdioServerParameters(command=sys.executable, args=list(command), env=of_child(environment))
 
 
 async def call(client: Client, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +132,7 @@ def test_picture_whose_answer_was_never_seen_is_unconfirmed_and_not_sent_again(e
 def _kill_and_resume(environment: dict[str, str], emulator: EmulatorHandle) -> None:
     emulator.add_fault(fault="delay", seconds=5, match={"path_contains": "generateContent"})
     command = [sys.executable, "-m", "mediagen.cli.__main__", "image", "a boat", "--json"]
-    env = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **environment}
+    env = of_child(environment)
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _wait_for_request(emulator, process)
     process.kill()
@@ -150,7 +149,7 @@ def _kill_and_resume(environment: dict[str, str], emulator: EmulatorHandle) -> N
 def test_sigterm_waits_for_a_paid_answer_that_is_on_its_way(environment, tmp_path):
     """Clients close standard input and send SIGTERM soon after; the picture must not be lost by that."""
     with running_emulator(EmulatorSettings(image_seconds=1.0)) as emulator:
-        env = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **environment}
+        env = of_child(environment)
         env["GOOGLE_GEMINI_BASE_URL"] = emulator.url
         process = subprocess.Popen(
             [sys.executable, *COMMAND],
@@ -196,7 +195,7 @@ def _modules_at_start(code: str, environment: dict[str, str]) -> set[str]:
     requests = [*HANDSHAKE, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}]
     done = subprocess.Popen(
         [sys.executable, "-c", report + code],
-        env={**{name: os.environ[name] for name in ("PATH", "HOME")}, **environment},
+        env=of_child(environment),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -224,13 +223,8 @@ def test_server_start_imports_nothing_heavier_than_the_sdk(environment):
 @pytest.mark.parametrize("level", ["DEBUG", "INFO"])
 def test_logs_hold_no_key_prompt_or_signed_url(environment, emulator, level):
     secret, prompt = "AIzaSy-secret-key-1234567890", "a very private wish about zebras"
-    env = {
-        **{name: os.environ[name] for name in ("PATH", "HOME")},
-        **environment,
-        "MEDIAGEN_BACKEND": "gemini",
-        "GEMINI_API_KEY": secret,
-        "MEDIAGEN_LOG_LEVEL": level,
-    }
+    changes = {"MEDIAGEN_BACKEND": "gemini", "GEMINI_API_KEY": secret, "MEDIAGEN_LOG_LEVEL": level}
+    env = of_child({**environment, **changes})
     emulator.add_fault(fault="status", preset="overloaded", match={"method": "GET", "path_contains": "interactions"})
     command = [sys.executable, "-m", "mediagen.cli.__main__"]
     video = ["video", prompt, "--duration-seconds", "3", "--resolution", "360p"]
