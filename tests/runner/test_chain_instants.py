@@ -72,7 +72,7 @@ async def test_chain_killed_while_a_link_runs_is_ended_by_the_next_process(make_
     command = [sys.executable, "-m", "mediagen.cli", "extend", source, *EXTEND]
     slow = {**environment, "MEDIAGEN_POLL_SECONDS": "0.5"}
     process = subprocess.Popen(command, env=of_child(slow), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while paid(emulator) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.05)

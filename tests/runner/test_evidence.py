@@ -31,7 +31,7 @@ LISTS = f"/storage/v1/b/{BUCKET}/o"
 
 async def written(emulator, number: int = 1) -> None:
     """Wait until Google has written so many objects."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while len(emulator.objects(BUCKET)) < number:
             await anyio.sleep(0.02)
 
@@ -269,7 +269,7 @@ async def test_clip_is_found_before_anybody_s_word_is_taken(vertex_settings: Ver
         report = await lost_clip(app, emulator)
         await written(emulator)
         done = await resolve_job(
-            app.generator, resolution(report, outcome="not_billed", wait_seconds=20), "the tool resolve_job"
+            app.generator, resolution(report, outcome="not_billed", wait_seconds=60), "the tool resolve_job"
         )
     assert done.status == "succeeded", done.error
     assert done.charge.billed == "yes"

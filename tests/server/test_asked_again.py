@@ -100,7 +100,7 @@ async def test_picture_of_a_client_that_went_away_is_handed_over_by_the_next_ser
     process.stdin.flush()
     await sent(slow)
     process.stdin.close()
-    await anyio.to_thread.run_sync(partial(process.wait, timeout=30))
+    await anyio.to_thread.run_sync(partial(process.wait, timeout=60))
     with anyio.fail_after(60):
         async with Client(server(variables)) as client:
             again = await call(client, "generate_image", PICTURE)
@@ -164,6 +164,6 @@ async def test_command_that_was_killed_is_taken_up_by_the_same_command(variables
         while not any(request["method"] == "GET" for request in slow.requests()):
             await anyio.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     again = told(start(variables, *words))
     assert (again["status"], is_repeat(again), paid(slow)) == ("succeeded", True, 1)

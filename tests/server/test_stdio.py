@@ -137,7 +137,7 @@ def _kill_and_resume(environment: dict[str, str], emulator: EmulatorHandle) -> N
     _wait_for_request(emulator, process)
     process.kill()
     process.communicate()
-    resumed = subprocess.run([*command[:3], "jobs", "resume", "--json"], env=env, capture_output=True, timeout=30)
+    resumed = subprocess.run([*command[:3], "jobs", "resume", "--json"], env=env, capture_output=True, timeout=60)
     report = json.loads(resumed.stdout)["jobs"][0]
     assert resumed.returncode == 6
     assert report["status"] == "unconfirmed"
@@ -166,12 +166,12 @@ def test_sigterm_waits_for_a_paid_answer_that_is_on_its_way(environment, tmp_pat
         _wait_for_request(emulator, process)
         process.stdin.close()
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         assert process.stderr
         process.stderr.close()
-        resumed = subprocess.run([sys.executable, "-m", "mediagen.cli", "jobs", "resume"], env=env, timeout=30)
+        resumed = subprocess.run([sys.executable, "-m", "mediagen.cli", "jobs", "resume"], env=env, timeout=60)
         listed = subprocess.run(
-            [sys.executable, "-m", "mediagen.cli", "jobs", "list", "--json"], env=env, capture_output=True, timeout=30
+            [sys.executable, "-m", "mediagen.cli", "jobs", "list", "--json"], env=env, capture_output=True, timeout=60
         )
         job = json.loads(listed.stdout)["jobs"][0]
         assert resumed.returncode == 0
@@ -182,7 +182,7 @@ def test_sigterm_waits_for_a_paid_answer_that_is_on_its_way(environment, tmp_pat
 def _wait_for_request(emulator, process: subprocess.Popen[bytes]) -> None:
     import time
 
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not any("generateContent" in request["path"] for request in emulator.requests()):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -206,7 +206,7 @@ def _modules_at_start(code: str, environment: dict[str, str]) -> set[str]:
     done.stdin.write("".join(json.dumps(request) + "\n" for request in requests))
     done.stdin.flush()
     assert "tools" in (done.stdout.readline() + done.stdout.readline())
-    _, errors = done.communicate(timeout=20)
+    _, errors = done.communicate(timeout=60)
     return set(errors.partition("MODULES ")[2].split())
 
 

@@ -18,7 +18,7 @@ import pytest
 from mediagen.submitter.base import Patience, SignedRequest
 
 KEY = "AQ.secret-of-nobody-0123456789"
-DEADLINE = 20.0
+DEADLINE = 60.0
 BODY = b'{"name": "operations/1"}'
 
 Behave = Callable[["Handler"], object]
