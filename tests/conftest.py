@@ -3,7 +3,7 @@
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 from mcp import Client
 from tests.postgresql import NoServerError, Server
 
+import mediagen
 from mediagen.emulator.settings import EmulatorSettings
 from mediagen.emulator.thread import EmulatorHandle, running_emulator
 from mediagen.errors import MediaError
@@ -19,6 +20,7 @@ from mediagen.server.build import build_server
 from mediagen.settings import Settings, read_settings
 
 DATA = Path(__file__).parent / "data"
+SOURCE = Path(mediagen.__file__).parents[1]
 AMBIENT = (
     "GOOGLE_",
     "GEMINI_",
@@ -65,6 +67,8 @@ def no_ambient_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
+    # A child imports what is tested here, not a checkout that happens to be installed.
+    monkeypatch.setenv("PYTHONPATH", str(SOURCE), prepend=os.pathsep)
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +113,11 @@ def environment(emulator: EmulatorHandle, work: Path, tmp_path: Path) -> dict[st
         "MEDIAGEN_POLL_SECONDS": "0.05",
         "MEDIAGEN_WAIT_SECONDS": "60",
     }
+
+
+def of_child(variables: Mapping[str, str]) -> dict[str, str]:
+    """Environment of a child process that imports the same mediagen and has only these variables besides."""
+    return {**{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH")}, **variables}
 
 
 @pytest.fixture

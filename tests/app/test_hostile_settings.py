@@ -260,9 +260,7 @@ async def test_record_beside_a_clip_cannot_choose_the_host_that_gets_the_token(
     settings = read_settings({**environment, "MEDIAGEN_BACKEND": "vertex", "GOOGLE_CLOUD_LOCATION": "global"})
     async with open_app(settings) as app:
         try:
-            report = await app.generator.extend_video(
-                ExtendVideoRequest(source=str(film), prompt="on", wait_seconds=0.2, dry_run=True)
-            )
+            report = await app.generator.extend_video(ExtendVideoRequest(source=str(film), prompt="on", dry_run=True))
         except AuthenticationError as error:
             # No other project is known: the surface cannot be used at all.
             assert "no project" in error.message  # noqa: PT017 - one of two ways to come out
@@ -309,7 +307,11 @@ async def test_name_of_a_job_that_google_makes_up_stays_on_its_path(
     stranger.answers["/v1beta/interactions"] = {"id": name, "status": "in_progress"}
     settings = make_settings(MEDIAGEN_BACKEND="gemini", GEMINI_API_KEY="mine", GOOGLE_GEMINI_BASE_URL=stranger.url)
     async with open_app(settings) as app:
-        await clip(app, wait_seconds=0.3)
+        report = await clip(app, wait_seconds=0)
+        with anyio.fail_after(60):
+            while report.status == "submitting":
+                await anyio.sleep(0.02)
+                report = await wait_for(app, report.job_id, 0)
     posts = [path for method, path, *_ in stranger.received if method == "POST"]
     assert posts == ["/v1beta/interactions"]
     assert all(path.startswith("/v1beta") for _, path, *_ in stranger.received)

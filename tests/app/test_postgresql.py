@@ -49,7 +49,7 @@ async def test_cap_holds_over_two_servers(
         made = 0
         with contextlib.suppress(BudgetExceededError):
             while made < 20:
-                await image((one, two)[made % 2])
+                await image((one, two)[made % 2], force_new=True)
                 made += 1
         assert 1 < made < 20
         assert await two.generator.ledger.spent(BEGINNING) <= Decimal("0.10")

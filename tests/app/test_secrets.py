@@ -3,7 +3,6 @@
 import base64
 import json
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,6 +15,7 @@ import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 from pydantic import SecretStr
+from tests.conftest import of_child
 from tests.runner.asking import clip, image
 
 from mediagen.app.app import App, open_app
@@ -435,7 +435,7 @@ async def test_server_over_stdio_shows_its_secret_to_nobody(
     secrets, log = Secrets(), tmp_path / "stderr.txt"
     emulator._world.identities._tokens.clear()
     setting = make(emulator, vault, secrets)
-    env = {name: os.environ[name] for name in ("PATH", "HOME")} | environment | setting.variables
+    env = of_child(environment | setting.variables)
     env |= {"GOOGLE_VERTEX_BASE_URL": emulator.url, "MEDIAGEN_LOG_LEVEL": "DEBUG"}
     server = StdioServerParameters(command=sys.executable, args=["-c", TALKATIVE_SERVER, str(log)], env=env)
     with anyio.fail_after(60):

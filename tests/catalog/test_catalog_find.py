@@ -253,6 +253,6 @@ def test_importing_reads_no_file_and_loads_no_pydantic() -> None:
     # Coverage, when it is on, imports modules of its own.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30, env=plain
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=plain
     )
     assert result.stdout.strip() == "set()"

@@ -1,14 +1,13 @@
 """The command line as a subprocess: output, exit codes, files."""
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import paid
+from tests.conftest import of_child, paid
 
 COMMAND = [sys.executable, "-m", "mediagen.cli"]
 
@@ -16,7 +15,7 @@ COMMAND = [sys.executable, "-m", "mediagen.cli"]
 @pytest.fixture
 def mediagen(environment, work):
     def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        env = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **environment, **changes}
+        env = of_child({**environment, **changes})
         env = {name: value for name, value in env.items() if value}
         return subprocess.run([*COMMAND, *words], env=env, cwd=work, capture_output=True, text=True, timeout=60)
 

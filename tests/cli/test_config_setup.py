@@ -273,7 +273,7 @@ COMMAND = [sys.executable, "-m", "mediagen.cli", "config", "setup"]
 
 
 def test_without_a_terminal_it_says_what_to_set(here: Path):
-    done = subprocess.run(COMMAND, input="x\n", capture_output=True, text=True, timeout=30, cwd=here)
+    done = subprocess.run(COMMAND, input="x\n", capture_output=True, text=True, timeout=60, cwd=here)
     assert done.returncode == 2
     assert "GEMINI_API_KEY" in done.stderr
     assert "Traceback" not in done.stderr
@@ -292,7 +292,7 @@ def at_terminal(here: Path) -> Iterator[Callable[[list[tuple[str, str]]], tuple[
         )
         running.append(process)
         os.close(side)
-        seen, deadline, left = "", time.monotonic() + 30, list(answers)
+        seen, deadline, left = "", time.monotonic() + 60, list(answers)
         unread = ""
         while time.monotonic() < deadline:
             if not select.select([main], [], [], 0.5)[0]:
@@ -308,7 +308,7 @@ def at_terminal(here: Path) -> Iterator[Callable[[list[tuple[str, str]]], tuple[
                 unread = ""
                 os.write(main, left.pop(0)[1].encode())
         os.close(main)
-        return process.wait(timeout=10), seen
+        return process.wait(timeout=60), seen
 
     yield run
     for process in running:

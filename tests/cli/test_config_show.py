@@ -1,13 +1,12 @@
 """`config show`, `config path` and `--show-defaults`: what is in force and where it comes from."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import paid
+from tests.conftest import of_child, paid
 
 COMMAND = [sys.executable, "-m", "mediagen.cli"]
 CONFIG = """
@@ -31,7 +30,7 @@ count = 1
 @pytest.fixture
 def mediagen(environment, work, tmp_path):
     def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environment, **changes}
+        env = of_child({**environment, **changes})
         env = {name: value for name, value in env.items() if value}
         return subprocess.run([*COMMAND, *words], env=env, cwd=work, capture_output=True, text=True, timeout=60)
 

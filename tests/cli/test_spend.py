@@ -3,14 +3,13 @@
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.conftest import paid
+from tests.conftest import of_child, paid
 
 COMMAND = [sys.executable, "-m", "mediagen.cli"]
 GEMINI = {"MEDIAGEN_BACKEND": "gemini", "GEMINI_API_KEY": "some-key"}
@@ -19,8 +18,7 @@ GEMINI = {"MEDIAGEN_BACKEND": "gemini", "GEMINI_API_KEY": "some-key"}
 @pytest.fixture
 def mediagen(environment, work):
     def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
-        env = {**kept, **environment, **GEMINI, **changes}
+        env = of_child({**environment, **GEMINI, **changes})
         env = {name: value for name, value in env.items() if value}
         return subprocess.run([*COMMAND, *words], env=env, cwd=work, capture_output=True, text=True, timeout=60)
 

@@ -87,4 +87,4 @@ def test_looking_for_credentials_imports_neither_the_http_client_nor_google() ->
         "from mediagen.credentials import ApiKeyAuth;"
         "assert 'httpx' in sys.modules and 'google.auth' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)

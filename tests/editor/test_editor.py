@@ -328,7 +328,7 @@ async def test_cancelled_edit_ends_its_child_and_leaves_nothing(make_settings, c
     async with app_with(make_settings, MEDIAGEN_FFMPEG=wrapper) as app:
         async with anyio.create_task_group() as group:
             group.start_soon(app.editor.convert_video, ConvertVideoRequest(source=clip.name))
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 while not child.exists():
                     await anyio.sleep(0.02)
             assert files_in(clip.parent) != before
@@ -348,11 +348,11 @@ async def test_client_that_leaves_stops_the_edit(opened, clip, script, tmp_path)
     async with opened(MEDIAGEN_FFMPEG=wrapper) as client:
         async with anyio.create_task_group() as group:
             group.start_soon(client.call_tool, "convert_video", {"source": clip.name})
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 while not child.exists():
                     await anyio.sleep(0.02)
             group.cancel_scope.cancel()
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while files_in(clip.parent) != before:
                 await anyio.sleep(0.02)
     with pytest.raises(ProcessLookupError):

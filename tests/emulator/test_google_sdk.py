@@ -33,7 +33,7 @@ def create(sdk: genai.Client, content: Any, task: str | None = None, **extra: An
 
 
 def finish(sdk: genai.Client, interaction: Any) -> Any:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while interaction.status == "in_progress":
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -182,7 +182,7 @@ def test_unknown_model_and_bad_ratio_raise_the_sdks_errors(sdk: Any) -> None:
 def sent_in(sdk: genai.Client, content: bytes) -> Any:
     """Upload a film and give the block that names it."""
     file: Any = sdk.files.upload(file=io.BytesIO(content), config={"mime_type": "video/mp4"})
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while file.state != types.FileState.ACTIVE:
         assert time.monotonic() < deadline
         time.sleep(0.02)

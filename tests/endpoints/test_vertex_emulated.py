@@ -22,7 +22,7 @@ from mediagen.requests import ImageParameters, VideoParameters
 PROJECT = "/v1beta1/projects/film-project/locations/us-central1"
 TOKEN = Credential(kind="access_token", source="GOOGLE_ACCESS_TOKEN", secret=SecretStr("ya29.ready-for-tests"))
 EXPRESS = Credential(kind="express_key", source="VERTEX_AI_API_KEY", secret=SecretStr("AQ.express-for-tests"))
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 OpenVertex = Callable[..., VertexAi]
 

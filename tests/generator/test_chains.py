@@ -41,7 +41,7 @@ async def links(app: App) -> list[JobReport]:
 
 
 async def until_links(app: App, number: int, status: str = "succeeded") -> list[JobReport]:
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while len(made := await links(app)) < number or made[-1].status != status:
             await anyio.sleep(0.02)
     return made

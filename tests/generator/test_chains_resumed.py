@@ -105,7 +105,7 @@ async def test_link_that_is_written_down_is_sent_although_the_server_is_told_to_
     async with open_app(make_settings(**GEMINI)) as app:
         first = await clip(app)
         await chain(app, first.job_id, wait_seconds=0)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             await written.wait()
     async with open_app(make_settings(**GEMINI)) as app:
         made = await links(app)

@@ -29,7 +29,7 @@ def is_repeat(report: JobReport) -> bool:
 async def test_same_request_returns_the_finished_job_until_it_was_delivered(make_settings: MakeSettings, emulator):
     async with open_app(make_settings()) as app:
         first = await image(app)
-        again = await image(app, wait_seconds=5, preview=False, max_usd=3)
+        again = await image(app, preview=False, max_usd=3)
         assert (again.job_id, again.artifacts, is_repeat(again)) == (first.job_id, first.artifacts, True)
         assert not is_repeat(first)
         assert paid(emulator) == 1

@@ -46,6 +46,7 @@ def a_full_job() -> Job:
         output_name="fuchs",
         request_id="mine",
         profile="film",
+        fingerprint="1:00",
         parent_job_id="job_0",
         input_files={"image": {"sha256": "00"}},
         estimated_seconds=42.5,

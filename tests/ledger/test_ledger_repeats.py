@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.ledger.ledger_processes import StartWorker
-from tests.ledger.ledger_values import NOON, a_job, an_artifact, noon
+from tests.ledger.ledger_values import NOON, a_job, an_artifact, noon, sqlite_only
 
 from mediagen.jobs import ChainLink, Job, JobStatus
 from mediagen.ledger import queries
@@ -146,6 +146,7 @@ async def test_processes_that_ask_for_the_same_at_once_make_one_job(ledger: Ledg
     assert len((await ledger.list_jobs()).jobs) == 1
 
 
+@sqlite_only
 async def test_repeat_is_found_by_the_index_among_many_jobs(ledger: Ledger, path: Path) -> None:
     job = await ended(ledger, JobStatus.SUCCEEDED)
     row = job_row(dataclasses.replace(job, fingerprint=None), owner=None)

@@ -40,7 +40,7 @@ async def test_ended_call_goes_on_once(ledger: Ledger) -> None:
     found: CallChanges = {"status": JobStatus.DOWNLOADING, "remote_uris": ("gs://b/🎬.mp4",), "error": None}
     assert not await ledger.reopen(job_id, 0, expected=JobStatus.FAILED, **found)
     assert await ledger.reopen(job_id, 0, expected=JobStatus.UNCONFIRMED, **found)
-    # It is open now, and whoever opened it sees to the rest.
+    # It is open now, and whoever claims it sees to the rest.
     assert not await ledger.reopen(job_id, 1, expected=JobStatus.UNCONFIRMED, **found)
     job = await ledger.get(job_id)
     assert (job.status, job.calls[0].error, job.calls[1].status) == (
@@ -50,12 +50,13 @@ async def test_ended_call_goes_on_once(ledger: Ledger) -> None:
     )
 
 
-async def test_job_that_goes_on_belongs_to_who_opened_it(ledger: Ledger, worker: StartWorker) -> None:
+async def test_job_that_goes_on_belongs_to_the_one_who_claims_it(ledger: Ledger, worker: StartWorker) -> None:
     job_id = await ended(ledger, (JobStatus.UNCONFIRMED, "unconfirmed"))
     assert await ledger.reopen(job_id, 0, expected=JobStatus.UNCONFIRMED, status=JobStatus.RUNNING, operation="v1_x")
     other = worker("claim", job_id)
     assert other.read() == "ready"
     other.go()
-    assert other.read() is False
+    assert other.read() is True
+    assert await ledger.claim(job_id) is None
     assert await ledger.job_of_operation("v1_x") == job_id
     assert await ledger.job_of_operation("v1_") is None

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from tests.conftest import paid
-from tests.runner.asking import change, clip, image, left_behind, until, wait_for
+from tests.runner.asking import arrived, change, clip, image, left_behind, until, wait_for
 
 from mediagen.app.app import App, open_app
 from mediagen.endpoints.base import PaidRequest
@@ -174,9 +174,10 @@ async def test_step_under_an_older_claim_changes_nothing(make_settings: MakeSett
 async def test_answer_of_a_stopped_process_wins_although_its_job_was_taken_over(
     make_settings: MakeSettings, emulator, ledger_file: Path
 ):
-    emulator.add_fault(fault="delay", seconds=0.5, match={"path_contains": "generateContent"})
+    emulator.add_fault(fault="delay", seconds=1.0, match={"path_contains": "generateContent"})
     async with open_app(make_settings()) as one, open_app(make_settings()) as two:
-        report = await image(one, wait_seconds=0.1)
+        report = await image(one, wait_seconds=0)
+        await arrived(emulator, "generateContent")
         change(ledger_file, "UPDATE jobs SET owner = NULL")
         with anyio.fail_after(60):
             while (done := await wait_for(two, report.job_id, 0)).status != "succeeded":
@@ -212,9 +213,10 @@ async def test_cancel_of_a_job_that_was_not_sent_costs_nothing(make_settings: Ma
 
 
 async def test_cancel_does_not_end_a_call_that_is_on_its_way(make_settings: MakeSettings, emulator, ledger_file: Path):
-    emulator.add_fault(fault="delay", seconds=0.5, match={"path_contains": "generateContent"})
+    emulator.add_fault(fault="delay", seconds=1.0, match={"path_contains": "generateContent"})
     async with open_app(make_settings()) as app:
-        report = await image(app, wait_seconds=0.1)
+        report = await image(app, wait_seconds=0)
+        await arrived(emulator, "generateContent")
         with pytest.raises(InvalidRequestError, match="submitting"):
             await app.generator.cancel_job(CancelJobRequest(job_id=str(report.job_id)))
         assert (await wait_for(app, report.job_id)).status == "succeeded"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import paid
+from tests.conftest import of_child, paid
 from tests.runner.asking import clip
 
 from mediagen.app.app import open_app
@@ -33,13 +33,8 @@ EXTEND = ("--prompt", "more waves", "--times", "3", "--duration-seconds", "3", "
 
 def run(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(
-        [sys.executable, *words], env=_of_process(environment), capture_output=True, timeout=60, check=False
+        [sys.executable, *words], env=of_child(environment), capture_output=True, timeout=60, check=False
     )
-
-
-def _of_process(environment: dict[str, str]) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
-    return {**kept, **environment}
 
 
 def listed(environment: dict[str, str]) -> list[dict[str, Any]]:
@@ -76,8 +71,8 @@ async def test_chain_killed_while_a_link_runs_is_ended_by_the_next_process(make_
     source = await _source(make_settings)
     command = [sys.executable, "-m", "mediagen.cli", "extend", source, *EXTEND]
     slow = {**environment, "MEDIAGEN_POLL_SECONDS": "0.5"}
-    process = subprocess.Popen(command, env=_of_process(slow), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 30
+    process = subprocess.Popen(command, env=of_child(slow), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
     while paid(emulator) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.05)
@@ -101,7 +96,7 @@ async def test_two_processes_that_resume_at_once_make_each_link_once(make_settin
     code = DYING.format(patch=BEFORE, arguments=["extend", source, *EXTEND])
     run(environment, "-c", code)
     command = [sys.executable, "-m", "mediagen.cli", "jobs", "resume", "--json"]
-    both = [subprocess.Popen(command, env=_of_process(environment), stdout=subprocess.PIPE) for _ in range(2)]
+    both = [subprocess.Popen(command, env=of_child(environment), stdout=subprocess.PIPE) for _ in range(2)]
     answers = [json.loads(process.communicate(timeout=60)[0])["jobs"] for process in both]
     assert sorted(len(jobs) for jobs in answers) == [0, 1]
     assert [(job["effective"]["link"], job["status"]) for job in listed(environment)] == [

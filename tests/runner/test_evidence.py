@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from tests.conftest import paid
+from tests.conftest import of_child, paid
 from tests.runner.asking import change, left_behind, until, veo, wait_for
 from tests.runner.lost import BUCKET, PREFIX, SUBMISSIONS, age, lost_clip, resolution
 
@@ -31,7 +31,7 @@ LISTS = f"/storage/v1/b/{BUCKET}/o"
 
 async def written(emulator, number: int = 1) -> None:
     """Wait until Google has written so many objects."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while len(emulator.objects(BUCKET)) < number:
             await anyio.sleep(0.02)
 
@@ -269,7 +269,7 @@ async def test_clip_is_found_before_anybody_s_word_is_taken(vertex_settings: Ver
         report = await lost_clip(app, emulator)
         await written(emulator)
         done = await resolve_job(
-            app.generator, resolution(report, outcome="not_billed", wait_seconds=20), "the tool resolve_job"
+            app.generator, resolution(report, outcome="not_billed", wait_seconds=60), "the tool resolve_job"
         )
     assert done.status == "succeeded", done.error
     assert done.charge.billed == "yes"
@@ -298,9 +298,7 @@ async def test_server_killed_while_the_request_is_on_its_way_loses_no_clip(
     command = ["video", "waves", "--model", "veo-3.1-fast", "--duration-seconds", "4", "--resolution", "720p"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mediagen.cli", *command, "--storage-uri", PREFIX],
-        env={name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
-        | environment
-        | vertex_variables,
+        env=of_child(environment | vertex_variables),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

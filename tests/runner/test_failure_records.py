@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.runner.asking import change, clip, until, wait_for
+from tests.runner.asking import arrived, change, clip, until, wait_for
 
 from mediagen.app.app import open_app
 from mediagen.requests import CancelJobRequest
@@ -51,10 +51,11 @@ async def test_answer_that_comes_late_takes_the_place_of_the_record_of_its_failu
     make_settings: Callable[..., Settings], emulator, work: Path, ledger_file: Path
 ):
     """As when another process gave the call up, and wrote that down, while its answer was on its way."""
-    emulator.add_fault(fault="delay", seconds=0.4, match=POST)
+    emulator.add_fault(fault="delay", seconds=1.0, match=POST)
     async with open_app(make_settings()) as app:
-        report = await clip(app, output_name="late", wait_seconds=0.05)
+        report = await clip(app, output_name="late", wait_seconds=0)
         assert report.status == "submitting"
+        await arrived(emulator, "interactions")
         change(ledger_file, "UPDATE calls SET status = 'unconfirmed' WHERE job_id = ?", report.job_id)
         (work / "late.json").write_text(json.dumps({"job_id": report.job_id, "ordinal": 0, "status": "ERROR"}))
         report = await until(app, report, "succeeded")

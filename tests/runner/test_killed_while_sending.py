@@ -14,7 +14,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.conftest import paid
+from tests.conftest import of_child, paid
 from tests.runner.asking import change, image, until, wait_for
 from tests.submitter.conftest import state_of
 
@@ -36,8 +36,7 @@ class Commands:
     """Runs commands as processes of their own that may be killed."""
 
     def __init__(self, variables: dict[str, str]) -> None:
-        self._variables = {name: os.environ[name] for name in ("PATH", "HOME")} | variables
-        self._variables |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+        self._variables = of_child(variables)
         self.started: list[subprocess.Popen[bytes]] = []
 
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import paid
-from tests.runner.asking import change, clip, image, veo, wait_for
+from tests.runner.asking import change, clip, image, until, veo, wait_for
 from tests.runner.lost import lost_clip, resolution
 
 from mediagen.app.app import App, open_app
@@ -103,7 +103,7 @@ async def test_operation_that_the_user_found_brings_the_clip(
     async with open_app(vertex_settings()) as app:
         lost = await veo(app, output_name="lost", **(OMNI if surface == "omni" else {}))
         assert lost.status == "unconfirmed"
-        done = await settle(app, lost, operation=operation_of(emulator), wait_seconds=20)
+        done = await settle(app, lost, operation=operation_of(emulator), wait_seconds=60)
     assert done.status == "succeeded", done.error
     assert done.charge.billed == "yes"
     assert json.loads((work / "lost.json").read_text())["state"] == "succeeded"
@@ -167,7 +167,7 @@ async def test_what_needs_no_resolution_is_refused(make_settings: Callable[..., 
         with pytest.raises(JobNotFoundError):
             await settle(app, made.model_copy(update={"job_id": "job_none"}), outcome="billed")
         emulator.add_fault(fault="stuck")
-        running = await clip(app, wait_seconds=0.3)
+        running = await until(app, await clip(app, wait_seconds=0), "running")
         with pytest.raises(InvalidRequestError, match="only a job that has ended"):
             await settle(app, running, outcome="not_billed")
         change(ledger_file, "UPDATE jobs SET status = 'failed' WHERE job_id = ?", running.job_id)

@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 from tests.conftest import paid
-from tests.runner.asking import clip, image, until, wait_for
+from tests.runner.asking import arrived, clip, image, until, wait_for
 from tests.stored import sha256_as_made
 
 from mediagen.app.app import open_app
@@ -47,7 +47,7 @@ async def test_job_nobody_asks_for_is_still_collected(make_settings: MakeSetting
         report = await until(first, await clip(first, wait_seconds=0), "running")
     async with open_app(make_settings()) as second:
         second.runner.scheduler.start_sweeping()
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while not list(work.glob("video_*.mp4")):
                 await anyio.sleep(0.05)
             done = await wait_for(second, report.job_id)
@@ -193,14 +193,15 @@ async def test_picture_is_kept_when_its_folder_cannot_be_written(make_settings: 
     import shutil
 
     target = work / "pictures"
-    emulator.add_fault(fault="delay", seconds=0.4, match={"path_contains": "generateContent"})
+    emulator.add_fault(fault="delay", seconds=1.0, match={"path_contains": "generateContent"})
     async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="0.1")) as app:
-        report = await image(app, output_dir=str(target), wait_seconds=0.05)
+        report = await image(app, output_dir=str(target), wait_seconds=0)
+        await arrived(emulator, "generateContent")
         shutil.rmtree(target)
         target.write_text("a file is in the way")
         await until(app, report, "downloading", "Not finished yet")
         target.unlink()
-        done = await wait_for(app, report.job_id, 20)
+        done = await wait_for(app, report.job_id)
     assert done.status == "succeeded"
     assert Path(done.artifacts[0].path).parent == target
     assert paid(emulator) == 1

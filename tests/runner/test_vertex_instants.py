@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.conftest import paid
+from tests.conftest import of_child, paid
 from tests.runner.asking import left_behind
 from tests.stored import sha256_as_made
 
@@ -50,7 +50,7 @@ Run = Callable[..., "subprocess.Popen[bytes]"]
 @pytest.fixture
 def run(environment: dict[str, str], vertex_variables: dict[str, str], work: Path) -> Iterator[Run]:
     started: list[subprocess.Popen[bytes]] = []
-    variables = {name: os.environ[name] for name in ("PATH", "HOME")} | environment | vertex_variables
+    variables = of_child(environment | vertex_variables)
 
     def start(instant: Instant, *arguments: str, **more: object) -> subprocess.Popen[bytes]:
         process: subprocess.Popen[bytes] = subprocess.Popen(
@@ -70,18 +70,18 @@ def run(environment: dict[str, str], vertex_variables: dict[str, str], work: Pat
 
 
 def killed(process: "subprocess.Popen[bytes]") -> None:
-    output = process.communicate(timeout=30)
+    output = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, output
 
 
 def finished(process: "subprocess.Popen[bytes]") -> dict[str, object]:
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors.decode()
     return dict(json.loads(output))
 
 
 def check_delivered(emulator, work: Path, run: Run, *, files: int) -> list[dict[str, object]]:
-    job = json.loads(run(NEVER, "jobs", "list", "--json").communicate(timeout=30)[0])["jobs"][0]
+    job = json.loads(run(NEVER, "jobs", "list", "--json").communicate(timeout=60)[0])["jobs"][0]
     clips = sorted(work.glob("*.mp4"))
     records = [json.loads(path.with_suffix(".json").read_text()) for path in clips]
     assert job["status"] == "succeeded", job
@@ -118,7 +118,7 @@ def test_job_killed_at_every_step_of_an_inline_answer_is_delivered_once(
 
 def clear_away(run: Run, work: Path, ledger_file: Path) -> None:
     server = run(NEVER, "serve", stdin=subprocess.PIPE)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while left_behind(work, ledger_file):
         assert server.poll() is None, server.communicate()
         assert time.monotonic() < deadline, left_behind(work, ledger_file)
@@ -161,7 +161,7 @@ def test_inline_answer_that_does_not_fit_on_the_disk_is_taken_once_there_is_spac
         resource.setrlimit(resource.RLIMIT_FSIZE, (enough_for_the_ledger, hard))
 
     process = run(NEVER, *CLIP, "--count", "2", preexec_fn=limit)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     spool = ledger_file.parent / "spool"
     while not any(path.stat().st_size == enough_for_the_ledger for path in spool.rglob("*.part")):
         assert process.poll() is None, process.communicate()

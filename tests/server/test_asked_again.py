@@ -1,7 +1,6 @@
 """The same request again by real clients of real processes: those that waited, gave up, went away or came at once."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from mcp import Client, StdioServerParameters
-from tests.conftest import Connect, paid
+from tests.conftest import Connect, of_child, paid
 from tests.server.test_stdio import COMMAND, HANDSHAKE
 
 from mediagen.emulator.settings import EmulatorSettings
@@ -33,8 +32,7 @@ def slow() -> Iterator[EmulatorHandle]:
 
 @pytest.fixture
 def variables(environment: dict[str, str], slow: EmulatorHandle) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
-    return {**kept, **environment, "GOOGLE_GEMINI_BASE_URL": slow.url}
+    return of_child({**environment, "GOOGLE_GEMINI_BASE_URL": slow.url})
 
 
 def server(variables: dict[str, str]) -> StdioServerParameters:
@@ -102,7 +100,7 @@ async def test_picture_of_a_client_that_went_away_is_handed_over_by_the_next_ser
     process.stdin.flush()
     await sent(slow)
     process.stdin.close()
-    await anyio.to_thread.run_sync(partial(process.wait, timeout=30))
+    await anyio.to_thread.run_sync(partial(process.wait, timeout=60))
     with anyio.fail_after(60):
         async with Client(server(variables)) as client:
             again = await call(client, "generate_image", PICTURE)
@@ -166,6 +164,6 @@ async def test_command_that_was_killed_is_taken_up_by_the_same_command(variables
         while not any(request["method"] == "GET" for request in slow.requests()):
             await anyio.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     again = told(start(variables, *words))
     assert (again["status"], is_repeat(again), paid(slow)) == ("succeeded", True, 1)

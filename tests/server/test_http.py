@@ -1,6 +1,5 @@
 """The server over Streamable HTTP on this machine, as a subprocess, in both eras."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -10,6 +9,7 @@ import time
 import anyio
 import httpx
 from mcp import Client
+from tests.conftest import of_child
 
 
 def free_port() -> int:
@@ -19,7 +19,7 @@ def free_port() -> int:
 
 
 async def wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     async with httpx.AsyncClient(trust_env=False) as client:
         while time.monotonic() < deadline:
             assert process.poll() is None
@@ -34,7 +34,7 @@ async def wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> N
 
 async def test_picture_over_http_and_quick_end(environment, work, era):
     port = free_port()
-    env = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **environment}
+    env = of_child(environment)
     command = [sys.executable, "-m", "mediagen.cli", "serve", "--http", "--port", str(port)]
     process = subprocess.Popen(command, env=env, cwd=work)
     try:
@@ -43,15 +43,15 @@ async def test_picture_over_http_and_quick_end(environment, work, era):
             result = await client.call_tool("generate_image", {"prompt": "a boat"})
         assert not result.is_error
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) in {0, -signal.SIGTERM}
+        assert process.wait(timeout=60) in {0, -signal.SIGTERM}
     finally:
         process.kill()
         process.wait()
 
 
 def test_other_addresses_are_refused(environment):
-    env = {**{name: os.environ[name] for name in ("PATH", "HOME")}, **environment}
+    env = of_child(environment)
     command = [sys.executable, "-m", "mediagen.cli", "serve", "--http", "--host", "0.0.0.0"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "127.0.0.1" in done.stderr

@@ -159,7 +159,7 @@ async def test_client_that_leaves_does_not_stop_the_job(connect: Connect, emulat
     emulator.add_fault(fault="delay", seconds=1, match={"path_contains": "/interactions"})
     asked = {"prompt": "waves", "duration_seconds": 3, "resolution": "360p"}
     async with connect() as client:
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(client.call_tool, "generate_video", asked)
                 while not (jobs := content_of(await client.call_tool("list_jobs", {}))["jobs"]):

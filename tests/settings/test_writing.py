@@ -124,7 +124,7 @@ def test_killed_writer_leaves_a_whole_file(file: Path):
         "pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "save_profile(pathlib.Path(sys.argv[1]), 'film', {'api_key': 'AIzaX', 'api_key_variable': None})\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(file)], timeout=30, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", code, str(file)], timeout=60, capture_output=True)
     assert done.returncode == -9
     assert file.read_text(encoding="utf-8") == OLD
     for rest in file.parent.glob(".mediagen*"):

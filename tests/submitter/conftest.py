@@ -19,7 +19,7 @@ from mediagen.submitter.base import Patience, SignedRequest
 from mediagen.submitter.tickets import open_folder
 
 KEY = "AQ.secret-of-nobody-0123456789"
-DEADLINE = 20.0
+DEADLINE = 60.0
 BODY = b'{"name": "operations/1"}'
 
 Behave = Callable[["Handler"], object]

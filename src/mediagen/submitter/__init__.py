@@ -1,8 +1,9 @@
 """Sends paid requests from a small process of its own, so that the death of the server loses no answer.
 
 The parent (`submitter.py`, `base.py`, `routes.py`, `recovery.py`) hands signed requests over a socket pair; the process
-(`__main__.py`, `exchange.py`, `answer_file.py`) sends each once and stores its answer. Both know `frames.py` and
-`tickets.py`. What the process imports is kept small: only the standard library, and of that as little as possible.
+(`__main__.py`, `exchange.py`, `answer_file.py`, `hiding.py`) sends each once and stores its answer. Both know
+`frames.py` and `tickets.py`. What the process imports is kept small: only the standard library, and of that as little
+as possible.
 
 The folder of a paid call says that it is one of these, and each attempt has up to three files in it:
 

@@ -11,10 +11,10 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from mediagen.submitter.answer_file import AnswerFile
 from mediagen.submitter.frames import CHUNK_BYTES
+from mediagen.submitter.hiding import without_secrets
 from mediagen.submitter.tickets import Ticket
 
 REFUSAL_BYTES = 1024 * 1024
-_MIN_SECRET = 8
 _SUCCESS = range(200, 300)
 _SIGNED = frozenset({"authorization", "x-goog-api-key", "proxy-authorization", "cookie"})
 _OURS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
@@ -160,7 +160,7 @@ class Exchange:
         response = connection.getresponse()
         secrets = self._secrets()
         headers = [
-            (name.lower(), _without(value.encode("latin-1", "replace"), secrets).decode("latin-1"))
+            (name.lower(), without_secrets(value.encode("latin-1", "replace"), secrets).decode("latin-1"))
             for name, value in response.getheaders()
             if name.lower() != "set-cookie"
         ]
@@ -179,12 +179,11 @@ class Exchange:
                 return end
         raise AssertionError("a body has an end")
 
-    def _secrets(self) -> list[bytes]:
-        words = [value.rpartition(" ")[2] for name, value in self._head["headers"] if name.lower() in _SIGNED]
-        return [word.encode("latin-1", "replace") for word in words if len(word) >= _MIN_SECRET]
+    def _secrets(self) -> list[str]:
+        return [value.rpartition(" ")[2] for name, value in self._head["headers"] if name.lower() in _SIGNED]
 
 
-def _refusal(response: HTTPResponse, store: AnswerFile, secrets: list[bytes]) -> str:
+def _refusal(response: HTTPResponse, store: AnswerFile, secrets: list[str]) -> str:
     body, ended = b"", ""
     for chunk, end in _chunks(response):
         body += chunk
@@ -193,7 +192,7 @@ def _refusal(response: HTTPResponse, store: AnswerFile, secrets: list[bytes]) ->
         if ended:
             break
     # A refusal may quote the key, which must not come to the disk.
-    store.write(_without(body, secrets))
+    store.write(without_secrets(body, secrets))
     return ended
 
 
@@ -210,12 +209,6 @@ def _chunks(response: HTTPResponse) -> Iterator[tuple[bytes, str]]:
             yield b"", "cut" if response.length else "whole"
             return
         yield chunk, ""
-
-
-def _without(data: bytes, secrets: list[bytes]) -> bytes:
-    for secret in secrets:
-        data = data.replace(secret, b"[hidden]")
-    return data
 
 
 def _proxy_login(proxy: SplitResult) -> dict[str, str]:
