@@ -114,14 +114,15 @@ class CallSteps:
                 )
                 return 0.0
 
-    async def with_ticket(self, job: Job, call: PaidCall, request: PaidRequest) -> PaidRequest:
+    async def with_ticket(self, job: Job, call: PaidCall, request: PaidRequest, token: str) -> PaidRequest:
         """A request that may leave once the ledger has given the right to send its call.
 
         Raises:
             StorageError: Its answer could not be kept.
         """
         spool = self.collector.spool
-        return replace(request, folder=spool.folder_of(job, call), ticket=await spool.open_for_sending(job, call))
+        ticket = await spool.open_for_sending(job, call, token)
+        return replace(request, folder=spool.folder_of(job, call), ticket=ticket, token=token)
 
     async def _keep_conversation(
         self, job: Job, call: PaidCall, request: PaidRequest, model_turn: dict[str, Any]
