@@ -93,8 +93,15 @@ class Collector:
             with contextlib.suppress(JobNotFoundError, IndexError):
                 job = await self.ledger.get(job_id)
                 call = job.calls[ordinal]
-                if call.status.is_terminal and call.status is not JobStatus.UNCONFIRMED:
+                if call.status.is_terminal and not await self._may_be_answered(job, call):
                     await self._clear(job_id, ordinal, claims_on(job, call))
+
+    async def _may_be_answered(self, job: Job, call: PaidCall) -> bool:
+        """Whether what is kept may be the answer of a call that was given up; who takes late answers in looks at it."""
+        if call.status is JobStatus.UNCONFIRMED or not call.is_answer_missing:
+            return call.status is JobStatus.UNCONFIRMED
+        found = await self.spool.late(job, call)
+        return found is not None and found.answer is not None
 
     async def collect(self, job: Job, call: PaidCall) -> MediaGenError | None:
         """Bring the files of a call into their place and end the call as succeeded.

@@ -172,12 +172,15 @@ class CallSteps:
 
     async def late_or_not(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
         """Move a sent call on, whoever drives it by now; an answer that comes after the call was given up wins."""
-        changes["error"] = None
-        for expected in (JobStatus.SUBMITTING, JobStatus.UNCONFIRMED):
-            if await self.ledger.update_call(
-                job.job_id, call.ordinal, expected=expected, attempt=call.attempt, **changes
-            ):
-                return
+        changes["error"] = changes["charge"] = None
+        present = (await self.ledger.get(job.job_id)).calls[call.ordinal]
+        if (present.status is JobStatus.SUBMITTING or present.is_answer_missing) and not await self.ledger.update_call(
+            job.job_id, call.ordinal, expected=present.status, attempt=call.attempt, **changes
+        ):
+            # Given up in this moment, unless it is another's by now.
+            await self.ledger.update_call(
+                job.job_id, call.ordinal, expected=JobStatus.UNCONFIRMED, attempt=call.attempt, **changes
+            )
 
     async def _poll(self, job: Job, call: PaidCall) -> float | None:
         endpoint = await self.endpoints.for_job(job)
