@@ -6,14 +6,15 @@ import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
 import pytest
 from tests.conftest import paid
 from tests.runner.asking import change, clip, image, until, wait_for
-from tests.runner.lost import resolution
-from tests.runner.test_advancing import rows
+from tests.runner.lost import age, resolution
+from tests.runner.test_advancing import monkeypatch_start, rows
 from tests.runner.test_killed_while_sending import inline
 
 from mediagen.app.app import App, Manner, open_app
@@ -136,17 +137,22 @@ async def test_answer_of_a_stopped_process_wins_over_the_word_of_the_user(
     assert paid(emulator) == 1
 
 
-async def answered_late(app: App, emulator, ledger_file: Path, picture: Path, stored: Callable[[], Awaitable[None]]):
-    """The submitter stores the answer to a request that was given up; `stored` is called before or after that."""
-    folder = next((ledger_file.parent / "spool").glob("job_*"))
+def stored(picture: Path) -> bytes:
+    """An answer as a submitter leaves it."""
     body = {"candidates": [{"content": {"parts": [{"inlineData": inline(picture)}]}}]}
     text = json.dumps(body).encode()
     head = {"status": 200, "headers": [["content-type", "application/json"]], "end": "whole", "size": len(text)}
+    return json.dumps(head).encode() + b"\n" + text
+
+
+async def answered_late(ledger_file: Path, picture: Path, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    """A submitter stores the answer to a request that was given up, and something happens while it awaits that."""
+    folder = next((ledger_file.parent / "spool").glob("job_*"))
     with (folder / "paid-1.ticket").open() as ticket:
-        fcntl.flock(ticket, fcntl.LOCK_EX)  # the submitter still waits for it
-        await stored()
+        fcntl.flock(ticket, fcntl.LOCK_EX)
+        await meanwhile()
         assert folder.exists()
-        (folder / "paid-1.answer").write_bytes(json.dumps(head).encode() + b"\n" + text)
+        (folder / "paid-1.answer").write_bytes(stored(picture))
 
 
 @pytest.mark.skipif(not is_supported(), reason="needs a platform with the submitter")
@@ -170,7 +176,7 @@ async def test_answer_that_a_submitter_stores_late_wins_over_the_word_of_the_use
         async def nothing() -> None:
             pass
 
-        await answered_late(app, emulator, ledger_file, picture, resolved if is_resolved_first else nothing)
+        await answered_late(ledger_file, picture, resolved if is_resolved_first else nothing)
         if not is_resolved_first:
             await resolved()
         await app.runner.scheduler._steps.collector.forget_leftovers()  # as a sweep begins
@@ -178,3 +184,45 @@ async def test_answer_that_a_submitter_stores_late_wins_over_the_word_of_the_use
         done = await wait_for(app, lost.job_id)
     assert done.status == "succeeded"
     assert done.artifacts
+
+
+@pytest.mark.skipif(not is_supported(), reason="needs a platform with the submitter")
+async def test_call_that_a_late_answer_opens_again_beside_others_is_gone_on_with(
+    make_settings: MakeSettings, emulator, ledger_file: Path
+):
+    generate = {"path_contains": "generateContent"}
+    async with open_app(make_settings()) as app:
+        picture = Path((await image(app)).artifacts[0].path)
+        emulator.add_fault(fault="drop_after_accept", match=generate)
+        emulator.add_fault(fault="delay", seconds=2.0, match=generate)
+        report = await image(app, prompt="two boats", count=2, wait_seconds=0)
+        with anyio.fail_after(60):
+            while not (lost := rows(ledger_file, "SELECT ordinal FROM calls WHERE status = 'unconfirmed'")):
+                await anyio.sleep(SOON)
+        (ledger_file.parent / "spool" / f"{report.job_id}-{lost[0][0]}" / "paid-1.answer").write_bytes(stored(picture))
+        await app.runner.resume()
+        assert sorted(rows(ledger_file, f"SELECT status FROM calls WHERE job_id = '{report.job_id}'")) == [
+            ("downloading",),
+            ("submitting",),
+        ]
+        done = await wait_for(app, report.job_id, 20)
+    assert (done.status, len(done.artifacts)) == ("succeeded", 2)
+    assert paid(emulator) == 3
+
+
+async def test_job_that_its_process_never_knew_to_be_taken_in_is_sent_all_the_same(
+    make_settings: MakeSettings, emulator, ledger_file: Path
+):
+    """As when the connection was lost while the ledger wrote its row."""
+    async with open_app(make_settings()) as app:
+        start = app.runner.scheduler.start
+        monkeypatch_start(app)
+        report = await image(app, wait_seconds=0)
+        app.runner.scheduler.start = start  # type: ignore[method-assign]
+        await app.runner.resume()
+        assert paid(emulator) == 0
+        age(ledger_file, timedelta(minutes=2))
+        await app.runner.resume()
+        done = await wait_for(app, report.job_id, 20)
+    assert done.status == "succeeded"
+    assert paid(emulator) == 1

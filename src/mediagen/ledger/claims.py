@@ -31,8 +31,12 @@ class Claims:
         """Begin the lease of this process anew; to be called more often than a lease lasts while it drives jobs."""
         await anyio.to_thread.run_sync(lambda: self._transact(self._owners.renew, Access.WRITE))
 
-    async def claim(self, job_id: str) -> Job | None:
+    async def claim(self, job_id: str, *, is_left: bool = False) -> Job | None:
         """Take over an open job whose process is gone, or does not go on with it.
+
+        Args:
+            job_id: Of the job.
+            is_left: Whether to take it also from this process itself.
 
         Returns:
             The job for exactly one of all that ask; None when it has ended or belongs to a living process, this one
@@ -41,7 +45,7 @@ class Claims:
         Raises:
             JobNotFoundError: There is none of that id.
         """
-        return await self._write(writing.claim, job_id, self._owners)
+        return await self._write(writing.claim, job_id, self._owners, is_left=is_left)
 
     async def hand_back(self, job: Job) -> bool:
         """Leave a job to whoever claims it next, with its `due_at`, `note` and `failures`.
@@ -60,7 +64,7 @@ class Claims:
         return await self._write(writing.note, job)
 
     async def overdue(self, before: datetime) -> list[str]:
-        """Find the open jobs whose next step was due before a moment and that nobody alive drives, oldest first."""
+        """Find the open jobs whose next step was due before a moment, oldest first, but none of another living process."""
         return await self._write(writing.overdue, before, self._owners)
 
     async def begin_attempt(self, job: Job, ordinal: int, attempt: str) -> bool:

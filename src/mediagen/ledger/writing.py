@@ -189,22 +189,23 @@ def reopen(connection: Connection, step: Step) -> bool:
     return reading.job(connection, step.job_id).status.is_terminal and take(connection, step)
 
 
-def claim(connection: Connection, job_id: str, owners: Liveness) -> Job | None:
-    """Give an open job to this process if nobody alive drives it."""
+def claim(connection: Connection, job_id: str, owners: Liveness, *, is_left: bool = False) -> Job | None:
+    """Give an open job to this process if nobody alive drives it, or this process itself has left it."""
     status, owner = _row_of(connection, job_id)
     if JobStatus(status) not in OPEN_STATUSES:
         return None
-    if owner is not None and (owner == owners.own_id or owners.is_alive(connection, owner)):
+    is_own = owner is not None and owner == owners.own_id
+    if owner is not None and not (is_own and is_left) and (is_own or owners.is_alive(connection, owner)):
         return None
     connection.execute(queries.CLAIM_JOB, {"job_id": job_id, "owner": owners.register(connection)})
     return reading.job(connection, job_id)
 
 
 def overdue(connection: Connection, before: datetime, owners: Liveness) -> list[str]:
-    """Find the open jobs whose step was due before a moment and that nobody alive drives."""
+    """Find the open jobs whose step was due before a moment and that no other living process drives."""
     rows = connection.execute(queries.SELECT_OVERDUE, {"before": time_text(before)}).fetchall()
     alive = {owner: owners.is_alive(connection, owner) for owner in {row["owner"] for row in rows} - {None}}
-    return [row["job_id"] for row in rows if not alive.get(row["owner"])]
+    return [row["job_id"] for row in rows if row["owner"] == owners.own_id or not alive.get(row["owner"])]
 
 
 def hand_back(connection: Connection, job: Job) -> bool:

@@ -71,13 +71,18 @@ class Advancer:
         """Whether the job belongs to this process, as far as it knows."""
         return job_id in self._held
 
-    async def claim(self, job_id: str) -> Job | None:
+    async def claim(self, job_id: str, *, is_left: bool = False) -> Job | None:
         """Take over a job that nobody drives; None when somebody does or it has ended.
+
+        Args:
+            job_id: Of the job.
+            is_left: Whether this process certainly does nothing about it, even if it belongs to it: it may be that
+                it was never told so, as a connection was lost.
 
         Raises:
             LedgerError, JobNotFoundError: The ledger cannot be asked, or has no such job.
         """
-        job = await self._ledger.claim(job_id)
+        job = await self._ledger.claim(job_id, is_left=is_left)
         if job:
             self.hold(job)
         return job
@@ -142,8 +147,22 @@ class Advancer:
         if delays:
             return self._after(min(delays))
         if ordinal is None:
+            if await self.open_calls(job_id):
+                return self._after(BUSY_SECONDS)
             self.forget(job_id)
         return None
+
+    async def open_calls(self, job_id: str) -> tuple[PaidCall, ...]:
+        """Calls of a job of this process of which a step is still to be taken, be it that a late answer opened one.
+
+        Raises:
+            LedgerError: The ledger cannot be asked.
+        """
+        held = self._held.get(job_id)
+        if held is None:
+            return ()
+        job = await self._ledger.get(job_id)
+        return tuple(call for call in job.calls if not call.status.is_terminal) if job.fence == held.fence else ()
 
     def _after(self, seconds: float) -> datetime:
         return self._steps.clock() + timedelta(seconds=seconds)

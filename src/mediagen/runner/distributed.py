@@ -29,6 +29,8 @@ RENEWALS_PER_LEASE = 3
 OVERDUE = timedelta(seconds=5)
 PATIENCE = timedelta(seconds=15)
 RESTART_SECONDS = 2.0
+# When a job is looked at again whose step ended in a defect, or whose end could not be read.
+AFTER_FAILURE = timedelta(seconds=30)
 GRACE_SECONDS = 20.0
 POLLING_SECONDS = 0.05
 
@@ -147,6 +149,8 @@ class Distributed:
             return
         self._looking.add(job_id)
         try:
+            if not self.advancer.holds(job_id):
+                await self.advancer.claim(job_id, is_left=True)
             due_at = await self.advancer.advance(job_id)
             if self.advancer.holds(job_id):
                 self._unreturned[job_id] = due_at
@@ -159,6 +163,8 @@ class Distributed:
             # Only the kind of the exception: its text may hold a prompt.
             logger.error("job %s stopped by a defect: %s", job_id, type(error).__name__)  # noqa: TRY400 - as above
         finally:
+            if self.advancer.holds(job_id):
+                self._unreturned.setdefault(job_id, self._steps.clock() + AFTER_FAILURE)
             self._looking.discard(job_id)
             self._changes.tell(job_id)
 
@@ -168,6 +174,17 @@ class Distributed:
         del self._unreturned[job_id]
         if due_at:
             await self._queue.look_at(job_id, due_at)
+
+    async def _hand_all_back(self) -> None:
+        """Give back what could not be given back before, but nothing of which a step is being taken."""
+        for job_id in [*self._unreturned]:
+            if job_id in self._looking or job_id not in self._unreturned:
+                continue
+            self._looking.add(job_id)
+            try:
+                await self._hand_back(job_id)
+            finally:
+                self._looking.discard(job_id)
 
     async def _end_link(self, job_id: str) -> None:
         job = await self._ledger.get(job_id)
@@ -191,10 +208,10 @@ class Distributed:
         """Bring up every job that is overdue and that no living worker has in hand."""
         while True:
             try:
-                for job_id in self._unreturned.keys() - self._looking:
-                    await self._hand_back(job_id)
+                await self._hand_all_back()
                 for job_id in await self._ledger.overdue(self._steps.clock() - OVERDUE):
-                    await self._queue.look_at(job_id)
+                    if job_id not in self._looking:
+                        await self._queue.look_at(job_id)
                 await self._resume_chains()
             except MediaGenError as error:
                 logger.warning("open jobs could not be looked for: %s", error)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import LedgerError, MediaGenError
-from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job
+from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job, PaidCall
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.late import late_of
 from mediagen.runner.scheduler import Changes, OnEnded
@@ -24,6 +25,9 @@ SWEEP_SECONDS = 30.0
 # A clock that jumps between two steps must not put the next one off for ever.
 LONGEST_PAUSE_SECONDS = 600.0
 RENEWALS_PER_LEASE = 3
+# A job of this process that it has not started by then never will be: nobody could tell it that its row was written.
+LEFT_AFTER = timedelta(minutes=1)
+REOPENED_SECONDS = 1.0
 
 
 class Embedded:
@@ -83,7 +87,8 @@ class Embedded:
         for job in await self._ledger.open_jobs():
             if only not in {None, job.job_id} or job.job_id in self._driven:
                 continue
-            if await self.advancer.claim(job.job_id):
+            is_left = job.job_id not in self._defects and self._steps.clock() - job.created_at > LEFT_AFTER
+            if await self.advancer.claim(job.job_id, is_left=is_left):
                 logger.info("job %s resumed (%s)", job.job_id, job.status)
                 self._drive(job)
                 taken.append(job)
@@ -145,15 +150,34 @@ class Embedded:
 
     async def _drive_job(self, job: Job) -> None:
         try:
-            async with anyio.create_task_group() as group:
-                for call in job.calls:
-                    group.start_soon(self._drive_call, job.job_id, call.ordinal)
+            calls = job.calls
+            while calls:
+                async with anyio.create_task_group() as group:
+                    for call in calls:
+                        group.start_soon(self._drive_call, job.job_id, call.ordinal)
+                calls = await self._opened_again(job.job_id)
             if job.chain and self.on_link_ended:
                 await self._end_link(job.job_id, self.on_link_ended)
         finally:
             self.advancer.forget(job.job_id)
             self._driven.discard(job.job_id)
             self._changes.tell(job.job_id)
+
+    async def _opened_again(self, job_id: str) -> tuple[PaidCall, ...]:
+        """Calls of a job of this process that go on after all, as when a late answer came while others were at work."""
+        if job_id in self._defects:
+            return ()
+        while True:
+            try:
+                calls = await self.advancer.open_calls(job_id)
+            except MediaGenError as error:
+                logger.warning("job %s: whether it has ended cannot be read: %s", job_id, error.code)
+            else:
+                if not calls:
+                    return ()
+                await anyio.sleep(REOPENED_SECONDS)
+                return calls
+            await anyio.sleep(REOPENED_SECONDS)
 
     async def _end_link(self, job_id: str, on_ended: OnEnded) -> None:
         """Let the chain go on; what cannot be done now is done by a later sweep."""
@@ -166,7 +190,8 @@ class Embedded:
     async def _drive_call(self, job_id: str, ordinal: int) -> None:
         """Advance a call each time that it is due, until it has ended or another process has claimed the job."""
         try:
-            while due_at := await self.advancer.advance(job_id, ordinal):
+            # One that was lost is claimed by a sweep only, which drives all of its calls.
+            while self.advancer.holds(job_id) and (due_at := await self.advancer.advance(job_id, ordinal)):
                 self._changes.tell(job_id)
                 if not self.advancer.holds(job_id):
                     break
