@@ -64,7 +64,7 @@ class Claims:
         return await self._write(writing.note, job)
 
     async def overdue(self, before: datetime) -> list[str]:
-        """Find the open jobs whose next step was due before a moment, oldest first, but none of another living process."""
+        """Find the open jobs that are due since before a moment, oldest first, but none of another living process."""
         return await self._write(writing.overdue, before, self._owners)
 
     async def begin_attempt(self, job: Job, ordinal: int, attempt: str) -> bool:
