@@ -223,14 +223,16 @@ class Collector:
             return _deleted(error)
         if error.code not in {"expired", "object_missing", KEPT_MISSING} or not call.operation:
             return None
-        if error.code == "expired" and call.expires_at and self.clock() > call.expires_at:
-            return error
+        is_overdue = error.code == "expired" and call.expires_at is not None and self.clock() > call.expires_at
         try:
             polled = await (await self.endpoints.for_job(job)).poll(call.operation, self.spool.sinks(job, call))
         except EndpointError as unknown:
             # Only who may look into a bucket is told that an object is not there, so nothing else is needed.
             if unknown.code == "operation_unknown" and error.code == "object_missing":
                 return _deleted(error)
+            # Asked all the same, for the calendar may have been set forward.
+            if unknown.code == "operation_unknown" and is_overdue:
+                return error
             raise
         if polled.state != "completed" or not polled.outputs:
             return None

@@ -164,9 +164,11 @@ def _open_for_sending(folder: Path) -> int:
 def _remove(folder: Path) -> None:
     if is_supported() and folder.is_dir():
         from mediagen.submitter.recovery import is_sending
+        from mediagen.submitter.tickets import close_folder
 
         if is_sending(folder):
             return
+        close_folder(str(folder))
     shutil.rmtree(folder, ignore_errors=True)
 
 
