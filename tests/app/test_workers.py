@@ -23,7 +23,7 @@ from mediagen.settings import Settings
 
 MakeSettings = Callable[..., Settings]
 StartWorker = Callable[[], subprocess.Popen[bytes]]
-DEADLINE = 60.0
+DEADLINE = 120.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -69,7 +69,8 @@ async def replica(settings: Settings) -> Any:
 
 
 async def ended(app: App, job_id: str | None) -> Any:
-    with anyio.fail_after(DEADLINE):
+    report = await wait_for(app, job_id, 0)
+    with anyio.move_on_after(DEADLINE):
         while (report := await wait_for(app, job_id, 1.0)).status in {"submitting", "running", "downloading"}:
             pass
     return report
