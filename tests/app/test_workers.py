@@ -19,6 +19,7 @@ from tests.stored import sha256_as_made
 
 from mediagen.app.app import App, Manner, open_app
 from mediagen.emulator.thread import EmulatorHandle
+from mediagen.errors import LedgerError
 from mediagen.settings import Settings
 
 MakeSettings = Callable[..., Settings]
@@ -188,3 +189,22 @@ def test_worker_without_a_database_is_refused(environment: dict[str, str], work:
     )  # fmt: skip
     assert done.returncode == 3
     assert "MEDIAGEN_DATABASE_URL" in done.stderr
+
+
+async def test_server_starts_without_its_database_and_works_once_it_is_there(
+    settings: Settings, postgresql: Server, emulator: EmulatorHandle
+) -> None:
+    postgresql.stop("immediate")
+    try:
+        async with open_app(settings, role="server") as app:
+            app.runner.scheduler.start_sweeping()
+            with pytest.raises(LedgerError) as refused:
+                await clip(app, wait_seconds=0)
+            assert refused.value.code == "ledger_unreachable"
+            postgresql.start()
+            job = await clip(app, wait_seconds=0)
+            assert (await ended(app, job.job_id)).status == "succeeded"
+    finally:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            postgresql.start()
+    assert paid(emulator) == 1
