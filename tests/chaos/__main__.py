@@ -128,7 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clients", type=int, help="jobs that are asked for at once (default: 8)")
     parser.add_argument("--seconds", type=float, help="how long jobs are begun at most (default: 600)")
     parser.add_argument("--settle-seconds", type=float, default=300.0, help="for the end of all jobs (default: 300)")
-    parser.add_argument("--lease-seconds", type=float, default=3.0, help="MEDIAGEN_LEASE_SECONDS (default: 3)")
+    parser.add_argument(
+        "--lease-seconds", type=float, default=2.0, help="how long a silent process keeps its jobs (default: 2)"
+    )
     parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite", help="where the ledger is")
     parser.add_argument(
         "--database-url", default=os.environ.get("MEDIAGEN_DATABASE_URL", ""), help="default: MEDIAGEN_DATABASE_URL"

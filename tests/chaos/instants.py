@@ -4,17 +4,20 @@ A watcher is called every few milliseconds. When it sees its moment, the process
 is asked: only what is still true of the stopped process counts as hit.
 """
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from tests.chaos.google import Exchange
-from tests.chaos.ledgers import OPEN
+from tests.chaos.ledgers import OPEN, Work
 from tests.chaos.processes import Process
 from tests.chaos.stage import Stage
 
 MEDIA = (".jpg", ".png", ".webp", ".mp4")
+RECORD = re.compile(r"^\.mediagen-(?P<job>job_[a-z0-9]+)-record-")
+FAILURES = {"failed", "filtered", "expired", "unconfirmed"}
 FRESH_SECONDS = 0.05
 RECENT_SECONDS = 0.004
 UNDER_WAY_SECONDS = 0.05
@@ -50,6 +53,24 @@ def _is_unsent(stage: Stage, tag: str) -> bool:
     # What is under way already arrives while its sender stands still.
     time.sleep(UNDER_WAY_SECONDS)
     return not any(exchange.tag == tag for exchange in stage.google.paid)
+
+
+def may_leave_not_handed_over(stage: Stage) -> Sighting | None:
+    """The ledger has given the right to send a request, the submitter has not taken its ticket."""
+    for call in stage.book.work(not_older_than=RECENT_SECONDS):
+        if _is_held_back(stage, call) and (process := stage.find_by_id(call.process_id)):
+            return Sighting(process=process, tag=call.tag, holds=partial(_is_still_held_back, stage, call))
+    return None
+
+
+def _is_held_back(stage: Stage, call: Work) -> bool:
+    folder = stage.options.state_dir / "spool" / f"{call.job_id}-{call.ordinal}"
+    return call.status == "submitting" and call.attempt and not any(folder.glob("paid-*.ticket"))
+
+
+def _is_still_held_back(stage: Stage, call: Work) -> bool:
+    time.sleep(UNDER_WAY_SECONDS)
+    return _is_held_back(stage, call)
 
 
 def sent_not_answered(stage: Stage) -> Sighting | None:
@@ -96,6 +117,28 @@ def between_two_files(stage: Stage) -> Sighting | None:
     return None
 
 
+def ended_not_recorded(stage: Stage) -> Sighting | None:
+    """The ledger says that a job has no file, the record of that is not in the folder."""
+    for tag, states in stage.book.states(not_older_than=RECENT_SECONDS).items():
+        if set(states) & FAILURES and (process := _driver(stage, tag)) and _is_unrecorded(stage, tag):
+            return Sighting(process=process, tag=tag, holds=partial(_is_unrecorded, stage, tag))
+    return None
+
+
+def _is_unrecorded(stage: Stage, tag: str) -> bool:
+    return not any(stage.options.output_dir.glob(f"{tag}*.json"))
+
+
+def writing_record(stage: Stage) -> Sighting | None:
+    """A record is written, and has no name yet."""
+    for path in stage.options.output_dir.glob(".mediagen-job_*-record-*.part"):
+        found = RECORD.search(path.name)
+        for call in stage.book.work(not_older_than=RECENT_SECONDS):
+            if found and call.job_id == found["job"] and (process := stage.find_by_id(call.process_id)):
+                return Sighting(process=process, tag=call.tag, holds=path.exists)
+    return None
+
+
 def taking_over(stage: Stage) -> Sighting | None:
     """A process goes on with a job that another one began."""
     for kind in ("poll", "download"):
@@ -135,6 +178,9 @@ def _placed(stage: Stage, tag: str) -> set[str]:
 
 
 def _driver(stage: Stage, tag: str) -> Process | None:
+    for call in stage.book.work(not_older_than=RECENT_SECONDS):
+        if call.tag == tag and (process := stage.find_by_id(call.process_id)):
+            return process
     return stage.find(stage.google.last_process.get(tag, ""))
 
 
@@ -148,11 +194,14 @@ def _is_half(stage: Stage, tag: str) -> bool:
 
 WATCHERS: dict[str, Watcher] = {
     "row written, nothing sent": row_written_nothing_sent,
+    "may leave, not handed over": may_leave_not_handed_over,
     "sent, not answered": sent_not_answered,
     "just answered": just_answered,
     "polling": polling,
     "in the middle of a download": downloading,
     "file placed, not in the ledger": placed_not_recorded,
     "between two files": between_two_files,
+    "writing a record": writing_record,
+    "ended, no record": ended_not_recorded,
     "taking over": taking_over,
 }

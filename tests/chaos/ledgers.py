@@ -1,5 +1,6 @@
 """What the ledger says, read past the program: by plain statements that hold for SQLite and PostgreSQL alike."""
 
+import contextlib
 import json
 import shlex
 import sqlite3
@@ -7,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +18,10 @@ from tests.chaos.wishes import TAG
 
 OPEN = ("submitting", "running", "downloading")
 STATES = "SELECT output_name, status, job_id FROM jobs"
+WORK = (
+    "SELECT jobs.output_name, jobs.owner, jobs.job_id, calls.ordinal, calls.status, calls.attempt "
+    "FROM calls JOIN jobs ON jobs.job_id = calls.job_id WHERE calls.status IN ('submitting', 'running', 'downloading')"
+)
 JOBS = "SELECT job_id, output_name, status FROM jobs ORDER BY job_id"
 CALLS = "SELECT job_id, ordinal, status, samples, operation, charge, error FROM calls ORDER BY job_id, ordinal"
 FILES = "SELECT job_id, ordinal, path, sha256, size_bytes FROM artifacts ORDER BY job_id, ordinal, sample"
@@ -95,12 +101,30 @@ class Postgres:
         return True
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """A call that has not ended.
+
+    Attributes:
+        process_id: Of the process that drives it, 0 when there is none.
+        attempt: Whether the right to send it was given.
+    """
+
+    tag: str
+    process_id: int
+    job_id: str
+    ordinal: int
+    status: str
+    attempt: bool
+
+
 class Book:
     """The ledger as the watchers and the judge need it."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self._states: tuple[float, dict[str, list[str]]] = (0.0, {})
+        self._work: tuple[float, list[Work]] = (0.0, [])
 
     def states(self, *, not_older_than: float = 0.0) -> dict[str, list[str]]:
         """States of the jobs of each wish; nothing while the ledger cannot be read."""
@@ -118,6 +142,16 @@ class Book:
                 found.setdefault(_tag(tag), []).append(status)
         except Unreadable:
             return {}
+        return found
+
+    def work(self, *, not_older_than: float = 0.0) -> list[Work]:
+        """All calls that have not ended; nothing while the ledger cannot be read."""
+        read_at, found = self._work
+        now = time.monotonic()
+        if now - read_at > not_older_than:
+            with contextlib.suppress(Unreadable):
+                found = [_work(row) for row in self.database.rows(WORK)]
+            self._work = (now, found)
         return found
 
     def open_jobs(self) -> list[str]:
@@ -147,6 +181,15 @@ class Book:
 def _jobs(rows: Iterable[Sequence[Any]], calls: dict[str, list[CallFacts]]) -> Iterable[JobFacts]:
     for job_id, tag, status in rows:
         yield JobFacts(job_id=job_id, tag=_tag(tag), status=status, calls=tuple(calls.get(job_id, ())))
+
+
+def _work(row: Sequence[Any]) -> Work:
+    tag, owner, job_id, ordinal, status, attempt = row
+    # Both engines put the id of the process before the last hyphen.
+    process_id = int(owner.split("-")[-2]) if owner else 0
+    return Work(
+        tag=_tag(tag), process_id=process_id, job_id=job_id, ordinal=ordinal, status=status, attempt=attempt is not None
+    )
 
 
 def _tag(name: str | None) -> str:

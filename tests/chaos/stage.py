@@ -65,6 +65,13 @@ class Stage:
         process = self._processes.get(name)
         return process if process and process.is_alive and not process.is_frozen else None
 
+    def find_by_id(self, process_id: int) -> Process | None:
+        """The same, by the id that the system gave it."""
+        for process in self._all():
+            if process.popen.pid == process_id:
+                return self.find(process.name)
+        return None
+
     def pick(self, dice: random.Random) -> Server | None:
         """Some server that clients can use."""
         servers = self.servers()

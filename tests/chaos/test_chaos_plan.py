@@ -35,7 +35,10 @@ def test_every_instant_has_its_turn_in_a_round():
 
 
 def test_guards_that_are_taken_away_are_where_they_were():
-    code = "from tests.chaos.mutated import MUTATIONS; [take_away() for take_away in MUTATIONS.values()]"
+    code = (
+        "from tests.chaos.launch import MUTATIONS, linger, shorten; shorten(1, 1); linger(0.01); "
+        "[take_away() for take_away in MUTATIONS.values()]"
+    )
     root = Path(__file__).parents[2]
     paths = os.pathsep.join([str(Path(mediagen.__file__).parents[1]), str(root)])
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": paths}

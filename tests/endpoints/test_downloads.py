@@ -276,7 +276,12 @@ async def test_signed_address_that_ran_out_is_asked_for_anew(make_api: MakeApi, 
 
 
 @pytest.mark.parametrize(
-    "address", ["http://elsewhere.test/x", "file:///etc/passwd", "gs://bucket/x", "https://a:b@x.test/"]
+    "address",
+    [
+        *("http://elsewhere.test/x", "file:///etc/passwd", "gs://bucket/x", "https://a:b@x.test/"),
+        *("https://169.254.169.254/x", "https://[::ffff:10.0.0.1]/x", "https://2130706433/x", "https://localhost:9/x"),
+        *("https://metadata.google.internal/x", "https://intranet/x"),
+    ],
 )
 async def test_unsafe_address_is_never_contacted(api: GeminiApi, make_part: MakePart, address: str) -> None:
     with pytest.raises(EndpointError) as caught:

@@ -15,6 +15,7 @@ from mediagen.endpoints.gemini_api import GeminiApi
 from mediagen.endpoints.http import HttpSettings
 from mediagen.errors import MediaGenError
 from mediagen.submitter.base import is_supported
+from mediagen.submitter.tickets import open_folder
 
 pytestmark = pytest.mark.skipif(not is_supported(), reason="needs a platform with the submitter")
 
@@ -69,13 +70,15 @@ async def both(loopback: LoopbackServer, naps: Naps) -> AsyncIterator[tuple[Gemi
 async def test_answer_is_judged_alike(
     both: tuple[GeminiApi, GeminiApi], loopback: LoopbackServer, tmp_path: Path, script: list[Reply]
 ) -> None:
-    outcomes = []
+    outcomes: list[object] = []
     here, detached = both
     async with detached._http.submitter or pytest.fail("there is no submitter"):  # type: ignore[attr-defined]  # the protocol has no context
         for api in (here, detached):
             loopback.script = list(script)
             loopback.received.clear()
-            folder = tmp_path / "spool 🎬" / "job_1-0"
+            folder = tmp_path / "spool 🎬" / f"job_{len(outcomes)}-0"
+            folder.mkdir(parents=True)
+            open_folder(str(folder))
             call = PaidRequest(kind="video", model="omni", api="interactions", body={"input": "a boat"}, folder=folder)
             outcome: object
             try:

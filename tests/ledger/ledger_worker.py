@@ -4,17 +4,22 @@ It prints what happened, one line of JSON each, and begins only when a line arri
 """
 
 import json
+import os
+import signal
+import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import anyio
 from tests.ledger.ledger_values import MIDNIGHT, a_job, noon, place_of
 
-from mediagen.errors import BudgetExceededError
+from mediagen.errors import BudgetExceededError, LedgerError
 from mediagen.jobs import JobStatus
 from mediagen.ledger.caps import Cap
+from mediagen.ledger.engines.base import Access
 from mediagen.ledger.ledger import Ledger
 
 
@@ -92,8 +97,85 @@ async def first_open(ledger: Ledger) -> None:
     say("open")
 
 
+async def write_without_pause(ledger: Ledger, threads: str, seconds: str) -> None:
+    """Write again and again; tell how often, and what was refused."""
+    await ledger.open()
+    wait_for_line()
+    done, refused = [0], set()
+
+    async def write() -> None:
+        with anyio.move_on_after(float(seconds)):
+            while True:
+                try:
+                    await ledger.create(a_job(usd="0"))
+                except LedgerError as error:
+                    refused.add(error.code)
+                done[0] += 1
+
+    async with anyio.create_task_group() as group:
+        for _ in range(int(threads)):
+            group.start_soon(write)
+    say({"done": done[0], "refused": sorted(refused)})
+
+
+async def stay_inside(ledger: Ledger) -> None:
+    """Take the place of a process that is stopped in the middle of a write."""
+    await ledger.open()
+    with ledger._database.transaction(Access.WRITE):
+        wait_for_line()
+
+
+async def recover_and_die(ledger: Ledger, instant: str) -> None:
+    """Open a damaged file, and die before so many of the things that change a name or a file on the disk."""
+    left = [int(instant)]
+    watched = {"os.link", "os.rename", "os.remove", "open"}
+
+    def die(event: str, arguments: tuple[object, ...]) -> None:
+        is_change = event in watched and (event != "open" or bool(int(str(arguments[2] or 0)) & os.O_CREAT))
+        if is_change and ("ledger.d" in str(arguments) or "ledger.re" in str(arguments)):
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(die)
+    await ledger.open()
+
+
+async def migrate_and_die(ledger: Ledger, statement: str) -> None:
+    """Open an old file, and die before so many statements that change its tables."""
+    left = [int(statement)]
+
+    def die(_action: int, *_: object) -> int:
+        if _action in {sqlite3.SQLITE_ALTER_TABLE, sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_CREATE_INDEX}:
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return sqlite3.SQLITE_OK
+
+    class Watched(sqlite3.Connection):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.set_authorizer(die)
+
+    sqlite3.connect = partial(sqlite3.connect, factory=Watched)  # type: ignore[assignment] # this process is lost anyway
+    await ledger.open()
+
+
 VERBS: dict[str, Callable[..., Awaitable[None]]] = {
-    verb.__name__: verb for verb in (spend, own, claim, request, wish, transition, first_open)
+    verb.__name__: verb
+    for verb in (
+        spend,
+        own,
+        claim,
+        request,
+        wish,
+        transition,
+        first_open,
+        write_without_pause,
+        stay_inside,
+        recover_and_die,
+        migrate_and_die,
+    )
 }
 
 

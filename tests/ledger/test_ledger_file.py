@@ -94,26 +94,12 @@ async def test_first_open_by_several_processes_at_once_works(worker: StartWorker
     assert [one.rest() for one in workers] == [["open"]] * 4
 
 
-async def test_open_of_text_says_damaged(ledger: Ledger, path: Path) -> None:
+async def test_open_of_text_keeps_it_aside(ledger: Ledger, path: Path) -> None:
     path.parent.mkdir()
     path.write_text("this is no database\n" * 100)
-    with pytest.raises(LedgerError, match="damaged") as raised:
-        await ledger.open()
-    assert raised.value.code == "ledger_corrupt"
-    assert "aside" in raised.value.hint
-    assert path.read_text().startswith("this is no database")
-
-
-async def test_open_of_a_damaged_file_says_so(ledger: Ledger, path: Path) -> None:
-    for _ in range(50):
-        await ledger.create(a_job())
-    await ledger.aclose()
-    content = bytearray(path.read_bytes())
-    content[8192:-8192] = b"\xa5" * (len(content) - 16384)
-    path.write_bytes(content)
-    with pytest.raises(LedgerError) as raised:
-        await ledger.open()
-    assert raised.value.code == "ledger_corrupt"
+    await ledger.create(a_job())
+    [aside] = path.parent.glob("ledger.damaged-*.sqlite3")
+    assert aside.read_text() == "this is no database\n" * 100
 
 
 async def test_open_of_a_large_file_is_not_checked(ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

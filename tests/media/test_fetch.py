@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 
+from mediagen.addresses import is_public, literal
 from mediagen.errors import ConfigurationError, InvalidRequestError, MediaError, MediaGenError, UnavailableError
 from mediagen.media.fetch import FetchedMedia, FetchSettings, fetch_media
-from mediagen.media.fetch_guard import is_public, literal
 
 DATA = Path(__file__).parent.parent / "data"
 FILM = (DATA / "bigbuckbunny.mp4").read_bytes()

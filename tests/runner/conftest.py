@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from mediagen.app.app import App, open_app
+from mediagen.app.app import App, Manner, open_app
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.endpoints.http import HttpSettings
 from mediagen.settings import Settings
@@ -40,12 +40,12 @@ def vertex_settings(
     return make
 
 
-@pytest.fixture(params=["lazily", "never"])
+@pytest.fixture(params=["detached", "itself"])
 def open_either(request: pytest.FixtureRequest) -> Callable[..., AbstractAsyncContextManager[App]]:
     """Opens an app whose paid requests leave through the submitter, and one that sends them itself."""
-    if request.param == "lazily" and not is_supported():
+    if request.param == "detached" and not is_supported():
         pytest.skip("needs a platform with the submitter")
-    return partial(open_app, detached=request.param)
+    return partial(open_app, manner=Manner(sends_itself=request.param == "itself"))
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from tests.conftest import paid
 from tests.runner.asking import change, left_behind, until, veo, wait_for
 from tests.stored import sha256_as_made
 
-from mediagen.app.app import Pace, open_app
+from mediagen.app.app import Manner, open_app
+from mediagen.runner import patience
 from mediagen.settings import Settings
 
 VertexSettings = Callable[..., Settings]
@@ -94,7 +95,7 @@ async def test_failure_inside_the_operation_is_told_truthfully(
 
 async def test_project_that_is_being_set_up_is_waited_for_and_pays_once(vertex_settings: VertexSettings, emulator):
     emulator.add_fault(fault="service_agents", times=3)
-    async with open_app(vertex_settings(), pace=Pace(setup_waits=(0.01,) * 4)) as app:
+    async with open_app(vertex_settings(), manner=Manner(setup_waits=(0.01,) * 4)) as app:
         report = await veo(app)
     assert report.status == "succeeded", report.error
     assert submissions(emulator) == 4
@@ -103,7 +104,7 @@ async def test_project_that_is_being_set_up_is_waited_for_and_pays_once(vertex_s
 
 async def test_project_that_is_never_set_up_is_given_up_unbilled(vertex_settings: VertexSettings, emulator):
     emulator.add_fault(fault="service_agents", times=50)
-    async with open_app(vertex_settings(), pace=Pace(setup_waits=(0.01,) * 2)) as app:
+    async with open_app(vertex_settings(), manner=Manner(setup_waits=(0.01,) * 2)) as app:
         report = await veo(app)
     assert report.status == "failed"
     assert report.error is not None
@@ -115,7 +116,7 @@ async def test_stop_while_the_project_is_being_set_up_leaves_the_sending_to_the_
     vertex_settings: VertexSettings, emulator
 ):
     emulator.add_fault(fault="service_agents", times=1)
-    async with open_app(vertex_settings(), pace=Pace(setup_waits=(600.0,))) as app:
+    async with open_app(vertex_settings(), manner=Manner(setup_waits=(600.0,))) as app:
         report = await until(app, await veo(app, wait_seconds=0), "submitting", "Not sent yet")
         assert any("setting" in warning for warning in report.warnings)
     assert paid(emulator) == 0
@@ -127,8 +128,9 @@ async def test_stop_while_the_project_is_being_set_up_leaves_the_sending_to_the_
 
 
 async def test_operation_that_never_ends_stays_open_for_a_day(
-    vertex_settings: VertexSettings, emulator, ledger_file: Path
+    vertex_settings: VertexSettings, emulator, ledger_file: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(patience, "ASKED_ON_SECONDS", 0.0)
     emulator.add_fault(fault="stuck")
     async with open_app(vertex_settings()) as app:
         report = await until(app, await veo(app, wait_seconds=0), "running")
@@ -141,8 +143,9 @@ async def test_operation_that_never_ends_stays_open_for_a_day(
 
 
 async def test_operation_that_google_does_not_know_expires_only_when_overdue(
-    vertex_settings: VertexSettings, emulator, ledger_file: Path
+    vertex_settings: VertexSettings, emulator, ledger_file: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(patience, "ASKED_ON_SECONDS", 0.0)
     emulator.add_fault(fault="stuck")
     async with open_app(vertex_settings()) as app:
         report = await until(app, await veo(app, wait_seconds=0), "running")

@@ -16,6 +16,7 @@ import anyio
 import pytest
 
 from mediagen.submitter.base import Patience, SignedRequest
+from mediagen.submitter.tickets import open_folder
 
 KEY = "AQ.secret-of-nobody-0123456789"
 DEADLINE = 60.0
@@ -103,7 +104,10 @@ class Spool:
         headers = (("x-goog-api-key", KEY), ("content-type", "application/json"), ("x-job", job))
         patience = Patience(connect_seconds=5.0, write_seconds=5.0, read_seconds=10.0, total_seconds=20.0)
         given = {"url": url, "headers": headers, "body": body, "folder": self.folder / f"{job}-0", "patience": patience}
-        return SignedRequest(**{**given, **changes})
+        request = SignedRequest(**{**given, **changes})
+        request.folder.mkdir(exist_ok=True)
+        open_folder(str(request.folder))
+        return request
 
     def texts(self) -> bytes:
         return b"".join(path.read_bytes() for path in self.folder.rglob("*") if path.is_file())

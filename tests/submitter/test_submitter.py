@@ -32,7 +32,7 @@ from mediagen.errors import (
 from mediagen.submitter.base import Answer, Patience, SignedRequest, available
 from mediagen.submitter.recovery import leave_unwatched, recover_spool, settle_call
 from mediagen.submitter.submitter import DetachedSubmitter
-from mediagen.submitter.tickets import open_folder
+from mediagen.submitter.tickets import close_folder, open_folder
 
 __all__ = ["pytestmark"]
 
@@ -380,12 +380,26 @@ async def test_call_that_the_server_goes_on_with_itself_is_not_taken_for_never_s
     google: Google, spool: Spool
 ) -> None:
     folder = spool.folder / "job_1-0"
-    leave_unwatched(folder, 1)
+    with pytest.raises(FileNotFoundError):
+        leave_unwatched(folder, 1)
     assert not folder.exists()
-    async with DetachedSubmitter() as submitter:
-        assert await submitter.takes(google.url, folder)
+    folder.mkdir()
+    open_folder(str(folder))
     leave_unwatched(folder, 1)
     assert settle_call(folder).state == "lost"
+
+
+async def test_call_that_has_ended_meanwhile_cannot_be_sent_any_more(google: Google, spool: Spool) -> None:
+    """As by a process that was stopped between the ledger's token and the ticket, while another did the job."""
+    request = spool.request(google.url)
+    close_folder(str(request.folder))
+    (request.folder / "inline-0.part").touch()
+    async with DetachedSubmitter() as submitter:
+        with pytest.raises(StorageError, match="Nothing was sent"):
+            await submitter.send(request)
+    with pytest.raises(FileNotFoundError):
+        leave_unwatched(request.folder, request.ticket)
+    assert google.seen == {}
 
 
 async def test_certificates_that_cannot_be_read_are_named(spool: Spool, google: Google, tmp_path: Path) -> None:

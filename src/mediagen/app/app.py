@@ -28,6 +28,7 @@ from mediagen.generator.generator import SPOOL, Generator
 from mediagen.generator.placement import Placement
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
+from mediagen.generator.rebuilding import rebuild_from
 from mediagen.generator.records import Records
 from mediagen.generator.spending import Spending
 from mediagen.generator.wishes import Wishes
@@ -39,8 +40,9 @@ from mediagen.pricing import Prices
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.collect import Collector
 from mediagen.runner.embedded import Embedded
+from mediagen.runner.patience import Patience
 from mediagen.runner.runner import Runner
-from mediagen.runner.scheduler import Changes
+from mediagen.runner.scheduler import Changes, Scheduler
 from mediagen.runner.spool import Spool
 from mediagen.runner.steps import SETUP_WAITS, CallSteps
 from mediagen.settings import Settings, check_supported
@@ -51,9 +53,10 @@ from mediagen.submitter.base import Submitter, is_supported
 if TYPE_CHECKING:
     from mediagen.endpoints.http import HttpSettings
     from mediagen.media.fetch import FetchSettings
+    from mediagen.runner.queue import HintQueue
 
 
-Detached = Literal["at_once", "lazily", "never"]
+Role = Literal["command", "server"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,19 +75,21 @@ class App:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
-    """How long is waited.
+class Manner:
+    """How jobs are done, where it is not as usual.
 
     Attributes:
         setup_waits: Seconds to wait each time that Google is still setting a project up.
         lease_seconds: How long a process that does not move keeps its jobs; None is the usual.
+        sends_itself: Whether this process sends paid requests itself, also where a submitter could.
     """
 
     setup_waits: tuple[float, ...] = SETUP_WAITS
     lease_seconds: float | None = None
+    sends_itself: bool = False
 
 
-USUAL_PACE = Pace()
+USUAL = Manner()
 
 
 def now() -> datetime:
@@ -96,40 +101,50 @@ def now() -> datetime:
 async def open_app(
     settings: Settings,
     *,
+    role: Role = "command",
     confine_inputs: bool = True,
     http: "HttpSettings | None" = None,
     web: "FetchSettings | None" = None,
-    detached: Detached = "lazily",
-    pace: Pace = USUAL_PACE,
+    manner: Manner = USUAL,
 ) -> AsyncIterator[App]:
     """Build all parts and close them again.
 
     Args:
         settings: What the environment says.
+        role: A server gets the submitter ready at once and, on PostgreSQL, shares its jobs with all servers and
+            workers; a command starts it with the first paid request and does its own jobs.
         confine_inputs: Whether input files must lie in the input roots; False only where a person typed the path.
         http: How patient the surfaces are, instead of the usual.
         web: How videos are fetched from the web, instead of the usual.
-        detached: Whether the process that sends paid requests is started at once in the background, with the first
-            one, or never, so that this process sends them itself.
-        pace: How long is waited for what, instead of the usual.
+        manner: How jobs are done, instead of as usual.
 
     Raises:
         ConfigurationError: A setting that this version cannot honour.
     """
     check_supported(settings)
     async with AsyncExitStack() as stack:
-        ledger = Ledger(_place_of_ledger(settings), clock=now, lease_seconds=pace.lease_seconds)
+        ledger = _ledger(settings, manner)
         stack.push_async_callback(ledger.aclose)
         projects = ConfiguredProjects(settings, os.environ)
         pool = _pool(settings, projects, http)
-        pool.submitter = await _submitter(stack, detached)
+        pool.submitter = await _submitter(stack, role, manner)
         stack.push_async_callback(pool.aclose)
-        steps = _steps(ledger, pool, settings, pace)
-        runner = await stack.enter_async_context(_runner(steps))
+        steps = _steps(ledger, pool, settings, manner)
+        runner = await stack.enter_async_context(_runner(steps, _queue(settings) if role == "server" else None))
         planner = _planner(_policy(settings, projects), steps, pool, _roots(settings, confine_inputs))
         planner = dataclasses.replace(planner, web=web)
         deliveries = await stack.enter_async_context(Deliveries(ledger))
         yield _app(settings, runner, planner, steps, pool, deliveries)
+
+
+def _ledger(settings: Settings, manner: Manner) -> Ledger:
+    of_profiles = [profile.output_dir.expanduser() for profile in settings.profiles if profile.output_dir]
+    return Ledger(
+        _place_of_ledger(settings),
+        clock=now,
+        lease_seconds=manner.lease_seconds,
+        rebuild=rebuild_from(settings.folder_for_files(), *of_profiles),
+    )
 
 
 def _place_of_ledger(settings: Settings) -> Path | Address:
@@ -167,10 +182,25 @@ def _app(
     )
 
 
+def _queue(settings: Settings) -> "HintQueue | None":
+    if settings.database_url is None:
+        return None
+    from mediagen.runner.queue import HintQueue
+
+    return HintQueue(settings.database_url.get_secret_value())
+
+
 @asynccontextmanager
-async def _runner(steps: CallSteps) -> AsyncIterator[Runner]:
-    changes = Changes()
-    async with Embedded(steps, Advancer(steps), changes) as scheduler:
+async def _runner(steps: CallSteps, queue: "HintQueue | None") -> AsyncIterator[Runner]:
+    changes, advancer = Changes(), Advancer(steps)
+    scheduler: Scheduler
+    if queue:
+        from mediagen.runner.distributed import Distributed
+
+        scheduler = Distributed(steps, advancer, changes, queue)
+    else:
+        scheduler = Embedded(steps, advancer, changes)
+    async with scheduler:
         yield Runner(steps, scheduler, changes)
 
 
@@ -194,7 +224,7 @@ def _editor(settings: Settings, planner: Planner, steps: CallSteps) -> Editor:
     )
 
 
-def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, pace: Pace) -> CallSteps:
+def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, manner: Manner) -> CallSteps:
     storage = LocalStorage()
     collector = Collector(
         ledger=ledger,
@@ -212,7 +242,8 @@ def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, pace: Pace) -
         conversations=Conversations(folder=settings.folder_for_state() / "conversations"),
         poll_seconds=settings.poll_seconds,
         clock=now,
-        setup_waits=pace.setup_waits,
+        patience=Patience(clock=now),
+        setup_waits=manner.setup_waits,
     )
 
 
@@ -233,13 +264,13 @@ def _planner(policy: Policy, steps: CallSteps, pool: EndpointPool, roots: tuple[
     )
 
 
-async def _submitter(stack: AsyncExitStack, detached: Detached) -> Submitter | None:
-    if detached == "never" or not is_supported():
+async def _submitter(stack: AsyncExitStack, role: Role, manner: Manner) -> Submitter | None:
+    if manner.sends_itself or not is_supported():
         return None
     from mediagen.submitter.submitter import DetachedSubmitter
 
     submitter = await stack.enter_async_context(DetachedSubmitter())
-    if detached == "at_once":
+    if role == "server":
         submitter.warm_up()
     return submitter
 

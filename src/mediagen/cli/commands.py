@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 from pydantic import BaseModel, ValidationError
 
-from mediagen.app.app import App, open_app
+from mediagen.app.app import App, Role, open_app
 from mediagen.cli.console import print_error, print_report, progress_display
 from mediagen.cli.defaults_view import defaults_text
 from mediagen.cli.editing import run_edit
@@ -20,6 +20,7 @@ from mediagen.cli.parser import COMMANDS, EDITS, build_parser, request_values
 from mediagen.cli.records import repeated_request, show_record
 from mediagen.cli.settings_view import models_text, settings_rows
 from mediagen.cli.spending import show_spending
+from mediagen.cli.worker import run_worker
 from mediagen.errors import (
     BudgetExceededError,
     ConfigurationError,
@@ -169,7 +170,8 @@ async def _with_app(action: Action, namespace: argparse.Namespace) -> int:
     settings = read_settings(wait_seconds=LONGEST_WAIT)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("mediagen").setLevel(settings.log_level)
-    async with open_app(settings, confine_inputs=False) as app:
+    role: Role = "server" if namespace.command == "worker" else "command"
+    async with open_app(settings, role=role, confine_inputs=False) as app:
         return await action(app, namespace)
 
 
@@ -330,6 +332,7 @@ ACTIONS: dict[str, Action] = {
     "check": _check,
     "cost": _cost,
     "spend": show_spending,
+    "worker": run_worker,
     **dict.fromkeys(EDITS, run_edit),
 }
 JOB_ACTIONS: dict[str, Action] = {

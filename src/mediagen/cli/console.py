@@ -1,7 +1,6 @@
 """What people see: progress bars on a terminal, plain lines otherwise, JSON on request."""
 
 import json
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,31 +11,25 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mediagen.jobs import Progress as JobProgress
+from mediagen.report.harmless import UNSEEN, harmless
 from mediagen.runner.runner import OnProgress
 
 PLAIN_SECONDS = 5.0
-# Prompts, names of files and records of strangers may hold them: terminals obey some, some turn the line around, and
-# half a character cannot be printed at all. JSON escapes the first 32 by itself.
-_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_COMMANDS = re.compile(f"[\x00-\x08\x0b-\x1f]|{_UNSEEN.pattern}")
 
 
 def print_report(report: BaseModel, text: str, *, as_json: bool) -> None:
     """Print a result on standard output."""
     if as_json:
         written = json.dumps(report.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False)
-        print(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", written))
+        # JSON escapes the first 32 by itself.
+        print(UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], written))
     else:
-        print(_harmless(text))
+        print(harmless(text))
 
 
 def print_error(text: str) -> None:
     """Print an error on standard error."""
-    print(f"mediagen: {_harmless(text)}", file=sys.stderr)
-
-
-def _harmless(text: str) -> str:
-    return _COMMANDS.sub("\ufffd", text)
+    print(f"mediagen: {harmless(text)}", file=sys.stderr)
 
 
 @contextmanager
@@ -62,7 +55,7 @@ def _bar(console: Console) -> Iterator[OnProgress]:
         task = bar.add_task("starting", total=1.0)
 
         async def show(progress: JobProgress) -> None:
-            bar.update(task, completed=progress.fraction, description=escape(_harmless(progress.message)))
+            bar.update(task, completed=progress.fraction, description=escape(harmless(progress.message)))
 
         yield show
 
@@ -72,7 +65,7 @@ def _plain_lines() -> OnProgress:
 
     async def show(progress: JobProgress) -> None:
         nonlocal shown_at, shown
-        line = f"{progress.fraction:4.0%} {_harmless(progress.message)}"
+        line = f"{progress.fraction:4.0%} {harmless(progress.message)}"
         is_due = progress.fraction >= 1.0 or progress.elapsed_seconds - shown_at >= PLAIN_SECONDS
         if is_due and line != shown:
             shown_at, shown = progress.elapsed_seconds, line

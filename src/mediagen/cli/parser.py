@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mediagen import __version__, requests
+from mediagen.cli.worker import add_worker
 
 # Request, names of the arguments without a dash, help.
 Command = tuple[type[BaseModel], str, str]
@@ -72,17 +73,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_jobs(commands)
     models = commands.add_parser("models", help="models of the catalogue, with prices")
     _add_json(models)
-    config = commands.add_parser("config", help="settings and profiles: show them, or set them up")
-    config.add_argument(
-        "action",
-        choices=("show", "path", "setup"),
-        help="show: every setting and profile; path: where things are kept; setup: make or change a profile",
-    )
-    _add_json(config)
+    _add_config(commands)
     serve = commands.add_parser("serve", help="the MCP server (stdio, or --http on this machine)")
     serve.add_argument("--http", action="store_true", help="Streamable HTTP instead of stdio")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on; this machine only")
     serve.add_argument("--port", type=int, default=8765, help="port to listen on")
+    add_worker(commands)
     commands.add_parser("emulator", help="a free local stand-in for Google's API", add_help=False)
     demo = commands.add_parser("demo", help="the whole job on the emulator, through a real MCP client")
     demo.add_argument("--live", action="store_true", help="make one picture with your key, after asking")
@@ -94,6 +90,16 @@ def request_values(namespace: argparse.Namespace, request: type[BaseModel]) -> d
     """The options that were given, under the names of the request."""
     given = vars(namespace)
     return {name: given[name] for name in request.model_fields if given.get(name) is not None}
+
+
+def _add_config(commands: Any) -> None:
+    config = commands.add_parser("config", help="settings and profiles: show them, or set them up")
+    config.add_argument(
+        "action",
+        choices=("show", "path", "setup"),
+        help="show: every setting and profile; path: where things are kept; setup: make or change a profile",
+    )
+    _add_json(config)
 
 
 def _add_jobs(commands: Any) -> None:

@@ -98,7 +98,8 @@ class SourceFinder:
         return [await self.find(source, field) for source in sources]
 
     async def _made(self, artifact: Artifact, job: Job, source: str, field: str) -> FoundSource:
-        path = await self.stored_file(artifact.artifact_id)
+        # Ours to begin with: links in the way to it are the user's own.
+        path = Path(await anyio.Path(await self.stored_file(artifact.artifact_id)).resolve())
         return replace(await _with_digest(path, source, field), job=job, uri=artifact.uri)
 
 

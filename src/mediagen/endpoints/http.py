@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ import anyio
 import httpx
 
 from mediagen import __version__
+from mediagen.addresses import is_private_host
 from mediagen.endpoints.base import OpenSink, PartSink
 from mediagen.endpoints.wire.google_errors import GoogleFailure, parse_error, to_exception
 from mediagen.endpoints.wire.inline_media import InlineMediaScanner
@@ -32,10 +34,6 @@ CHUNK_BYTES = 256 * 1024
 MAX_INLINE_FILES = 32
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 TRANSIENT = frozenset({408, 429, 499, 500, 502, 503, 504})
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +64,7 @@ class HttpSettings:
     answer_limit: int = 64 * MEBIBYTE
     read_limit: int = 4096 * MEBIBYTE
     skeleton_limit: int = 16 * MEBIBYTE
-    clock: Callable[[], datetime] = field(default=_utc_now)
+    clock: Callable[[], datetime] = field(default=partial(datetime.now, UTC))
     sleep: Callable[[float], Awaitable[None]] = field(default=anyio.sleep)
 
 
@@ -160,15 +158,18 @@ class HttpChannel:
         """Parse an address that came from elsewhere.
 
         Raises:
-            EndpointError: It is neither https nor on the surface itself; code ``unsafe_uri``.
+            EndpointError: It is neither public and https nor on the surface itself; code ``unsafe_uri``.
         """
         try:
             url = httpx.URL(address)
         except (httpx.InvalidURL, TypeError) as error:
             raise _unsafe("an address that cannot be read") from error
-        if url.userinfo or not url.host or not (self.is_own(url) or url.scheme == "https"):
+        is_own = self.is_own(url)
+        if url.userinfo or not url.host or not (is_own or url.scheme == "https"):
             raise _unsafe(f"{url.scheme or 'no'} address on host {url.host or '(none)'}")
-        return url
+        if is_own or not is_private_host(url.raw_host.decode("ascii")):
+            return url
+        raise _unsafe(f"address in a private network, on host {url.host}")
 
     async def read(
         self,
@@ -395,4 +396,4 @@ def _bad_environment(error: Exception) -> ConfigurationError:
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port if url.port is not None else _DEFAULT_PORTS.get(url.scheme)
+    return url.scheme, url.host, _DEFAULT_PORTS.get(url.scheme) if url.port is None else url.port

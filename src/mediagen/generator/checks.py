@@ -1,6 +1,7 @@
 """Is everything in place? Costs nothing, ever: nothing is sent that could be carried out."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -53,6 +54,7 @@ class Checks:
         and no contents. The answer says which fields are known, not that a job would succeed.
         """
         project, routes, blocking = self._choose(request)
+        recoveries = await self.planner.ledger.recoveries()
         looks, bucket = await self._look_around(project, routes, request)
         chosen = next((look for look in looks if look.report.chosen), None)
         spent_today, spent_this_month, caps, no_ledger = await self._spent(project)
@@ -79,10 +81,9 @@ class Checks:
             blocking=blocking,
             problems=[
                 *blocking,
+                *recoveries,
                 *(project.warnings if project else ()),
-                *(look.report.error for look in looks if look.report.error),
-                *(problem for look in looks for problem in _clock_problems(look.report)),
-                *_bucket_problems(bucket),
+                *_problems(looks, bucket),
                 *no_ffmpeg,
             ],
         )
@@ -351,6 +352,15 @@ def _clock_problems(surface: SurfaceReport) -> list[str]:
     return [
         f"The clock of this machine is {abs(skew):.0f} s {behind} Google's, and service accounts sign with the time: "
         "Google may refuse their tokens. Set the clock (NTP)."
+    ]
+
+
+def _problems(looks: Sequence[_Look], bucket: BucketReport | None) -> list[str]:
+    """What is wrong with the surfaces and the bucket, in words."""
+    return [
+        *(look.report.error for look in looks if look.report.error),
+        *(problem for look in looks for problem in _clock_problems(look.report)),
+        *_bucket_problems(bucket),
     ]
 
 

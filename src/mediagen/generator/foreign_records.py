@@ -116,7 +116,7 @@ def record_inside(path: Path) -> Told | None:
         raise InvalidRequestError(error.message, field="file", hint=error.hint, code=error.code) from error
     if values is None:
         return None
-    return Told(found_in="embedded", record_path=path, values=_plain(values))
+    return Told(found_in="embedded", record_path=path, values=plain(values))
 
 
 def _read(record: Path) -> dict[str, Any] | str:
@@ -126,8 +126,8 @@ def _read(record: Path) -> dict[str, Any] | str:
         return values
     if not any(isinstance(values.get(name), dict) for name in ("generation", "command_args")):
         return "it is no record of a generation"
-    plain: dict[str, Any] = _plain(values)
-    return plain
+    bounded: dict[str, Any] = plain(values)
+    return bounded
 
 
 def _judged(record: Path, values: Mapping[str, Any], *, path: Path, facts: tuple[str, int]) -> Told:
@@ -222,13 +222,13 @@ def _text(values: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> str
     return value if isinstance(value, str) and pattern.fullmatch(value) else None
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """The same of bounded depth and size, with text that can be printed and written."""
     match value:
         case dict() if depth < MAX_DEPTH:
-            return {_plain(name): _plain(item, depth + 1) for name, item in list(value.items())[:MAX_ENTRIES]}
+            return {plain(name): plain(item, depth + 1) for name, item in list(value.items())[:MAX_ENTRIES]}
         case list() if depth < MAX_DEPTH:
-            return [_plain(item, depth + 1) for item in value[:MAX_ENTRIES]]
+            return [plain(item, depth + 1) for item in value[:MAX_ENTRIES]]
         case str():
             text = value[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
             return _CONTROLS.sub("�", text)

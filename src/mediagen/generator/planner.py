@@ -41,6 +41,7 @@ from mediagen.requests import (
 from mediagen.routing import Route
 from mediagen.runner.runner import OnProgress
 from mediagen.storage.conversations import Conversations, Turns
+from mediagen.storage.gs_uri import parse_gs_object
 
 if TYPE_CHECKING:
     from mediagen.media.fetch import FetchSettings
@@ -270,6 +271,7 @@ class Planner:
     async def _image(self, source: str, field: str, request: GenerationRequest, place: Place) -> InputMedia:
         if not source.startswith("gs://"):
             return await self._https_or_local(source, field, place)
+        parse_gs_object(source, field)
         # A dry run reads no bucket: it shows the address.
         if place.route.surface == "vertex" or request.dry_run:
             return await self.loader.load_image(source, field)

@@ -1,5 +1,6 @@
 """What SQLite and the file system complain of, in words for whoever runs the program."""
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,24 @@ from pathlib import Path
 from mediagen.errors import LedgerError
 
 PRIMARY_CODE = 0xFF  # the higher bits are SQLite's extended code
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 ANOTHER_FOLDER = "or set MEDIAGEN_STATE_DIR to another folder"
+
+
+class Damaged(Exception):  # noqa: N818 - a state of the file, met inside this room alone
+    """The file was looked through and is damaged, or is gone although it held jobs."""
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether a failure says that the content is damaged; what may pass by itself is none."""
+    codes = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    return isinstance(error, Damaged) or getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE in codes
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another holds the file at the moment."""
+    return error.sqlite_errorcode & PRIMARY_CODE in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 @contextmanager
@@ -28,6 +46,10 @@ def translated(path: Path) -> Iterator[None]:
             hint="Use an output folder whose name is valid UTF-8.",
         ) from error
     except OSError as error:
+        if error.errno in FULL:
+            raise _full(path) from error
+        if error.errno in FORBIDDEN:
+            raise _read_only(path) from error
         raise LedgerError(
             f"The job ledger {path} cannot be used: {error.strerror or type(error).__name__}.",
             hint=f"Make its folder writable for this user, {ANOTHER_FOLDER}.",
@@ -38,25 +60,11 @@ def ledger_error(error: sqlite3.Error, path: Path) -> LedgerError:
     """Explain a failure of SQLite."""
     match getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return LedgerError(
-                f"The job ledger {path} is locked: another process has kept it busy for too long.",
-                hint="Try again; if it stays so, look for a stopped process or a backup program that holds the file.",
-                code="ledger_locked",
-                retryable=True,
-            )
+            return locked(path)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH | sqlite3.SQLITE_CANTOPEN:
-            return LedgerError(
-                f"The job ledger {path} cannot be opened for writing.",
-                hint=f"Give this user the right to write the file and its folder, {ANOTHER_FOLDER}.",
-                code="ledger_read_only",
-            )
+            return _read_only(path)
         case sqlite3.SQLITE_FULL:
-            return LedgerError(
-                f"The job ledger {path} cannot grow: the disk is full.",
-                hint=f"Free some space, {ANOTHER_FOLDER}.",
-                code="ledger_full",
-                retryable=True,
-            )
+            return _full(path)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return corrupt(path)
         case _:
@@ -67,13 +75,41 @@ def ledger_error(error: sqlite3.Error, path: Path) -> LedgerError:
             )
 
 
-def corrupt(path: Path) -> LedgerError:
-    """The file is damaged or no database at all."""
+def locked(path: Path) -> LedgerError:
+    """Another holds the file for too long."""
     return LedgerError(
-        f"The job ledger {path} is damaged or is not a database.",
-        hint="Move it aside or restore a copy of it; a new one is made at the next start. Finished files are not "
-        "touched, but jobs that were running are forgotten.",
+        f"The job ledger {path} is locked: another process has kept it busy for too long.",
+        hint="Try again; if it stays so, look for a stopped process or a backup program that holds the file.",
+        code="ledger_locked",
+        retryable=True,
+    )
+
+
+def _read_only(path: Path) -> LedgerError:
+    return LedgerError(
+        f"The job ledger {path} cannot be opened for writing.",
+        hint=f"Give this user the right to write the file and its folder, {ANOTHER_FOLDER}.",
+        code="ledger_read_only",
+    )
+
+
+def _full(path: Path) -> LedgerError:
+    return LedgerError(
+        f"The job ledger {path} cannot grow: the disk is full.",
+        hint=f"Free some space, {ANOTHER_FOLDER}.",
+        code="ledger_full",
+        retryable=True,
+    )
+
+
+def corrupt(path: Path) -> LedgerError:
+    """Something in the file is damaged."""
+    return LedgerError(
+        f"The job ledger {path} is damaged.",
+        hint="Try again: the file is looked through then, kept aside if need be, and a new one is made of what can be "
+        "read of it and of the records beside your files.",
         code="ledger_corrupt",
+        retryable=True,
     )
 
 

@@ -15,6 +15,8 @@ from mediagen.ledger.caps import Cap, check_caps, usd
 from mediagen.ledger.claims import Claims
 from mediagen.ledger.engines import database_at
 from mediagen.ledger.engines.base import Address, Connection
+from mediagen.ledger.engines.sqlite import SqliteDatabase
+from mediagen.ledger.folders import Rebuild, no_records
 from mediagen.ledger.leases import Leases
 from mediagen.ledger.liveness import Liveness
 from mediagen.ledger.owners import Owners
@@ -35,7 +37,12 @@ class Ledger(Claims):
     """
 
     def __init__(
-        self, place: Path | Address, clock: Callable[[], datetime], *, lease_seconds: float | None = None
+        self,
+        place: Path | Address,
+        clock: Callable[[], datetime],
+        *,
+        lease_seconds: float | None = None,
+        rebuild: Rebuild = no_records,
     ) -> None:
         """Name the database; nothing is read or written yet.
 
@@ -44,11 +51,12 @@ class Ledger(Claims):
                 a server.
             clock: Gives the present, aware.
             lease_seconds: How long a process that does not renew its lease keeps its jobs, instead of the usual.
+            rebuild: Gives the jobs that the records in some folders tell of, should a file be lost.
 
         Raises:
             ConfigurationError: The address of the server cannot be used.
         """
-        database = database_at(place)
+        database = database_at(place, rebuild)
         self.lease_seconds = liveness.LEASE_SECONDS if lease_seconds is None else lease_seconds
         owners: Liveness = (
             Owners(place.parent / "owners", clock, lease_seconds=self.lease_seconds)
@@ -62,6 +70,11 @@ class Ledger(Claims):
         """Where the ledger is, for people: path of the file or address without password."""
         return self._database.place
 
+    async def recoveries(self) -> list[str]:
+        """What is to be told of each time that the file was lost or damaged and made anew."""
+        database = self._database
+        return await anyio.to_thread.run_sync(database.recoveries) if isinstance(database, SqliteDatabase) else []
+
     async def open(self) -> None:
         """Open, check and migrate the file now instead of at first use."""
         await anyio.to_thread.run_sync(self._database.open)
@@ -70,11 +83,7 @@ class Ledger(Claims):
         """Close the file and leave the jobs of this process to others."""
         await anyio.to_thread.run_sync(self._close)
 
-    async def create(
-        self,
-        job: Job,
-        **more: Unpack[More],
-    ) -> Job:
+    async def create(self, job: Job, **more: Unpack[More]) -> Job:
         """Take in a job before anything is sent; it then belongs to this process unless `is_own` is False.
 
         Args:
@@ -91,7 +100,7 @@ class Ledger(Claims):
             JobNotFoundError: The chain that it is to go on with was stopped; nothing was written.
             BudgetExceededError: A cap would be exceeded; nothing was written.
         """
-        return await self._write(writing.create, NewJob(job=job, **more), self._owners)
+        return await self._write(writing.create, NewJob(job=await self._listed(job), **more), self._owners)
 
     async def kept_request(self, job_id: str, ordinal: int) -> KeptRequest | None:
         """Read what is to be sent in a call; None once all calls of its job were sent."""
@@ -181,7 +190,7 @@ class Ledger(Claims):
 
         It belongs to no process, and no cap is asked: what costs nothing breaks none.
         """
-        await self._write(writing.record_finished, job)
+        await self._write(writing.record_finished, await self._listed(job))
 
     async def update_call(
         self,
@@ -326,6 +335,14 @@ class Ledger(Claims):
     async def spending(self, span: Span) -> list[Spending]:
         """Read where the money of a span went; the parts of all groups add up to what the caps count."""
         return await self._read(spending, span)
+
+    async def _listed(self, job: Job) -> Job:
+        """The same job, its folder being listed where a lost file is rebuilt from."""
+        database = self._database
+        if isinstance(database, SqliteDatabase) and not database.folders.is_known(job.output_dir):
+            await self.open()  # a list without a ledger would say that there was one
+            await anyio.to_thread.run_sync(database.folders.remember, [job.output_dir])
+        return job
 
     def _close(self) -> None:
         self._owners.close()

@@ -15,6 +15,8 @@ SET_JOURNAL_MODE = {
     "wal": "PRAGMA journal_mode = WAL",
 }
 QUICK_CHECK = "PRAGMA quick_check(1)"
+FULL_CHECK = "PRAGMA integrity_check(1)"
+SELECT_FOLDERS = "SELECT DISTINCT output_dir FROM jobs"
 USER_VERSION = "PRAGMA user_version"
 SET_USER_VERSION = "PRAGMA user_version = {version:d}"
 COUNT_TABLES = "SELECT count(*) FROM sqlite_master"

@@ -172,6 +172,8 @@ def typical_seconds(connection: Connection, model: str, resolution: str | None) 
         (datetime.fromisoformat(row["updated_at"]) - datetime.fromisoformat(row["created_at"])).total_seconds()
         for row in rows
     ]
+    # A clock that was set back meanwhile lets a video end before it began.
+    taken = [seconds for seconds in taken if seconds > 0]
     return median(taken) if taken else None
 
 

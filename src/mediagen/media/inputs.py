@@ -9,6 +9,7 @@ from typing import Final, NoReturn, assert_never
 import anyio
 
 from mediagen.errors import InvalidRequestError, MediaError
+from mediagen.media.fetch_guard import check_name
 from mediagen.media.local_files import read_file, resolve_local
 from mediagen.media.pictures import prepare_picture
 from mediagen.media.sniff import SNIFF_BYTES, sniff
@@ -17,6 +18,7 @@ from mediagen.media.sources import (
     DataSource,
     LocalSource,
     RemoteSource,
+    host_of,
     parse_source,
     shown,
 )
@@ -207,6 +209,9 @@ def _remote_image(remote: RemoteSource, field: str) -> InputMedia:
             f"{shown(remote.uri)} does not say by its ending that it is a PNG, JPEG or WebP picture",
             "Download it first and give the path of the file.",
         )
+    if not remote.uri.startswith("gs://"):
+        # Google could not read it; to send it there would only tell what is in this network.
+        check_name(host_of(remote.uri, field), field)
     return InputMedia(field=field, source=remote.uri, mime_type=remote.mime_type or "", uri=remote.uri)
 
 

@@ -99,7 +99,7 @@ def _working_directory() -> str:
 def _open(path: Path, field: str) -> int:
     name = shown(str(path))
     try:
-        descriptor = os.open(path, OPEN_FLAGS)
+        descriptor = _open_without_links(path)
     except (OSError, ValueError) as error:
         raise _unreadable(error, name, field) from error
     try:
@@ -108,6 +108,24 @@ def _open(path: Path, field: str) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _open_without_links(path: Path) -> int:
+    """Open a resolved file; a link that was put into its path since then is not followed.
+
+    Where folders cannot be opened for their names alone (macOS, Windows), only a link in the last place is noticed.
+    """
+    if not hasattr(os, "O_PATH") or not path.is_absolute():
+        return os.open(path, OPEN_FLAGS)
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    folder = os.open(path.anchor, flags)
+    try:
+        for name in path.parts[1:-1]:
+            outer, folder = folder, os.open(name, flags, dir_fd=folder)
+            os.close(outer)
+        return os.open(path.name or ".", OPEN_FLAGS, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def read_file(path: Path, field: str, *, max_bytes: int) -> bytes:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -24,6 +25,7 @@ MAX_SHOWN: Final = 300
 # A single letter before the colon is a Windows drive, not a scheme.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _ARTIFACT_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _DATA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
 
 
@@ -73,7 +75,8 @@ ParsedSource = LocalSource | ArtifactSource | RemoteSource | DataSource
 def shown(source: str) -> str:
     """Name a source in messages: short, and without what an address may carry of passwords and signatures."""
     if source[:5].lower() == "data:":
-        return f"{source[:40].partition(',')[0].partition(';')[0]};…"
+        declared = source[5:80].partition(",")[0].partition(";")[0]
+        return f"data:{declared if _DATA_TYPE.fullmatch(declared) else ''};…"
     if "://" in source[:20]:
         source = source.partition("?")[0].partition("#")[0]
         source = re.sub(r"//[^/]*@", "//", source)
@@ -95,8 +98,8 @@ def parse_source(source: str, field: str, *, max_bytes: int) -> ParsedSource:
         raise InvalidRequestError(f"{field} is empty.", field=field, hint="Give a path or leave it out.")
     match = _SCHEME.match(source)
     scheme = match[1].lower() if match else ""
-    if scheme and not _is_writable(source):
-        raise InvalidRequestError(f"{field} holds characters that no address can have.", field=field)
+    if "\0" in source or (scheme and not _is_address(source, scheme)):
+        raise InvalidRequestError(f"{field} holds characters that no path or address can have.", field=field)
     if scheme == "data":
         return _data(source, field, max_bytes)
     if scheme == "file":
@@ -108,11 +111,12 @@ def parse_source(source: str, field: str, *, max_bytes: int) -> ParsedSource:
     return _remote(source, scheme, field)
 
 
-def _is_writable(text: str) -> bool:
+def _is_address(text: str, scheme: str) -> bool:
     try:
-        return text.isascii() or bool(text.encode())
+        is_text = text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
         return False
+    return is_text and (scheme == "data" or not _CONTROLS.search(text))
 
 
 def _artifact(source: str, field: str) -> ArtifactSource:
@@ -165,6 +169,20 @@ def _remote(source: str, scheme: str, field: str) -> RemoteSource:
         )
     suffix = PurePosixPath(unquote(parts.path)).suffix.lower()
     return RemoteSource(uri=source, mime_type=SUFFIX_TYPES.get(suffix))
+
+
+def host_of(uri: str, field: str) -> str:
+    """Host of an address, without signs of other alphabets, which may stand for its digits, dots and letters.
+
+    Raises:
+        InvalidRequestError: It has an impossible port.
+    """
+    parts = _split(uri, field)
+    try:
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise InvalidRequestError(f"{field}={shown(uri)} has an impossible port.", field=field) from error
+    return unicodedata.normalize("NFKC", unquote(host)).replace("\u3002", ".")
 
 
 def _data(source: str, field: str, max_bytes: int) -> DataSource:

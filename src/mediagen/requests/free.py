@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mediagen.requests.fields import Backend, Request, Seconds, Word
+from mediagen.requests.fields import Backend, Model, Request, Seconds, Word
 
 
 class CheckApiRequest(Request):
@@ -14,7 +14,7 @@ class CheckApiRequest(Request):
         None, description="Surface to test; default: the one that is set, else all that are configured."
     )
     profile: Word | None = Field(None, description="Configured project to test.")
-    model: Word | None = Field(None, description="Say whether this model is available.")
+    model: Model | None = Field(None, description="Say whether this model is available.")
     filter: Word | None = Field(None, description="List only models whose id contains this.")
     deep: bool = Field(
         False,
@@ -26,7 +26,7 @@ class EstimateCostRequest(Request):
     """Price of a job before it is made. Costs nothing."""
 
     kind: Literal["image", "video", "extension"] = Field(description="What would be made.")
-    model: Word | None = Field(None, description="Google model id; default as in the paid tools.")
+    model: Model | None = Field(None, description="Google model id; default as in the paid tools.")
     image_size: Word | None = Field(None, description="For images: 512, 1K, 2K or 4K.")
     resolution: Word | None = Field(None, description="For videos: 360p, 720p, 1080p or 4k.")
     duration_seconds: Annotated[int, Field(ge=1, le=60)] | None = Field(None, description="For videos.")

@@ -8,6 +8,7 @@ from pydantic import Field, PrivateAttr, StringConstraints
 from mediagen.requests.fields import (
     SOURCES,
     Backend,
+    Model,
     Path,
     Prompt,
     Request,
@@ -25,7 +26,7 @@ class GenerationRequest(Request):
 
     _from_record: frozenset[str] = PrivateAttr(default=frozenset())
 
-    model: Word | None = Field(None, description="Google model id; the default is the newest that fits.")
+    model: Model | None = Field(None, description="Google model id; the default is the newest that fits.")
     backend: Backend | None = Field(
         None, description="API surface. auto = the first configured one; emulator = free local stand-in."
     )

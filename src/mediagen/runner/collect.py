@@ -88,13 +88,24 @@ class Collector:
         return Placer(storage=self.storage, joiner=joiner, claim=claim)
 
     async def forget_leftovers(self) -> None:
-        """Remove what is kept of calls that have ended; a process that died right after their end left it."""
+        """Do what a process left undone that died right after the end of a call: its record, and to clear it away."""
         for job_id, ordinal in await self.spool.leftovers():
             with contextlib.suppress(JobNotFoundError, IndexError):
                 job = await self.ledger.get(job_id)
                 call = job.calls[ordinal]
+                if call.status.is_terminal and await self.spool.owes_record(job, call):
+                    await self.write_failure(job_id, ordinal)
                 if call.status.is_terminal and call.status is not JobStatus.UNCONFIRMED:
                     await self._clear(job_id, ordinal, claims_on(job, call))
+
+    async def write_failure(self, job_id: str, ordinal: int) -> None:
+        """Write the record of a call that has ended without a file, so that nobody owes it any more."""
+        job = await self.ledger.get(job_id)
+        call = job.calls[ordinal]
+        # Found all the same, by now.
+        if call.status.is_terminal and call.status is not JobStatus.SUCCEEDED:
+            await self.write_record(job, call)
+        await self.spool.settle_record(job, call)
 
     async def collect(self, job: Job, call: PaidCall) -> MediaGenError | None:
         """Bring the files of a call into their place and end the call as succeeded.
@@ -164,6 +175,9 @@ class Collector:
                 finally:
                     claims.release(number)
         if is_all:
+            with contextlib.suppress(StorageError):
+                # Nobody is at work on it any more.
+                await self.placer().discard_records(job, call)
             await self.spool.forget(job, call)
 
     async def _clear_claim(self, job: Job, call: PaidCall, placer: Placer) -> None:
@@ -209,14 +223,16 @@ class Collector:
             return _deleted(error)
         if error.code not in {"expired", "object_missing", KEPT_MISSING} or not call.operation:
             return None
-        if error.code == "expired" and call.expires_at and self.clock() > call.expires_at:
-            return error
+        is_overdue = error.code == "expired" and call.expires_at is not None and self.clock() > call.expires_at
         try:
             polled = await (await self.endpoints.for_job(job)).poll(call.operation, self.spool.sinks(job, call))
         except EndpointError as unknown:
             # Only who may look into a bucket is told that an object is not there, so nothing else is needed.
             if unknown.code == "operation_unknown" and error.code == "object_missing":
                 return _deleted(error)
+            # Asked all the same, for the calendar may have been set forward.
+            if unknown.code == "operation_unknown" and is_overdue:
+                return error
             raise
         if polled.state != "completed" or not polled.outputs:
             return None

@@ -29,10 +29,12 @@ RENEWALS_PER_LEASE = 3
 OVERDUE = timedelta(seconds=5)
 PATIENCE = timedelta(seconds=15)
 RESTART_SECONDS = 2.0
+GRACE_SECONDS = 20.0
+POLLING_SECONDS = 0.05
 
 
 class Distributed:
-    """Hands jobs to workers; see `Scheduler`. Takes no step itself unless `work` runs.
+    """Hands jobs to whichever server or worker comes first; see `Scheduler`. Takes steps itself while it works.
 
     Attributes:
         on_link_ended: As in `Scheduler`.
@@ -50,6 +52,7 @@ class Distributed:
         self._queue = queue
         self._going_on: set[str] = set()
         self._looking: set[str] = set()
+        self._stop = anyio.Event()
         self._unreturned: dict[str, datetime | None] = {}
         self._tasks: TaskGroup | None = None
         self._stack = AsyncExitStack()
@@ -62,6 +65,7 @@ class Distributed:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._stop.set()
         if self._tasks:
             self._tasks.cancel_scope.cancel()
         await self._stack.aclose()
@@ -72,7 +76,9 @@ class Distributed:
         self._tasks.start_soon(self._tell, job.job_id)
 
     def start_sweeping(self) -> None:
-        """Nothing: the workers look for jobs that nobody advances."""
+        """Advance jobs in the background, as a worker does."""
+        assert self._tasks is not None
+        self._tasks.start_soon(self.work, self._stop)
 
     async def resume(self, only: str | None = None) -> list[Job]:
         """Have the workers look at open jobs now; returns those."""
@@ -97,7 +103,7 @@ class Distributed:
         """Advance jobs: those that are hinted at, and those that the ledger says are overdue.
 
         Args:
-            stop: No further step is begun once it is set; those that are being taken are ended.
+            stop: No further step is begun once it is set; those that are being taken get a moment to end.
             concurrency: How many jobs are advanced side by side.
         """
         async with anyio.create_task_group() as group:
@@ -105,11 +111,14 @@ class Distributed:
                 group.start_soon(duty)
             while not stop.is_set():
                 try:
-                    await self._queue.work(self._look, stop, concurrency=concurrency)
+                    await self._queue.work(self._look_apart, stop, concurrency=concurrency)
                 except LedgerError as error:
                     logger.warning("the queue cannot be read; tried again: %s", error)
                 with anyio.move_on_after(RESTART_SECONDS):
                     await stop.wait()
+            with anyio.move_on_after(GRACE_SECONDS):
+                while self._looking:  # noqa: ASYNC110 - the process ends here; an event would serve nothing else
+                    await anyio.sleep(POLLING_SECONDS)
             group.cancel_scope.cancel()
 
     async def _tell(self, job_id: str) -> None:
@@ -117,6 +126,20 @@ class Distributed:
             await self._queue.look_at(job_id)
         except LedgerError as error:
             logger.warning("job %s waits for a worker's next look at the ledger: %s", job_id, error.code)
+
+    async def _look_apart(self, job_id: str) -> None:
+        """Advance a job in a task of ours: the queue cancels its own without regard to paid answers on their way."""
+        assert self._tasks is not None
+        done = anyio.Event()
+
+        async def look() -> None:
+            try:
+                await self._look(job_id)
+            finally:
+                done.set()
+
+        self._tasks.start_soon(look)
+        await done.wait()
 
     async def _look(self, job_id: str) -> None:
         """Advance a job and give it back; whatever fails is taken up again by a sweep."""

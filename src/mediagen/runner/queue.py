@@ -79,10 +79,10 @@ class HintQueue:
             await self._entered.configure_task(TASK, queue=NAME, schedule_at=at).defer_async(job_id=job_id)
 
     async def work(self, look: Look, stop: anyio.Event, *, concurrency: int) -> None:
-        """Call `look` for each hint whose time has come, until `stop` is set; ends what is begun by then.
+        """Call `look` for each hint whose time has come, until `stop` is set or this is cancelled.
 
         Args:
-            look: Takes a job id; must not raise.
+            look: Takes a job id; must not raise. Cancelled at the end wherever it is.
             stop: Takes no further hint once it is set.
             concurrency: How many jobs are looked at side by side.
 
@@ -90,13 +90,13 @@ class HintQueue:
             LedgerError: The database is gone.
         """
         self._look = look
-        # A task of its own: a cancelled scope would cancel its waiting for the steps that are being taken, too.
         worker = asyncio.ensure_future(
             self._entered.run_worker_async(
                 queues=[NAME],
                 name=NAME,
                 concurrency=concurrency,
                 fetch_job_polling_interval=POLLING_SECONDS,
+                shutdown_graceful_timeout=0,
                 delete_jobs="always",
                 install_signal_handlers=False,
             )
@@ -107,7 +107,7 @@ class HintQueue:
         finally:
             stopped.cancel()
             worker.cancel()
-            with _translated(), contextlib.suppress(asyncio.CancelledError):
+            with anyio.CancelScope(shield=True), _translated(), contextlib.suppress(asyncio.CancelledError):
                 await worker
 
     async def forget_stalled(self) -> None:

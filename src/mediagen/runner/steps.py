@@ -27,6 +27,7 @@ from mediagen.jobs import Charge, Job, JobError, JobStatus, PaidCall, job_error
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
+from mediagen.runner.patience import Patience
 from mediagen.runner.spool import nowhere
 from mediagen.storage.conversations import KEPT_DAYS, Conversations
 from mediagen.storage.gs_uri import missing_bucket_hint, parse_gs_uri
@@ -58,6 +59,7 @@ class CallSteps:
 
     Attributes:
         poll_seconds: First interval between polls, in seconds.
+        patience: Decides when a call has been waited for long enough.
         setup_waits: Seconds to wait each time that Google is still setting the project up before the job is sent anew.
     """
 
@@ -67,6 +69,7 @@ class CallSteps:
     conversations: Conversations
     poll_seconds: float
     clock: Callable[[], datetime]
+    patience: Patience
     setup_waits: tuple[float, ...] = SETUP_WAITS
 
     async def send(self, job: Job, request: PaidRequest) -> Outcome:
@@ -181,12 +184,12 @@ class CallSteps:
             polled = await endpoint.poll(call.operation or "", self.collector.spool.sinks(job, call))
         except EndpointError as error:
             # The key of another project does not know the job either, so this settles nothing before its time is over.
-            if error.code == "operation_unknown" and self._is_past(job, KEPT_AT_GOOGLE[_kind(call)]):
+            if error.code == "operation_unknown" and self.patience.is_over(job, call, KEPT_AT_GOOGLE[_kind(call)]):
                 await self.end(job, call, error)
                 return None
             raise
         match polled.state:
-            case "running" if self._is_past(job, GIVE_UP_AFTER):
+            case "running" if self.patience.is_over(job, call, GIVE_UP_AFTER):
                 await self.end(job, call, _never_finished())
                 return None
             case "running":
@@ -227,29 +230,27 @@ class CallSteps:
 
     async def end_unsent(self, job: Job, call: PaidCall, status: JobStatus, error: MediaGenError) -> bool:
         """End a call of which nothing was sent, and write down why; False when it may have been sent by now."""
+        await self.collector.spool.owe_record(job, call)
         is_ended = await self.ledger.end_unsent(job, call.ordinal, status=status, error=job_error(error))
         if is_ended:
-            ended = await self.ledger.get(job.job_id)
-            await self.collector.write_record(ended, ended.calls[call.ordinal])
+            await self.collector.write_failure(job.job_id, call.ordinal)
+            await self.collector.spool.forget(job, call)
         return is_ended
 
     async def _ended(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
+        self.patience.forget(job, call)
         # What came of a paid request is true whoever drives the job by now.
         was_sent = call.status is JobStatus.SUBMITTING and call.attempt is not None
         guard: Guard = {"attempt": call.attempt} if was_sent else {"fence": job.fence}
+        await self.collector.spool.owe_record(job, call)
         if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **guard, **changes):
-            ended = await self.ledger.get(job.job_id)
-            await self.collector.write_record(ended, ended.calls[call.ordinal])
+            await self.collector.write_failure(job.job_id, call.ordinal)
             if changes["status"] is not JobStatus.UNCONFIRMED:
                 await self.collector.spool.forget(job, call)
 
     async def forget_old_conversations(self) -> None:
         """Remove kept conversations that are older than they are promised to be."""
         await self.conversations.forget_before((self.clock() - timedelta(days=KEPT_DAYS)).timestamp())
-
-    def _is_past(self, job: Job, span: timedelta) -> bool:
-        past: bool = self.clock() - job.created_at > span
-        return past
 
     def _poll_delay(self, job: Job) -> float:
         elapsed: float = (self.clock() - job.created_at).total_seconds()

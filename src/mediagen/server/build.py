@@ -34,7 +34,7 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
     @asynccontextmanager
     async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:  # noqa: ARG001 - the SDK's signature
         async with anyio.create_task_group() as group:
-            async with open_app(settings, detached="at_once") as app:
+            async with open_app(settings, role="server") as app:
                 if ends_on_sigterm:
                     group.start_soon(_end_on_sigterm, app.runner)
                 app.runner.scheduler.start_sweeping()

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from mediagen.app.app import App
 from mediagen.errors import MediaGenError
+from mediagen.report.harmless import harmless
 from mediagen.report.text import error_in_words
 from mediagen.requests import explain_invalid
 
@@ -33,12 +34,12 @@ class RequestTool(Tool):
             request = self.request_type.model_validate(arguments)
         except ValidationError as error:
             # No `from error`: the cause would carry the caller's values into logs.
-            raise ToolError(explain_invalid(error, self.request_type)) from None
+            raise ToolError(harmless(explain_invalid(error, self.request_type))) from None
         try:
             result = await self.handler(context.request_context.lifespan_context, request, context)
             return self.fn_metadata.convert_result(result) if convert_result else result
         except MediaGenError as error:
-            raise ToolError(error_in_words(error)) from None
+            raise ToolError(harmless(error_in_words(error))) from None
         except Exception as error:
             raise UnexpectedToolError(f"{self.name} failed because of a defect in mediagen.") from error
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from mediagen.app.app import App
 from mediagen.errors import MediaGenError
 from mediagen.media.preview import preview
+from mediagen.report.harmless import harmless, writable
 from mediagen.report.job import ArtifactReport, JobReport
 from mediagen.report.text import summary
 
@@ -23,7 +24,7 @@ async def job_result(report: JobReport, *, with_preview: bool, ffmpeg: str | Non
     if with_preview and report.artifacts:
         image, warnings = await _preview(report.artifacts[0], ffmpeg)
     report = report.model_copy(update={"warnings": [*report.warnings, *warnings]})
-    content: list[ContentBlock] = [TextContent(type="text", text=summary(report))]
+    content: list[ContentBlock] = [TextContent(type="text", text=harmless(summary(report)))]
     content += [image] if image else []
     content += [_link(artifact) for artifact in report.artifacts]
     return CallToolResult(
@@ -40,12 +41,15 @@ async def answer(app: App, report: JobReport, *, with_preview: bool) -> CallTool
 
 def plain_result(report: BaseModel, text: str) -> CallToolResult:
     """Result of a tool that makes no files."""
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured(report))
+    return CallToolResult(
+        content=[TextContent(type="text", text=harmless(text))], structured_content=structured(report)
+    )
 
 
 def structured(report: BaseModel) -> dict[str, Any]:
     """The public structured form."""
-    return report.model_dump(mode="json", by_alias=True)
+    content: dict[str, Any] = writable(report.model_dump(mode="json", by_alias=True))
+    return content
 
 
 async def _preview(artifact: ArtifactReport, ffmpeg: str | None) -> tuple[ImageContent | None, list[str]]:

@@ -216,7 +216,7 @@ class Settings(BaseModel):
             return self.state_dir.resolve()
         import platformdirs
 
-        return Path(platformdirs.user_state_dir("mediagen", appauthor=False))
+        return Path(platformdirs.user_state_dir("mediagen", appauthor=False)).resolve()
 
     def roots_for_inputs(self) -> tuple[Path, ...]:
         """Folders from which input files may be read."""

@@ -161,7 +161,8 @@ def _object_trouble(name: str) -> str:
 
 
 def _bad_uri(uri: str, field: str, trouble: str) -> InvalidRequestError:
-    shown = uri if len(uri) <= 200 else f"{uri[:199]}…"
+    # What stands before an @ may be a password that somebody took along from another address.
+    shown = re.sub(r"//[^/]*@", "//", uri if len(uri) <= 200 else f"{uri[:199]}…")
     return InvalidRequestError(
         f"{field}={shown!r} cannot be used: {trouble}.",
         field=field,

@@ -86,15 +86,14 @@ def leave_unwatched(folder: Path, number: int) -> None:
     """Note, durably, that the server itself sends a call from now on, of which this folder may say otherwise.
 
     Raises:
-        FileExistsError: Another process has taken the call over: it must not be sent.
+        FileExistsError, FileNotFoundError: Another process has taken the call over: it must not be sent.
         OSError: It cannot be written down.
     """
-    if is_opened(str(folder)):
-        ticket = Ticket(str(folder), number)
-        try:
-            ticket.mark_sent()
-        finally:
-            ticket.close()
+    ticket = Ticket(str(folder), number)
+    try:
+        ticket.mark_sent()
+    finally:
+        ticket.close()
 
 
 def recover_spool(spool_folder: Path) -> Recovered:

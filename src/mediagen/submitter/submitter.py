@@ -26,7 +26,6 @@ from mediagen.submitter.base import Answer, Recovered, Settled, SignedRequest, a
 from mediagen.submitter.link import Link
 from mediagen.submitter.recovery import read_answer, recover_spool, settle_call
 from mediagen.submitter.routes import proxy_for
-from mediagen.submitter.tickets import open_folder
 
 logger = logging.getLogger(__name__)
 
@@ -110,15 +109,12 @@ class DetachedSubmitter:
         if folder.parent not in self._usable:
             knows_locks = await anyio.to_thread.run_sync(_knows_locks, folder.parent)
             self._usable[folder.parent] = knows_locks and await self.ready()
-        if self._usable[folder.parent]:
-            await anyio.to_thread.run_sync(_opened, folder)
         return self._usable[folder.parent]
 
     async def send(self, request: SignedRequest) -> Answer:
         """Send a request once; see `Submitter.send`. Costs money."""
         async with self._places:
             link = await self._linked()
-            await anyio.to_thread.run_sync(_opened, request.folder)
             attempt = request.ticket
             patience = request.patience
             head = _head(request, attempt)
@@ -182,14 +178,6 @@ def _knows_locks(spool_folder: Path) -> bool:
     except OSError as error:
         raise _not_kept(error.errno or 0, type(error).__name__) from error
     return available(spool_folder)
-
-
-def _opened(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        open_folder(str(folder))
-    except OSError as error:
-        raise _not_kept(error.errno or 0, type(error).__name__) from error
 
 
 def _head(request: SignedRequest, attempt: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Tickets: what a later process can know about an attempt of a paid call. Standard library only; blocking."""
 
+import contextlib
 import fcntl
 import os
 import re
@@ -40,6 +41,12 @@ def open_folder(folder: str) -> None:
     os.close(os.open(os.path.join(folder, _OPENED), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))  # noqa: PTH118 - as above
 
 
+def close_folder(folder: str) -> None:
+    """Let nothing more leave for a call; before its tickets are removed."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(folder, _OPENED))  # noqa: PTH108, PTH118 - as above
+
+
 def is_opened(folder: str) -> bool:
     """Whether the tickets of a folder tell all that was sent for a call."""
     return os.path.exists(os.path.join(folder, _OPENED))  # noqa: PTH110, PTH118 - as above
@@ -53,8 +60,12 @@ class Ticket:
 
         Raises:
             FileExistsError: Another took it, or it is void.
-            OSError: It cannot be written; a folder that is gone is not made anew.
+            FileNotFoundError: The call was never opened, or it has ended and its folder was removed since.
+            OSError: It cannot be written.
         """
+        # The folder may be there again for its files; whoever was stopped meanwhile must not take it for its own.
+        if not is_opened(folder):
+            raise FileNotFoundError("not opened")
         self._folder = folder
         self.is_sent = False
         path = path_of(folder, attempt, "ticket")

@@ -3,16 +3,29 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mediagen.ledger import queries
 from mediagen.ledger.engines.base import Access
-from mediagen.ledger.failures import corrupt, foreign, newer, translated
+from mediagen.ledger.failures import Damaged, foreign, is_busy, is_damage, newer, translated
+from mediagen.ledger.folders import KnownFolders, Rebuild, no_records
+from mediagen.ledger.turnstile import Turnstile
 
+if TYPE_CHECKING:
+    from mediagen.ledger.recovery import Recovery
+
+
+FileId = tuple[int, int] | None
+# How long a writer waits for programs that do not queue with the others, and a reader for a commit.
 BUSY_SECONDS = 10.0
+READ_SECONDS = 5.0
+SHARE_SECONDS = 0.2
 CHECKED_BYTES = 200_000_000
 OTHERS_BITS = 0o077
 
@@ -26,12 +39,46 @@ def journal_mode(version: tuple[int, int, int]) -> str:
 
 
 class SqliteDatabase:
-    """One connection, opened at the first transaction and guarded by a lock."""
+    """One connection that writes and one that reads, opened at the first transaction; each is guarded by a lock."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rebuild: Rebuild = no_records) -> None:
+        """Name the file; nothing is read or written yet.
+
+        Args:
+            path: The file.
+            rebuild: Gives the jobs that the records in some folders tell of, should the ledger be lost.
+        """
         self.path = path
-        self._lock = threading.Lock()
+        self.folders = KnownFolders(path.with_name("output-folders.jsonl"))
+        self._rebuild = rebuild
+        self._turnstile = Turnstile(path)
+        self._opening = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._reading_lock = threading.Lock()
+        self._reading: sqlite3.Connection | None = None
+        # What the connections are connected to: the file may be replaced by another process.
+        self._opened_file: FileId = None
+        self._read_file: FileId = None
+        # A page that turned out to be damaged in the middle of work lets the whole file be looked through.
+        self._is_suspect = False
+
+    @cached_property
+    def _recovery(self) -> "Recovery":
+        from mediagen.ledger.recovery import Recovery  # works with rows, which know the engines
+
+        return Recovery(
+            path=self.path,
+            new=_new,
+            rebuild=self._rebuild,
+            folders=self.folders,
+            spool=self.path.with_name("spool"),
+        )
+
+    def recoveries(self) -> list[str]:
+        """What is to be told of each time that the file was lost or damaged and made anew."""
+        from mediagen.ledger.recovery import told  # as above
+
+        return told(self.path)
 
     @property
     def place(self) -> str:
@@ -44,15 +91,16 @@ class SqliteDatabase:
         Raises:
             LedgerError: It cannot be used.
         """
-        with self._lock, translated(self.path):
-            self._opened()
+        with translated(self.path):
+            self._usable()
 
     def close(self) -> None:
         """Close the file; the next transaction opens it again."""
-        with self._lock:
-            connection, self._connection = self._connection, None
-            if connection:
-                connection.close()
+        with self._reading_lock, self._turnstile.passed_here(), self._opening:
+            for connection in (self._connection, self._reading):
+                if connection:
+                    connection.close()
+            self._connection = self._reading = None
 
     @contextmanager
     def transaction(self, access: Access, /) -> Iterator[sqlite3.Connection]:
@@ -62,38 +110,145 @@ class SqliteDatabase:
             access: Whatever writes takes the write lock of the file at once.
 
         Raises:
-            LedgerError: The file is locked, read-only, full, damaged or of a newer version.
+            LedgerError: The file is locked, read-only, full or of a newer version, or damaged and cannot be replaced.
         """
-        with self._lock, translated(self.path):
-            connection = self._opened()
-            connection.execute(queries.BEGIN_READ if access is Access.READ else queries.BEGIN_WRITE)
+        writes = access is not Access.READ
+        with translated(self.path), self._writer() if writes else self._reader() as connection:
             try:
+                if writes:
+                    connection.execute(queries.BEGIN_WRITE)
+                else:
+                    self._begin_read(connection)
                 yield connection
                 connection.execute(queries.COMMIT)
-            except BaseException:
+            except BaseException as error:
                 _roll_back(connection)
+                self._is_suspect |= is_damage(error)
                 raise
 
+    @contextmanager
+    def _writer(self) -> Iterator[sqlite3.Connection]:
+        with self._turnstile.passed():
+            yield self._usable()
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        with self._reading_lock:
+            if self._reading is None or self._is_suspect or self._read_file != file_id(self.path):
+                if self._reading:
+                    self._reading.close()
+                self._reading = None
+                self._usable()
+                self._read_file = file_id(self.path)
+                self._reading = _connected(self.path, SHARE_SECONDS)
+            yield self._reading
+
+    def _begin_read(self, connection: sqlite3.Connection) -> None:
+        """Begin to read at once, or queue with the writers: they would let nobody in for as long as they go on."""
+        try:
+            _share(connection)
+        except sqlite3.OperationalError as error:
+            if not is_busy(error):
+                raise
+        else:
+            return None
+        with self._turnstile.passed():
+            deadline = time.monotonic() + READ_SECONDS
+            while True:
+                try:
+                    return _share(connection)
+                except sqlite3.OperationalError as error:
+                    if not is_busy(error) or time.monotonic() > deadline:
+                        raise
+
+    def _usable(self) -> sqlite3.Connection:
+        """The connection that writes, opened if need be; a damaged file is replaced first."""
+        try:
+            return self._opened()
+        except (Damaged, sqlite3.DatabaseError) as error:
+            if not is_damage(error):
+                raise
+        with self._turnstile.passed(), self._opening:
+            try:
+                return self._opened()  # another may have been faster
+            except (Damaged, sqlite3.DatabaseError) as error:
+                if not is_damage(error):
+                    raise
+            self._recovery.run()
+            self._is_suspect = False
+            return self._opened()
+
     def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = self._open()
-        return self._connection
+        with self._opening:
+            if self._connection and (self._is_suspect or self._opened_file != file_id(self.path)):
+                self._connection.close()
+                self._connection = None
+            if self._connection is None:
+                self._connection = self._open()
+                self._is_suspect = False
+            return self._connection
 
     def _open(self) -> sqlite3.Connection:
+        if self._recovery.is_interrupted or self._recovery.is_lost:
+            raise Damaged
         existing = _prepare_file(self.path)
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        self._opened_file = file_id(self.path)
+        connection = _connected(self.path, BUSY_SECONDS)
         try:
-            connection.row_factory = sqlite3.Row
-            connection.execute(queries.SYNCHRONOUS)
-            connection.execute(queries.FOREIGN_KEYS)
             if existing:
-                _check(connection, self.path)
+                _check(connection, self.path, thoroughly=self._is_suspect)
             _set_journal_mode(connection)
             _migrate(connection)
+            if not self.folders.file.exists():
+                self.folders.remember(row[0] for row in connection.execute(queries.SELECT_FOLDERS))
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _share(connection: sqlite3.Connection) -> None:
+    """Begin a transaction whose lock is taken already."""
+    connection.execute(queries.BEGIN_READ)
+    try:
+        connection.execute(queries.COUNT_TABLES).fetchone()
+    except BaseException:
+        _roll_back(connection)
+        raise
+
+
+def _connected(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute(queries.SYNCHRONOUS)
+        connection.execute(queries.FOREIGN_KEYS)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _new(path: Path) -> sqlite3.Connection:
+    """An empty ledger that is a single file as long as it is written."""
+    _prepare_file(path)
+    connection = _connected(path, BUSY_SECONDS)
+    try:
+        connection.execute(queries.SET_JOURNAL_MODE["delete"]).fetchone()
+        _migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def file_id(path: Path) -> FileId:
+    """What tells a file from another one that takes its name; None when there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _prepare_file(path: Path) -> bool:
@@ -112,14 +267,16 @@ def _prepare_file(path: Path) -> bool:
     return found.st_size > 0
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _check(connection: sqlite3.Connection, path: Path, *, thoroughly: bool) -> None:
     version, known = _version(connection), max(_migrations())
     if version > known:
         raise newer(path, found=version, known=known)
     if version == 0 and connection.execute(queries.COUNT_TABLES).fetchone()[0]:
         raise foreign(path)
-    if path.stat().st_size <= CHECKED_BYTES and connection.execute(queries.QUICK_CHECK).fetchone()[0] != "ok":
-        raise corrupt(path)
+    if not thoroughly and path.stat().st_size > CHECKED_BYTES:
+        return
+    if connection.execute(queries.FULL_CHECK if thoroughly else queries.QUICK_CHECK).fetchone()[0] != "ok":
+        raise Damaged
 
 
 def _set_journal_mode(connection: sqlite3.Connection) -> None:
@@ -132,7 +289,7 @@ def _set_journal_mode(connection: sqlite3.Connection) -> None:
     try:
         connection.execute(queries.SET_JOURNAL_MODE[wanted]).fetchone()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        if not is_busy(error):
             raise
 
 
