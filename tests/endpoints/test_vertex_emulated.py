@@ -156,7 +156,7 @@ async def test_answer_that_is_cut_off_gives_whole_files_all_the_same(
     accepted = await vertex.submit(veo())
     assert isinstance(accepted, Accepted)
     # An answer that it still runs is too short to be cut.
-    await finished(vertex, accepted, sinks)
+    await finished(vertex, accepted, type(sinks)())
     emulator.add_fault(fault="cut_download", after_bytes=3000, match={"path_contains": "fetchPredictOperation"})
     polled = await vertex.poll(accepted.operation, sinks.open)
     assert polled.state == "completed"
