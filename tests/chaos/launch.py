@@ -9,6 +9,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -24,9 +25,10 @@ from mediagen.runner.placing import Placer
 from mediagen.runner.steps import CallSteps
 from mediagen.storage import local
 
-# Before a request is handed over that may leave, before what came of it is written down, between two files, before
-# files get into the ledger, before the record of a failure.
+# Before a request may leave, before it is handed over, before what came of it is written down, between two files,
+# before files get into the ledger, before the record of a failure.
 LINGERING: tuple[tuple[Any, str], ...] = (
+    (CallSteps, "with_ticket"),
     (CallSteps, "send"),
     (CallSteps, "keep"),
     (Placer, "place"),
@@ -37,11 +39,16 @@ LINGERING: tuple[tuple[Any, str], ...] = (
 
 def shorten(lease_seconds: float, sweep_seconds: float) -> None:
     """Let leases run out, and open jobs be looked for, sooner than in earnest."""
-    for module, name in ((liveness, "LEASE_SECONDS"), (embedded, "SWEEP_SECONDS"), (distributed, "SWEEP_SECONDS")):
+    for module, name, value in (
+        (liveness, "LEASE_SECONDS", lease_seconds),
+        (embedded, "SWEEP_SECONDS", sweep_seconds),
+        (distributed, "SWEEP_SECONDS", sweep_seconds),
+        (distributed, "HOUSEKEEPING_SECONDS", sweep_seconds),
+        (distributed, "OVERDUE", timedelta(seconds=sweep_seconds)),
+    ):
         if name not in vars(module):
             sys.exit(f"{module.__name__}.{name} is gone: the harness has to be fitted to the program")
-    liveness.LEASE_SECONDS = lease_seconds
-    embedded.SWEEP_SECONDS = distributed.SWEEP_SECONDS = sweep_seconds
+        setattr(module, name, value)
 
 
 def linger(seconds: float) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.chaos.__main__ import table
+from tests.chaos.blows import TAKEN_OVER
 from tests.chaos.options import Options
 from tests.chaos.run import run
 
@@ -17,3 +18,5 @@ def test_jobs_of_killed_servers_are_neither_paid_twice_nor_lost_nor_stuck(ffmpeg
     assert not outcome.verdict.violations, table(outcome)
     assert outcome.verdict.figures["billed"] > 0
     assert outcome.verdict.figures["files"] > 0
+    # Others drove the jobs of a process whose lease ran out; then it came back.
+    assert outcome.counts[TAKEN_OVER] > 0, table(outcome)

@@ -22,6 +22,7 @@ from mediagen.jobs import Job, JobStatus, PaidCall, Quote
 from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
 from mediagen.runner.collect import Collector, EndpointSource
+from mediagen.runner.patience import Patience
 from mediagen.runner.spool import Spool
 from mediagen.runner.steps import CallSteps
 from mediagen.storage.conversations import Conversations
@@ -103,6 +104,7 @@ async def end(collector: Collector, status: str) -> None:
         conversations=cast("Conversations", None),
         poll_seconds=1,
         clock=collector.clock,
+        patience=Patience(clock=collector.clock),
     )
     job = await collector.ledger.get("job_1")
     if job.status is JobStatus.SUBMITTING:
