@@ -17,9 +17,10 @@ from tests.chaos.stage import Stage
 
 Force = Literal["kill", "stop", "term"]
 FORCES: tuple[Force, ...] = ("kill", "stop", "term")
+SUBMITTER, DATABASE = "the submitter", "the database"
 USUAL = (6, 4, 2)
 # By a kill alone a ticket that is taken twice would never be seen: its holder has to come back.
-WEIGHTS = {"may leave, not handed over": (2, 6, 1)}
+WEIGHTS = {"may leave, not handed over": (2, 6, 1), SUBMITTER: (2, 3, 1)}
 # A process that comes back after its lease, and finds its job in other hands.
 STANDSTILLS = (
     "may leave, not handed over",
@@ -34,7 +35,6 @@ PATIENCE_SECONDS = 8.0
 READY = 5
 OTHER = "some other instant"
 OUTAGE_SECONDS = 3.0
-SUBMITTER, DATABASE = "the submitter", "the database"
 CUTS = ("before", "after", "download", "poll")
 CUT_NAMES = {
     "before": "connection cut, request not taken",
@@ -166,7 +166,7 @@ class Striker:
 
     def _strike(self, blow: Blow, sighting: Sighting) -> None:
         if blow.instant == SUBMITTER:
-            self._strike_submitter(sighting, blow.force)
+            self._strike_submitter(sighting, blow)
             return
         is_hit = sighting.holds()
         self._done(blow.instant, is_hit=is_hit)
@@ -212,12 +212,15 @@ class Striker:
         if not process.name.startswith("r."):
             self._stage.replace(process.name.partition(".")[0])
 
-    def _strike_submitter(self, sighting: Sighting, force: Force) -> None:
+    def _strike_submitter(self, sighting: Sighting, blow: Blow) -> None:
         children = set(sighting.process.children()) & set(submitters(self._stage.options))
         self._done(SUBMITTER, is_hit=bool(children))
         if children:
-            self.hits[SUBMITTER, force] += 1
-            self._hurt_children(sighting, children, force)
+            self.hits[SUBMITTER, blow.force] += 1
+            self._hurt_children(sighting, children, blow.force)
+        if children and blow.force == "stop" and blow.number % 2:
+            # The answer comes to a process that stands still and whose server is dead.
+            self._hurt(sighting.process, "kill")
         sighting.process.thaw()
 
     def _hurt_children(self, sighting: Sighting, children: set[int], force: Force) -> None:
