@@ -33,6 +33,8 @@ SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "term": signal.SIGTER
 LOOK_SECONDS = 0.002
 PATIENCE_SECONDS = 8.0
 READY = 5
+# For others to notice, on a busy machine, that a process stands still.
+NOTICED_SECONDS = 15.0
 OTHER = "some other instant"
 OUTAGE_SECONDS = 3.0
 CUTS = ("before", "after", "download", "poll")
@@ -205,6 +207,9 @@ class Striker:
     def _thaw_later(self, process: Process, driven: set[str]) -> None:
         # Also when nothing else happens any more: its lease has to run out under it.
         time.sleep(self._stage.options.standstill_seconds)
+        deadline = time.monotonic() + NOTICED_SECONDS
+        while driven & self._driven_by(process) and time.monotonic() < deadline:
+            time.sleep(0.1)
         self._stage.counts[TAKEN_OVER] += len(driven - self._driven_by(process))
         process.thaw()
 
