@@ -24,6 +24,7 @@ WEIGHTS = {"may leave, not handed over": (2, 6, 1), SUBMITTER: (2, 3, 1)}
 # A process that comes back after its lease, and finds its job in other hands.
 STANDSTILLS = (
     "may leave, not handed over",
+    "sent, not answered",
     "polling",
     "in the middle of a download",
     "file placed, not in the ledger",
