@@ -33,6 +33,8 @@ TAKEN_OVER = "jobs taken over from a process that stood still"
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "term": signal.SIGTERM}
 LOOK_SECONDS = 0.002
 PATIENCE_SECONDS = 8.0
+# For what comes with every clip, however busy the machine is.
+LONG_PATIENCE_SECONDS = 25.0
 READY = 5
 # For others to notice, on a busy machine, that a process stands still.
 NOTICED_SECONDS = 15.0
@@ -152,7 +154,8 @@ class Striker:
             elif blow.instant == SUBMITTER and not self._stage.saw_submitter:
                 self._done(SUBMITTER, is_hit=False)
             else:
-                ready[blow] = time.monotonic() + PATIENCE_SECONDS
+                patience = LONG_PATIENCE_SECONDS if blow.instant in STANDSTILLS else PATIENCE_SECONDS
+                ready[blow] = time.monotonic() + patience
             return True
         return False
 
