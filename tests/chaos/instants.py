@@ -18,7 +18,7 @@ from tests.chaos.stage import Stage
 MEDIA = (".jpg", ".png", ".webp", ".mp4")
 RECORD = re.compile(r"^\.mediagen-(?P<job>job_[a-z0-9]+)-record-")
 FAILURES = {"failed", "filtered", "expired", "unconfirmed"}
-FRESH_SECONDS = 0.05
+FRESH_SECONDS = 0.15
 RECENT_SECONDS = 0.004
 UNDER_WAY_SECONDS = 0.05
 
@@ -104,7 +104,7 @@ def downloading(stage: Stage) -> Sighting | None:
 def placed_not_recorded(stage: Stage) -> Sighting | None:
     """A file has its final name, the ledger does not know it."""
     for tag in _open_tags(stage):
-        if _placed(stage, tag) and (process := _driver(stage, tag)):
+        if _placed(stage, tag, not_older_than=RECENT_SECONDS) and (process := _driver(stage, tag)):
             return Sighting(process=process, tag=tag, holds=partial(_is_open, stage, tag))
     return None
 
@@ -112,7 +112,8 @@ def placed_not_recorded(stage: Stage) -> Sighting | None:
 def between_two_files(stage: Stage) -> Sighting | None:
     """The first file of a call has its final name, the second has none."""
     for tag in _open_tags(stage):
-        if _placed(stage, tag) == {"_0"} and (process := _driver(stage, tag)):
+        is_half = _placed(stage, tag, not_older_than=RECENT_SECONDS) == {"_0"}
+        if is_half and (process := _driver(stage, tag)):
             return Sighting(process=process, tag=tag, holds=partial(_is_half, stage, tag))
     return None
 
@@ -120,22 +121,25 @@ def between_two_files(stage: Stage) -> Sighting | None:
 def ended_not_recorded(stage: Stage) -> Sighting | None:
     """The ledger says that a job has no file, the record of that is not in the folder."""
     for tag, states in stage.book.states(not_older_than=RECENT_SECONDS).items():
-        if set(states) & FAILURES and (process := _driver(stage, tag)) and _is_unrecorded(stage, tag):
+        if set(states) & FAILURES and _is_unrecorded(stage, tag, RECENT_SECONDS) and (process := _driver(stage, tag)):
             return Sighting(process=process, tag=tag, holds=partial(_is_unrecorded, stage, tag))
     return None
 
 
-def _is_unrecorded(stage: Stage, tag: str) -> bool:
-    return not any(stage.options.output_dir.glob(f"{tag}*.json"))
+def _is_unrecorded(stage: Stage, tag: str, not_older_than: float = 0.0) -> bool:
+    names = stage.names(not_older_than=not_older_than)
+    return not {f"{tag}.json", f"{tag}_0.json", f"{tag}_1.json"} & names
 
 
 def writing_record(stage: Stage) -> Sighting | None:
     """A record is written, and has no name yet."""
-    for path in stage.options.output_dir.glob(".mediagen-job_*-record-*.part"):
-        found = RECORD.search(path.name)
+    for name in stage.names(not_older_than=RECENT_SECONDS):
+        if (found := RECORD.match(name)) is None:
+            continue
         for call in stage.book.work(not_older_than=RECENT_SECONDS):
-            if found and call.job_id == found["job"] and (process := stage.find_by_id(call.process_id)):
-                return Sighting(process=process, tag=call.tag, holds=path.exists)
+            if call.job_id == found["job"] and (process := stage.find_by_id(call.process_id)):
+                holds = (stage.options.output_dir / name).exists
+                return Sighting(process=process, tag=call.tag, holds=holds)
     return None
 
 
@@ -169,12 +173,10 @@ def _open_tags(stage: Stage) -> list[str]:
     return [tag for tag, states in known.items() if tag and set(states) & set(OPEN)]
 
 
-def _placed(stage: Stage, tag: str) -> set[str]:
+def _placed(stage: Stage, tag: str, *, not_older_than: float = 0.0) -> set[str]:
     """Which files of a wish have their final names."""
-    folder = stage.options.output_dir
-    return {
-        number for number in ("", "_0", "_1") if any((folder / f"{tag}{number}{suffix}").exists() for suffix in MEDIA)
-    }
+    names = stage.names(not_older_than=not_older_than)
+    return {number for number in ("", "_0", "_1") if any(f"{tag}{number}{suffix}" in names for suffix in MEDIA)}
 
 
 def _driver(stage: Stage, tag: str) -> Process | None:

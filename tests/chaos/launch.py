@@ -9,6 +9,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -24,9 +25,10 @@ from mediagen.runner.placing import Placer
 from mediagen.runner.steps import CallSteps
 from mediagen.storage import local
 
-# Before a request is handed over that may leave, before what came of it is written down, between two files, before
-# files get into the ledger, before the record of a failure.
+# Before a request may leave, before it is handed over, before what came of it is written down, between two files,
+# before files get into the ledger, before the record of a failure.
 LINGERING: tuple[tuple[Any, str], ...] = (
+    (CallSteps, "with_ticket"),
     (CallSteps, "send"),
     (CallSteps, "keep"),
     (Placer, "place"),
@@ -37,17 +39,23 @@ LINGERING: tuple[tuple[Any, str], ...] = (
 
 def shorten(lease_seconds: float, sweep_seconds: float) -> None:
     """Let leases run out, and open jobs be looked for, sooner than in earnest."""
-    for module, name in ((liveness, "LEASE_SECONDS"), (embedded, "SWEEP_SECONDS"), (distributed, "SWEEP_SECONDS")):
+    for module, name, value in (
+        (liveness, "LEASE_SECONDS", lease_seconds),
+        (embedded, "SWEEP_SECONDS", sweep_seconds),
+        (distributed, "SWEEP_SECONDS", sweep_seconds),
+        (distributed, "HOUSEKEEPING_SECONDS", sweep_seconds),
+        (distributed, "OVERDUE", timedelta(seconds=sweep_seconds)),
+    ):
         if name not in vars(module):
             sys.exit(f"{module.__name__}.{name} is gone: the harness has to be fitted to the program")
-    liveness.LEASE_SECONDS = lease_seconds
-    embedded.SWEEP_SECONDS = distributed.SWEEP_SECONDS = sweep_seconds
+        setattr(module, name, value)
 
 
 def linger(seconds: float) -> None:
-    """Pause for about so long at each instant."""
+    """Pause for about so long at each instant; longer between two files, of which there are fewest."""
     for owner, name in LINGERING:
-        replace_method(owner, name, _later(getattr(owner, name), seconds))
+        longer = 3 if name == "place" else 1
+        replace_method(owner, name, _later(getattr(owner, name), longer * seconds))
     storage: Any = local
     place_record = storage.place_record
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from tests.chaos.judge import CallFacts, JobFacts, StoredFile
 from tests.chaos.options import Options
 from tests.chaos.wishes import TAG
+from tests.postgresql import Server
 
 OPEN = ("submitting", "running", "downloading")
 STATES = "SELECT output_name, status, job_id FROM jobs"
@@ -46,6 +47,10 @@ class Database(Protocol):
         """Stop or start the database; whether that can be done at all."""
         ...
 
+    def close(self) -> None:
+        """End what was started for the run."""
+        ...
+
 
 class Sqlite:
     """The file beside the spool."""
@@ -69,22 +74,25 @@ class Sqlite:
         """Nothing can be stopped."""
         return False
 
+    def close(self) -> None:
+        """Nothing runs."""
+
 
 class Postgres:
-    """A server that somebody else brought up."""
+    """A server of the run's own, or one that somebody else brought up."""
 
     def __init__(self, options: Options) -> None:
-        self._url = options.database_url
+        self._own = None if options.database_url else Server()
+        self._url = self._own.url if self._own else options.database_url
         self._control = shlex.split(options.database_control)
 
     def rows(self, statement: str) -> Sequence[Sequence[Any]]:
         """Read; raises Unreadable."""
-        import importlib
+        import psycopg
 
-        psycopg: Any = importlib.import_module("psycopg")
         try:
             with psycopg.connect(self._url, connect_timeout=5) as connection:
-                found: Sequence[Sequence[Any]] = connection.execute(statement).fetchall()
+                found: Sequence[Sequence[Any]] = connection.execute(statement.encode()).fetchall()
                 return found
         except psycopg.Error as error:
             raise Unreadable(str(error)) from error
@@ -94,11 +102,22 @@ class Postgres:
         return {"MEDIAGEN_DATABASE_URL": self._url}
 
     def interrupt(self, *, stop: bool) -> bool:
-        """Stop or start the server, if we were told how."""
+        """Stop the server as if its machine had failed, or start it, if we can."""
+        if self._own:
+            if stop:
+                self._own.stop("immediate")
+            else:
+                self._own.start()
+            return True
         if not self._control:
             return False
         subprocess.run([*self._control, "stop" if stop else "start"], check=True, timeout=120, capture_output=True)
         return True
+
+    def close(self) -> None:
+        """End the server, if it is our own."""
+        if self._own:
+            self._own.close()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

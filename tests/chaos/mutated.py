@@ -14,7 +14,7 @@ from typing import Any
 from mediagen.endpoints.gemini_api import GeminiApi
 from mediagen.endpoints.vertex_ai import VertexAi
 from mediagen.errors import SubmissionUnconfirmedError
-from mediagen.ledger import owners
+from mediagen.ledger import owners, writing
 from mediagen.ledger.leases import Leases
 from mediagen.ledger.ledger import Ledger
 from mediagen.submitter.recovery import next_attempt
@@ -67,9 +67,23 @@ def retry_on_timeout() -> None:
 
 
 def no_lease_check() -> None:
-    """Take every process for dead, so that jobs are driven by several at once."""
+    """Take every process for dead, and refuse nothing that a process does with the job of another.
+
+    By the first alone nothing would be noticed: claim, token and ticket hold, whatever a process believes.
+    """
     for liveness in (owners.Owners, Leases):
         replace_method(liveness, "is_alive", lambda *_: False)
+    modules: Any = writing
+    take = modules.take
+    modules.take = lambda connection, step: take(connection, replace(step, fence=None, attempt=None))
+    modules.begin_attempt = _begin_anyhow
+    no_ticket()
+
+
+def _begin_anyhow(connection: Any, job: Any, ordinal: int, attempt: str) -> bool:
+    told = {"attempt": attempt, "job_id": job.job_id, "ordinal": ordinal}
+    connection.execute("UPDATE calls SET attempt = :attempt WHERE job_id = :job_id AND ordinal = :ordinal", told)
+    return True
 
 
 def no_ticket() -> None:

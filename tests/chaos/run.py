@@ -49,7 +49,10 @@ def run(options: Options) -> Outcome:
     """Do it all."""
     started = time.monotonic()
     database = Postgres(options) if options.engine == "postgresql" else Sqlite(options)
-    with running_google(options.folder / "google", seed=options.seed) as google:
+    with (
+        contextlib.closing(database),
+        running_google(options.folder / "google", seed=options.seed) as google,
+    ):
         stage = Stage(options, google, Book(database))
         striker = Striker(stage, plan_blows(options.seed, options.blows, options.gap_seconds))
 
@@ -83,12 +86,14 @@ def run(options: Options) -> Outcome:
 
 
 def _settle(stage: Stage) -> None:
-    """Let one server bring everything to its end."""
+    """Let one server, and one worker, bring everything to its end."""
     deadline = time.monotonic() + stage.options.settle_seconds
     last = Stage(stage.options, stage.google, stage.book)
     try:
         with contextlib.suppress(Gone, TimeoutError):
             last.server("last")
+            if stage.options.workers:
+                last.replace("w")
         while time.monotonic() < deadline and not _is_settled(stage, last):
             time.sleep(0.1)
         stage.counts["seconds to settle"] = round(time.monotonic() - (deadline - stage.options.settle_seconds))

@@ -123,6 +123,8 @@ class Collector:
         with anyio.CancelScope(shield=True):
             claim = await anyio.to_thread.run_sync(claims.take)
         try:
+            # Another may have forgotten the call in between; what is begun from here on would be left for ever.
+            await self.spool.mark(job, call)
             gone = await self._collect(job, call, self.placer(claim))
             is_contested = gone is not None and await anyio.to_thread.run_sync(claims.is_any_held, claim)
             if gone and is_contested:
@@ -162,23 +164,31 @@ class Collector:
         """Remove what was kept of a call that needs it no more; what another still works at stays, and its mark."""
         job = await self.ledger.get(job_id)
         call = job.calls[ordinal]
+        taken: list[int] = []
+        cleared: list[int] = []
         is_all = True
-        # A folder that is gone or closed holds nothing that could be removed.
-        with contextlib.suppress(StorageError):
-            for number in {0, *claims.left(), *([] if own is None else [own])}:
-                if number != own and not await anyio.to_thread.run_sync(claims.try_take, number):
-                    is_all = False
-                    continue
-                try:
-                    await self._clear_claim(job, call, self.placer(number))
-                    claims.release(number, is_cleared=True)
-                finally:
-                    claims.release(number)
-        if is_all:
+        try:
+            # A folder that is gone or closed holds nothing that could be removed.
             with contextlib.suppress(StorageError):
-                # Nobody is at work on it any more.
-                await self.placer().discard_records(job, call)
-            await self.spool.forget(job, call)
+                for number in {0, *claims.left(), *([] if own is None else [own])}:
+                    if number != own and not await anyio.to_thread.run_sync(claims.try_take, number):
+                        is_all = False
+                        continue
+                    taken.append(number)
+                    await self._clear_claim(job, call, self.placer(number))
+                    cleared.append(number)
+            if is_all:
+                await self._forget(job, call)
+        finally:
+            for number in taken:
+                claims.release(number, is_cleared=number in cleared)
+
+    async def _forget(self, job: Job, call: PaidCall) -> None:
+        """Forget a call; while all its claims are held, so that whoever begins anew marks it after that."""
+        with contextlib.suppress(StorageError):
+            # Nobody is at work on it any more.
+            await self.placer().discard_records(job, call)
+        await self.spool.forget(job, call)
 
     async def _clear_claim(self, job: Job, call: PaidCall, placer: Placer) -> None:
         for sample in range(max(call.samples, len(call.remote_uris))):
