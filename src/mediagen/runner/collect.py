@@ -95,7 +95,7 @@ class Collector:
                 call = job.calls[ordinal]
                 if call.status.is_terminal and await self.spool.owes_record(job, call):
                     await self.write_failure(job_id, ordinal)
-                if call.status.is_terminal and call.status is not JobStatus.UNCONFIRMED:
+                if call.status.is_terminal and not await self._may_be_answered(job, call):
                     await self._clear(job_id, ordinal, claims_on(job, call))
 
     async def write_failure(self, job_id: str, ordinal: int) -> None:
@@ -106,6 +106,13 @@ class Collector:
         if call.status.is_terminal and call.status is not JobStatus.SUCCEEDED:
             await self.write_record(job, call)
         await self.spool.settle_record(job, call)
+
+    async def _may_be_answered(self, job: Job, call: PaidCall) -> bool:
+        """Whether what is kept may be the answer of a call that was given up; who takes late answers in looks at it."""
+        if call.status is JobStatus.UNCONFIRMED or not call.is_answer_missing:
+            return call.status is JobStatus.UNCONFIRMED
+        found = await self.spool.late(job, call)
+        return found is not None and found.answer is not None
 
     async def collect(self, job: Job, call: PaidCall) -> MediaGenError | None:
         """Bring the files of a call into their place and end the call as succeeded.
