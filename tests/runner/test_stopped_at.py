@@ -49,7 +49,8 @@ def lease_over(ledger_file: Path) -> None:
 
 def kill_submitter_before_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the first paid request find no submitter that could send it."""
-    usual, killed = DetachedSubmitter.send, []
+    usual = DetachedSubmitter.send
+    killed: list[int] = []
 
     async def send(self, request):
         if not killed:
@@ -179,7 +180,7 @@ async def test_answer_that_a_submitter_stores_late_wins_over_the_word_of_the_use
         await answered_late(ledger_file, picture, resolved if is_resolved_first else nothing)
         if not is_resolved_first:
             await resolved()
-        await app.runner.scheduler._steps.collector.forget_leftovers()  # as a sweep begins
+        await app.runner.scheduler.late.settling.steps.collector.forget_leftovers()  # as a sweep begins
         await app.runner.resume()
         done = await wait_for(app, lost.job_id)
     assert done.status == "succeeded"

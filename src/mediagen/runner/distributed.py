@@ -152,6 +152,8 @@ class Distributed:
             if not self.advancer.holds(job_id):
                 await self.advancer.claim(job_id, is_left=True)
             due_at = await self.advancer.advance(job_id)
+            while due_at and due_at <= self._steps.clock() and self.advancer.holds(job_id):
+                due_at = await self.advancer.advance(job_id)
             if self.advancer.holds(job_id):
                 self._unreturned[job_id] = due_at
                 await self._hand_back(job_id)

@@ -17,6 +17,7 @@ from mediagen.submitter.base import Settled, is_supported
 
 COPY_BYTES = 1_000_000
 KEPT_MISSING = "kept_answer_missing"
+_RECORD_DUE = "record-due"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +42,21 @@ class Spool:
     async def mark(self, job: Job, call: PaidCall) -> None:
         """Let `leftovers` name the call from now on until it is forgotten."""
         await self.call_folder(job, call)
+
+    async def owe_record(self, job: Job, call: PaidCall) -> None:
+        """Note that the end of a call is to be written down beside its files; without a word when that fails."""
+        folder = await self.call_folder(job, call)
+        with contextlib.suppress(OSError):
+            await anyio.Path(folder / _RECORD_DUE).touch()
+
+    async def owes_record(self, job: Job, call: PaidCall) -> bool:
+        """Whether that may still be to be done."""
+        return await anyio.Path(self.folder_of(job, call) / _RECORD_DUE).exists()
+
+    async def settle_record(self, job: Job, call: PaidCall) -> None:
+        """Note that it is done."""
+        with contextlib.suppress(OSError):
+            await anyio.Path(self.folder_of(job, call) / _RECORD_DUE).unlink(missing_ok=True)
 
     def folder_of(self, job: Job, call: PaidCall) -> Path:
         """Folder that a call has or would have; not made by this."""

@@ -234,10 +234,11 @@ class CallSteps:
 
     async def end_unsent(self, job: Job, call: PaidCall, status: JobStatus, error: MediaGenError) -> bool:
         """End a call of which nothing was sent, and write down why; False when it may have been sent by now."""
+        await self.collector.spool.owe_record(job, call)
         is_ended = await self.ledger.end_unsent(job, call.ordinal, status=status, error=job_error(error))
         if is_ended:
-            ended = await self.ledger.get(job.job_id)
-            await self.collector.write_record(ended, ended.calls[call.ordinal])
+            await self.collector.write_failure(job.job_id, call.ordinal)
+            await self.collector.spool.forget(job, call)
         return is_ended
 
     async def _ended(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
@@ -245,9 +246,9 @@ class CallSteps:
         # What came of a paid request is true whoever drives the job by now.
         was_sent = call.status is JobStatus.SUBMITTING and call.attempt is not None
         guard: Guard = {"attempt": call.attempt} if was_sent else {"fence": job.fence}
+        await self.collector.spool.owe_record(job, call)
         if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **guard, **changes):
-            ended = await self.ledger.get(job.job_id)
-            await self.collector.write_record(ended, ended.calls[call.ordinal])
+            await self.collector.write_failure(job.job_id, call.ordinal)
             if changes["status"] is not JobStatus.UNCONFIRMED:
                 await self.collector.spool.forget(job, call)
 
