@@ -352,6 +352,21 @@ async def test_request_unread_by_a_stopped_process_is_not_sent_after_its_call_wa
     assert (folder / "paid-1.ticket").read_bytes() == b"void"
 
 
+async def test_request_that_a_stopped_process_never_took_up_is_not_sent_later(
+    google: Google, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mediagen.submitter.submitter.STORING_SECONDS", 0.1)
+    patience = Patience(write_seconds=0.1, total_seconds=0.1)
+    async with DetachedSubmitter() as submitter:
+        os.kill(await process_of(submitter), signal.SIGSTOP)
+        with pytest.raises(UnavailableError, match="does not answer") as failed:
+            await submitter.send(spool.request(google.url, patience=patience))
+        os.kill(await process_of(submitter), signal.SIGCONT)
+        assert isinstance(await submitter.send(spool.request(google.url, "job_2")), Answer)
+    assert (failed.value.code, failed.value.billed) == ("not_sent", "no")
+    assert google.seen == {"job_2": 1}
+
+
 async def test_call_that_was_settled_can_be_sent_anew(google: Google, spool: Spool) -> None:
     folder = spool.folder / "job_1-0"
     folder.mkdir()

@@ -122,7 +122,7 @@ class DetachedSubmitter:
             with anyio.move_on_after(patience.total_seconds + patience.write_seconds + STORING_SECONDS) as scope:
                 reply = await link.ask(head, request.body, write_seconds=patience.write_seconds)
             if scope.cancelled_caught:
-                raise _unconfirmed("TimeoutError")
+                return await anyio.to_thread.run_sync(_after_patience, request)
         return await anyio.to_thread.run_sync(_outcome, request, attempt, reply)
 
     async def settle(self, folder: Path) -> Settled:
@@ -232,6 +232,24 @@ def _after_death(request: SignedRequest) -> Answer:
     if found and found.answer:
         return found.answer
     raise _unconfirmed("the process that sends requests ended")
+
+
+def _after_patience(request: SignedRequest) -> Answer:
+    """The process does not move, or could not tell in time what came of a request; the spool may know."""
+    found: Settled | None = None
+    with suppress(OSError):
+        # What it has not begun to send by now it will not send later, when nobody expects it any more.
+        found = settle_call(request.folder, request.token)
+    if found and found.state == "never_sent":
+        raise UnavailableError(
+            "The process that sends paid requests does not answer.",
+            code="not_sent",
+            hint="Nothing was sent or billed. End that process if it is stopped, and ask again.",
+            billed="no",
+        )
+    if found and found.answer:
+        return found.answer
+    raise _unconfirmed("TimeoutError")
 
 
 def _translated(read: Callable[[], _Found]) -> _Found:
