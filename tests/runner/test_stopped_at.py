@@ -227,3 +227,21 @@ async def test_job_that_its_process_never_knew_to_be_taken_in_is_sent_all_the_sa
         done = await wait_for(app, report.job_id, 20)
     assert done.status == "succeeded"
     assert paid(emulator) == 1
+
+
+async def test_refusal_that_a_stopped_process_got_wins_over_not_knowing(
+    make_settings: MakeSettings, emulator, ledger_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    emulator.add_fault(fault="status", status=400, body="{}", match={"method": "POST", "path_contains": "interactions"})
+    stop = hold_answers_back(monkeypatch)
+    manner = Manner(sends_itself=True)
+    async with open_app(make_settings(), manner=manner) as one, open_app(make_settings(), manner=manner) as two:
+        report = await clip(one, wait_seconds=0)
+        with anyio.fail_after(60):
+            await stop.reached.wait()
+        await given_up_elsewhere(two, ledger_file, report.job_id)
+        stop.goes_on.set()
+        done = await until(two, report, "failed")
+    assert done.error is not None
+    assert done.error.billed == "no"
+    assert rows(ledger_file, "SELECT counted_microusd FROM calls") == [(0,)]

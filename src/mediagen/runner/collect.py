@@ -111,7 +111,10 @@ class Collector:
         """Whether what is kept may be the answer of a call that was given up; who takes late answers in looks at it."""
         if call.status is JobStatus.UNCONFIRMED or not call.is_answer_missing:
             return call.status is JobStatus.UNCONFIRMED
-        found = await self.spool.late(job, call)
+        try:
+            found = await self.spool.late(job, call)
+        except StorageError:
+            return True
         return found is not None and found.answer is not None
 
     async def collect(self, job: Job, call: PaidCall) -> MediaGenError | None:

@@ -247,10 +247,13 @@ class CallSteps:
         was_sent = call.status is JobStatus.SUBMITTING and call.attempt is not None
         guard: Guard = {"attempt": call.attempt} if was_sent else {"fence": job.fence}
         await self.collector.spool.owe_record(job, call)
-        if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **guard, **changes):
-            await self.collector.write_failure(job.job_id, call.ordinal)
-            if changes["status"] is not JobStatus.UNCONFIRMED:
-                await self.collector.spool.forget(job, call)
+        is_answer = was_sent and changes["status"] is not JobStatus.UNCONFIRMED
+        for expected in (call.status, JobStatus.UNCONFIRMED) if is_answer else (call.status,):
+            if await self.ledger.update_call(job.job_id, call.ordinal, expected=expected, **guard, **changes):
+                await self.collector.write_failure(job.job_id, call.ordinal)
+                if changes["status"] is not JobStatus.UNCONFIRMED:
+                    await self.collector.spool.forget(job, call)
+                return
 
     async def forget_old_conversations(self) -> None:
         """Remove kept conversations that are older than they are promised to be."""
