@@ -19,7 +19,7 @@ from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Bucket, Policy, Project
 from mediagen.generator.reach import Endpoints
 from mediagen.media.ffmpeg import find_ffmpeg
-from mediagen.report.checks import BucketReport, CheckReport, ProbeReport, SurfaceReport
+from mediagen.report.checks import BucketReport, CheckReport, ProbeReport, SurfaceReport, ledger_in_words
 from mediagen.report.spending import CapReport
 from mediagen.requests import Backend, CheckApiRequest, GenerateImageRequest
 from mediagen.routing import Route, choose_route
@@ -76,7 +76,7 @@ class Checks:
             caps=caps,
             no_spend=(project.limits.no_spend or None) if project else None,
             output_dir=str(project.folder) if project else None,
-            ledger=str(self.policy.state_folder),
+            ledger=ledger_in_words(self.planner.ledger.place, self.policy.state_folder),
             ffmpeg=ffmpeg,
             blocking=blocking,
             problems=[
@@ -232,7 +232,9 @@ class Checks:
             report = report.model_copy(update={"problem": error.message, "hint": error.hint})
         return report if bucket.prefix else _excused(report)
 
-    async def _spent(self, project: Project | None) -> tuple[Decimal, Decimal, list[CapReport], list[str]]:
+    async def _spent(
+        self, project: Project | None
+    ) -> tuple[Decimal | None, Decimal | None, list[CapReport], list[str]]:
         limits = (project.limits,) if project else ()
         midnight = self.planner.clock().replace(hour=0, minute=0, second=0, microsecond=0)
         ledger = self.planner.ledger
@@ -240,16 +242,19 @@ class Checks:
             caps = await standing(limits, ledger, midnight)
             return await ledger.spent(midnight), await ledger.spent(midnight.replace(day=1)), caps, []
         except MediaGenError as error:
-            return Decimal(0), Decimal(0), [], [str(error)]
+            return None, None, [], [str(error)]
 
     async def _folder(self, project: Project | None) -> list[str]:
-        """Test the folder for files, or where it is still to be made, the one above it."""
+        """Test the folder for files, or where it is still to be made, the one above it; and that of the ledger."""
         if project is None:
             return []
         folder = project.folder
         try:
             existing = next((part for part in (folder, *folder.parents) if part.exists()), folder)
             await self.storage.check_directory(existing, field=None)
+            folder = self.policy.state_folder
+            if folder.exists():
+                await self.storage.check_directory(folder, field=None, setting="MEDIAGEN_STATE_DIR")
         except (MediaGenError, OSError) as error:
             return [str(error) if isinstance(error, MediaGenError) else f"{folder} cannot be looked at."]
         return []
