@@ -9,7 +9,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from mediagen.errors import Billed
-from mediagen.jobs import Artifact, Charge, Job, JobError, JobStatus, Kind, Origin, PaidCall, progress_of, public_address
+from mediagen.jobs import (
+    Artifact,
+    Charge,
+    Job,
+    JobError,
+    JobStatus,
+    Kind,
+    Origin,
+    PaidCall,
+    progress_of,
+    public_address,
+)
 from mediagen.report.difference import difference_in_words
 from mediagen.report.unsettled import ASK, how_to_settle, is_unsettled, what_now
 
