@@ -111,7 +111,7 @@ def environment(emulator: EmulatorHandle, work: Path, tmp_path: Path) -> dict[st
         "MEDIAGEN_STATE_DIR": str(tmp_path / "state"),
         "MEDIAGEN_OUTPUT_DIR": str(work),
         "MEDIAGEN_POLL_SECONDS": "0.05",
-        "MEDIAGEN_WAIT_SECONDS": "60",
+        "MEDIAGEN_WAIT_SECONDS": "240",
     }
 
 

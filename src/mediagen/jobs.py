@@ -38,6 +38,8 @@ class JobStatus(StrEnum):
 
 # Longer, and whoever asked no longer expects to pay for more; Google keeps what a link goes on from about as long.
 CHAIN_RESUMED_WITHIN = timedelta(hours=24)
+# Codes of ends that the user or an empty bucket decided, as the answer was never seen.
+ENDED_WITHOUT_ANSWER = frozenset({"not_made", "resolved_billed", "resolved_not_billed"})
 OPEN_STATUSES = frozenset({JobStatus.SUBMITTING, JobStatus.RUNNING, JobStatus.DOWNLOADING})
 
 
@@ -149,6 +151,13 @@ class PaidCall:
     artifacts: tuple[Artifact, ...] = ()
     warnings: tuple[str, ...] = ()
     attempt: str | None = None
+
+    @property
+    def is_answer_missing(self) -> bool:
+        """Whether it counts as it does only because nobody saw the answer to the paid request: that would decide."""
+        if self.status is JobStatus.UNCONFIRMED:
+            return True
+        return self.status is JobStatus.FAILED and self.error is not None and self.error.code in ENDED_WITHOUT_ANSWER
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,11 +19,12 @@ from tests.stored import sha256_as_made
 
 from mediagen.app.app import App, Manner, open_app
 from mediagen.emulator.thread import EmulatorHandle
+from mediagen.errors import LedgerError
 from mediagen.settings import Settings
 
 MakeSettings = Callable[..., Settings]
 StartWorker = Callable[[], subprocess.Popen[bytes]]
-DEADLINE = 60.0
+DEADLINE = 120.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -69,7 +70,8 @@ async def replica(settings: Settings) -> Any:
 
 
 async def ended(app: App, job_id: str | None) -> Any:
-    with anyio.fail_after(DEADLINE):
+    report = await wait_for(app, job_id, 0)
+    with anyio.move_on_after(DEADLINE):
         while (report := await wait_for(app, job_id, 1.0)).status in {"submitting", "running", "downloading"}:
             pass
     return report
@@ -187,3 +189,22 @@ def test_worker_without_a_database_is_refused(environment: dict[str, str], work:
     )  # fmt: skip
     assert done.returncode == 3
     assert "MEDIAGEN_DATABASE_URL" in done.stderr
+
+
+async def test_server_starts_without_its_database_and_works_once_it_is_there(
+    settings: Settings, postgresql: Server, emulator: EmulatorHandle
+) -> None:
+    postgresql.stop("immediate")
+    try:
+        async with open_app(settings, role="server") as app:
+            app.runner.scheduler.start_sweeping()
+            with pytest.raises(LedgerError) as refused:
+                await clip(app, wait_seconds=0)
+            assert refused.value.code == "ledger_unreachable"
+            postgresql.start()
+            job = await clip(app, wait_seconds=0)
+            assert (await ended(app, job.job_id)).status == "succeeded"
+    finally:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            postgresql.start()
+    assert paid(emulator) == 1

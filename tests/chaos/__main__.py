@@ -22,8 +22,8 @@ def main(words: list[str] | None = None) -> int:
     """Run it, print the figures; 1 when something is wrong."""
     parser = _parser()
     arguments = parser.parse_args(words)
-    if arguments.engine == "postgresql" and not arguments.database_url:
-        parser.error("--engine postgresql needs --database-url or MEDIAGEN_DATABASE_URL")
+    if arguments.workers and arguments.engine != "postgresql":
+        parser.error("--workers needs --engine postgresql")
     with _folder(keep=arguments.keep) as folder:
         outcome = run(_options(arguments, folder))
         print(table(outcome))
@@ -128,10 +128,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clients", type=int, help="jobs that are asked for at once (default: 8)")
     parser.add_argument("--seconds", type=float, help="how long jobs are begun at most (default: 600)")
     parser.add_argument("--settle-seconds", type=float, default=300.0, help="for the end of all jobs (default: 300)")
-    parser.add_argument("--lease-seconds", type=float, default=3.0, help="MEDIAGEN_LEASE_SECONDS (default: 3)")
+    parser.add_argument(
+        "--lease-seconds", type=float, default=2.0, help="how long a silent process keeps its jobs (default: 2)"
+    )
     parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite", help="where the ledger is")
     parser.add_argument(
-        "--database-url", default=os.environ.get("MEDIAGEN_DATABASE_URL", ""), help="default: MEDIAGEN_DATABASE_URL"
+        "--database-url",
+        default=os.environ.get("MEDIAGEN_DATABASE_URL", ""),
+        help="default: MEDIAGEN_DATABASE_URL, else a server of the run's own",
     )
     parser.add_argument("--database-control", default="", help="command that takes `stop` or `start`, for outages")
     parser.add_argument("--mutate", choices=MUTATIONS, help="take a guard away; the run must fail then")

@@ -17,12 +17,29 @@ from tests.chaos.stage import Stage
 
 Force = Literal["kill", "stop", "term"]
 FORCES: tuple[Force, ...] = ("kill", "stop", "term")
+SUBMITTER, DATABASE = "the submitter", "the database"
+USUAL = (6, 4, 2)
+# By a kill alone a ticket that is taken twice would never be seen: its holder has to come back.
+WEIGHTS = {"may leave, not handed over": (2, 6, 1), SUBMITTER: (2, 3, 1)}
+# A process that comes back after its lease, and finds its job in other hands.
+STANDSTILLS = (
+    "may leave, not handed over",
+    "sent, not answered",
+    "polling",
+    "in the middle of a download",
+    "file placed, not in the ledger",
+)
+TAKEN_OVER = "jobs taken over from a process that stood still"
+SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "term": signal.SIGTERM}
 LOOK_SECONDS = 0.002
 PATIENCE_SECONDS = 8.0
+# For what comes with every clip, however busy the machine is.
+LONG_PATIENCE_SECONDS = 25.0
 READY = 5
+# For others to notice, on a busy machine, that a process stands still.
+NOTICED_SECONDS = 15.0
 OTHER = "some other instant"
 OUTAGE_SECONDS = 3.0
-SUBMITTER, DATABASE = "the submitter", "the database"
 CUTS = ("before", "after", "download", "poll")
 CUT_NAMES = {
     "before": "connection cut, request not taken",
@@ -49,15 +66,18 @@ class Blow:
 
 
 def plan_blows(seed: int, number: int, gap_seconds: tuple[float, float]) -> list[Blow]:
-    """Plan so many blows: every instant in turn, in an order that differs each round."""
+    """Plan so many blows: first processes stand still, then every instant in turn, in another order each round."""
     dice = random.Random(f"blows {seed}")
     blows: list[Blow] = []
+    for instant in dice.sample(STANDSTILLS, len(STANDSTILLS)):
+        pause = dice.uniform(*gap_seconds)
+        blows.append(Blow(number=len(blows), instant=instant, force="stop", pause_seconds=pause))
     while len(blows) < number:
         # Losing an answer is no fault of the program, so it happens once a round; the others are what it must stand.
         instants = [*WATCHERS, *WATCHERS, SUBMITTER, DATABASE, *CUTS]
         dice.shuffle(instants)
         for instant in instants:
-            force = dice.choices(FORCES, (7, 2, 2))[0]
+            force = dice.choices(FORCES, WEIGHTS.get(instant, USUAL))[0]
             pause = dice.uniform(*gap_seconds)
             blows.append(Blow(number=len(blows), instant=instant, force=force, pause_seconds=pause))
     return blows[:number]
@@ -134,7 +154,8 @@ class Striker:
             elif blow.instant == SUBMITTER and not self._stage.saw_submitter:
                 self._done(SUBMITTER, is_hit=False)
             else:
-                ready[blow] = time.monotonic() + PATIENCE_SECONDS
+                patience = LONG_PATIENCE_SECONDS if blow.instant in STANDSTILLS else PATIENCE_SECONDS
+                ready[blow] = time.monotonic() + patience
             return True
         return False
 
@@ -151,7 +172,7 @@ class Striker:
 
     def _strike(self, blow: Blow, sighting: Sighting) -> None:
         if blow.instant == SUBMITTER:
-            self._kill_submitter(sighting)
+            self._strike_submitter(sighting, blow)
             return
         is_hit = sighting.holds()
         self._done(blow.instant, is_hit=is_hit)
@@ -177,36 +198,55 @@ class Striker:
             case "stop":
                 # Somebody else finds its jobs while it stands still.
                 self._stage.resume()
-                self._do_later(lambda: self._thaw_later(process))
+                driven = self._driven_by(process)
+                self._do_later(lambda: self._thaw_later(process, driven))
 
     def _await_end(self, process: Process) -> None:
         self._stage.ended(process)
         self._replace(process)
 
-    def _thaw_later(self, process: Process) -> None:
+    def _driven_by(self, process: Process) -> set[str]:
+        return {call.job_id for call in self._stage.book.work() if call.process_id == process.popen.pid}
+
+    def _thaw_later(self, process: Process, driven: set[str]) -> None:
         # Also when nothing else happens any more: its lease has to run out under it.
-        time.sleep(self._stage.options.lease_seconds * 1.5)
+        time.sleep(self._stage.options.standstill_seconds)
+        deadline = time.monotonic() + NOTICED_SECONDS
+        while driven & self._driven_by(process) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self._stage.counts[TAKEN_OVER] += len(driven - self._driven_by(process))
         process.thaw()
 
     def _replace(self, process: Process) -> None:
         if not process.name.startswith("r."):
             self._stage.replace(process.name.partition(".")[0])
 
-    def _kill_submitter(self, sighting: Sighting) -> None:
+    def _strike_submitter(self, sighting: Sighting, blow: Blow) -> None:
         children = set(sighting.process.children()) & set(submitters(self._stage.options))
         self._done(SUBMITTER, is_hit=bool(children))
         if children:
-            self._kill_children(sighting, children)
+            self.hits[SUBMITTER, blow.force] += 1
+            self._hurt_children(sighting, children, blow.force)
+        if children and blow.force == "stop" and blow.number % 2:
+            # The answer comes to a process that stands still and whose server is dead.
+            self._hurt(sighting.process, "kill")
         sighting.process.thaw()
 
-    def _kill_children(self, sighting: Sighting, children: set[int]) -> None:
-        # Nobody can know what became of the requests that were in its hands.
-        for exchange in list(self._stage.google.open.values()):
-            if exchange.kind == "paid" and exchange.process == sighting.process.name:
-                self._stage.excuses[exchange.tag] = "its submitter was killed"
+    def _hurt_children(self, sighting: Sighting, children: set[int], force: Force) -> None:
+        if force == "kill":
+            # Nobody can know what became of the requests that were in its hands.
+            for exchange in list(self._stage.google.open.values()):
+                if exchange.kind == "paid" and exchange.process == sighting.process.name:
+                    self._stage.excuses[exchange.tag] = "its submitter was killed"
         for pid in children:
-            os.kill(pid, signal.SIGKILL)
-        self.hits[SUBMITTER, "kill"] += 1
+            _signal(pid, SIGNALS[force])
+        if force == "stop":
+            self._do_later(lambda: self._thaw_children(children))
+
+    def _thaw_children(self, children: set[int]) -> None:
+        time.sleep(self._stage.options.standstill_seconds)
+        for pid in children:
+            _signal(pid, signal.SIGCONT)
 
     def _interrupt_database(self) -> None:
         database = self._stage.book.database
@@ -223,3 +263,8 @@ class Striker:
         thread = threading.Thread(target=work, daemon=True)
         self._later.append(thread)
         thread.start()
+
+
+def _signal(process_id: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process_id, number)

@@ -5,6 +5,7 @@ import queue
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.chaos.wishes import Wish
 
 PATIENCE_SECONDS = 15.0
 NO_SERVER_SECONDS = 60.0
+FORGETS = 0.5
 JOB = " job job_"
 OPEN = ("submitting", "running", "downloading")
 
@@ -24,6 +26,7 @@ class Clients:
     Attributes:
         begun: Wishes that were asked for at least once.
         told: Job that a client was told of, by wish.
+        told_in_vain: How often the end of a job reached a client that had given up already, by wish.
     """
 
     def __init__(self, stage: Stage, wishes: list[Wish], may_begin: Callable[[int], bool]) -> None:
@@ -41,6 +44,7 @@ class Clients:
             self._left.put(wish)
         self._stop_at = time.monotonic() + stage.options.seconds
         self.told: dict[str, str] = {}
+        self.told_in_vain: Counter[str] = Counter()
         self.begun: list[Wish] = []
         self.refusals: list[str] = []
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(stage.options.clients)]
@@ -85,7 +89,7 @@ class Clients:
                 report = self._ask(wish, arguments, dice)
             except (Gone, TimeoutError):
                 self._stage.counts["answers that clients did not get"] += 1
-                if not wish.may_be_repeated or wish.manner == "abandon":
+                if wish.manner == "abandon" and dice.random() < FORGETS:
                     return
                 self._stage.counts["wishes asked for again"] += 1
                 continue
@@ -104,7 +108,15 @@ class Clients:
         self._stage.asked[wish.tag] = server.name
         waits = {"wait": 10.0, "poll": 0.0, "abandon": 10.0}[wish.manner]
         patience = dice.uniform(0.1, 0.6) if wish.manner == "abandon" else PATIENCE_SECONDS
-        return self._taken(wish, server.call(wish.tool, {**arguments, "wait_seconds": waits}, patience))
+        arguments = {**arguments, "wait_seconds": waits}
+        answer = server.call(wish.tool, arguments, patience, too_late=lambda answer: self._is_too_late(wish, answer))
+        return self._taken(wish, answer)
+
+    def _is_too_late(self, wish: Wish, answer: dict[str, Any]) -> None:
+        """An answer that crossed the word that nobody waits for it counts as handed over: it was."""
+        report = answer.get("result", {}).get("structuredContent") or {}
+        if report.get("status") not in OPEN:
+            self.told_in_vain[wish.tag] += "request_id" not in wish.arguments
 
     def _taken(self, wish: Wish, answer: dict[str, Any]) -> dict[str, Any]:
         result = answer.get("result", {})

@@ -4,18 +4,21 @@ A watcher is called every few milliseconds. When it sees its moment, the process
 is asked: only what is still true of the stopped process counts as hit.
 """
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from tests.chaos.google import Exchange
-from tests.chaos.ledgers import OPEN
+from tests.chaos.ledgers import OPEN, Work
 from tests.chaos.processes import Process
 from tests.chaos.stage import Stage
 
 MEDIA = (".jpg", ".png", ".webp", ".mp4")
-FRESH_SECONDS = 0.05
+RECORD = re.compile(r"^\.mediagen-(?P<job>job_[a-z0-9]+)-record-")
+FAILURES = {"failed", "filtered", "expired", "unconfirmed"}
+FRESH_SECONDS = 0.15
 RECENT_SECONDS = 0.004
 UNDER_WAY_SECONDS = 0.05
 
@@ -52,6 +55,24 @@ def _is_unsent(stage: Stage, tag: str) -> bool:
     return not any(exchange.tag == tag for exchange in stage.google.paid)
 
 
+def may_leave_not_handed_over(stage: Stage) -> Sighting | None:
+    """The ledger has given the right to send a request, the submitter has not taken its ticket."""
+    for call in stage.book.work(not_older_than=RECENT_SECONDS):
+        if _is_held_back(stage, call) and (process := stage.find_by_id(call.process_id)):
+            return Sighting(process=process, tag=call.tag, holds=partial(_is_still_held_back, stage, call))
+    return None
+
+
+def _is_held_back(stage: Stage, call: Work) -> bool:
+    folder = stage.options.state_dir / "spool" / f"{call.job_id}-{call.ordinal}"
+    return call.status == "submitting" and call.attempt and not any(folder.glob("paid-*.ticket"))
+
+
+def _is_still_held_back(stage: Stage, call: Work) -> bool:
+    time.sleep(UNDER_WAY_SECONDS)
+    return _is_held_back(stage, call)
+
+
 def sent_not_answered(stage: Stage) -> Sighting | None:
     """The paid request has arrived and is billed, the answer is still to come."""
     return _in_progress(stage, "paid", lambda exchange: bool(exchange.operation) and not exchange.sent_bytes)
@@ -83,7 +104,7 @@ def downloading(stage: Stage) -> Sighting | None:
 def placed_not_recorded(stage: Stage) -> Sighting | None:
     """A file has its final name, the ledger does not know it."""
     for tag in _open_tags(stage):
-        if _placed(stage, tag) and (process := _driver(stage, tag)):
+        if _placed(stage, tag, not_older_than=RECENT_SECONDS) and (process := _driver(stage, tag)):
             return Sighting(process=process, tag=tag, holds=partial(_is_open, stage, tag))
     return None
 
@@ -91,8 +112,34 @@ def placed_not_recorded(stage: Stage) -> Sighting | None:
 def between_two_files(stage: Stage) -> Sighting | None:
     """The first file of a call has its final name, the second has none."""
     for tag in _open_tags(stage):
-        if _placed(stage, tag) == {"_0"} and (process := _driver(stage, tag)):
+        is_half = _placed(stage, tag, not_older_than=RECENT_SECONDS) == {"_0"}
+        if is_half and (process := _driver(stage, tag)):
             return Sighting(process=process, tag=tag, holds=partial(_is_half, stage, tag))
+    return None
+
+
+def ended_not_recorded(stage: Stage) -> Sighting | None:
+    """The ledger says that a job has no file, the record of that is not in the folder."""
+    for tag, states in stage.book.states(not_older_than=RECENT_SECONDS).items():
+        if set(states) & FAILURES and _is_unrecorded(stage, tag, RECENT_SECONDS) and (process := _driver(stage, tag)):
+            return Sighting(process=process, tag=tag, holds=partial(_is_unrecorded, stage, tag))
+    return None
+
+
+def _is_unrecorded(stage: Stage, tag: str, not_older_than: float = 0.0) -> bool:
+    names = stage.names(not_older_than=not_older_than)
+    return not {f"{tag}.json", f"{tag}_0.json", f"{tag}_1.json"} & names
+
+
+def writing_record(stage: Stage) -> Sighting | None:
+    """A record is written, and has no name yet."""
+    for name in stage.names(not_older_than=RECENT_SECONDS):
+        if (found := RECORD.match(name)) is None:
+            continue
+        for call in stage.book.work(not_older_than=RECENT_SECONDS):
+            if call.job_id == found["job"] and (process := stage.find_by_id(call.process_id)):
+                holds = (stage.options.output_dir / name).exists
+                return Sighting(process=process, tag=call.tag, holds=holds)
     return None
 
 
@@ -126,15 +173,16 @@ def _open_tags(stage: Stage) -> list[str]:
     return [tag for tag, states in known.items() if tag and set(states) & set(OPEN)]
 
 
-def _placed(stage: Stage, tag: str) -> set[str]:
+def _placed(stage: Stage, tag: str, *, not_older_than: float = 0.0) -> set[str]:
     """Which files of a wish have their final names."""
-    folder = stage.options.output_dir
-    return {
-        number for number in ("", "_0", "_1") if any((folder / f"{tag}{number}{suffix}").exists() for suffix in MEDIA)
-    }
+    names = stage.names(not_older_than=not_older_than)
+    return {number for number in ("", "_0", "_1") if any(f"{tag}{number}{suffix}" in names for suffix in MEDIA)}
 
 
 def _driver(stage: Stage, tag: str) -> Process | None:
+    for call in stage.book.work(not_older_than=RECENT_SECONDS):
+        if call.tag == tag and (process := stage.find_by_id(call.process_id)):
+            return process
     return stage.find(stage.google.last_process.get(tag, ""))
 
 
@@ -148,11 +196,14 @@ def _is_half(stage: Stage, tag: str) -> bool:
 
 WATCHERS: dict[str, Watcher] = {
     "row written, nothing sent": row_written_nothing_sent,
+    "may leave, not handed over": may_leave_not_handed_over,
     "sent, not answered": sent_not_answered,
     "just answered": just_answered,
     "polling": polling,
     "in the middle of a download": downloading,
     "file placed, not in the ledger": placed_not_recorded,
     "between two files": between_two_files,
+    "writing a record": writing_record,
+    "ended, no record": ended_not_recorded,
     "taking over": taking_over,
 }

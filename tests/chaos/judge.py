@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 OPEN = frozenset({"submitting", "running", "downloading"})
 # What a caller was told in these states is true of a call that was billed and left no file.
 TOLD = frozenset({"unconfirmed", "expired"})
+# Without a file for good.
+FAILURES = frozenset({"failed", "filtered", "cancelled", "expired", "unconfirmed"})
 ONE_IN = 500
-# Of the record beside a file, which can be written anew from the ledger.
-RECORD = "-record-"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,12 +20,20 @@ class WishFacts:
         calls: Paid calls that it takes.
         jobs: Jobs that it takes.
         excuse: Why its answer could not be seen by anyone: its connection was cut, its submitter was killed.
+        again: How often it may count anew: so often the end of its job was told to a client that had given up and
+            asked again.
     """
 
     tag: str
     calls: int = 1
     jobs: int = 1
     excuse: str = ""
+    again: int = 0
+
+    @property
+    def most_calls(self) -> int:
+        """Paid calls that there may be."""
+        return self.calls * (1 + self.again)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +93,7 @@ class Evidence:
         served: Digests of what was made, by operation; of everything under the empty name.
         told: Job that a client was told of, by wish.
         files: Finished media files, by path.
+        failures: Job and place of each file that, as a record in the output folder says, could not be had.
         half_files: Unfinished files in the output folder.
         spool: Calls of which something is kept beside the ledger, as ``job_id-ordinal``.
         processes: What still runs, in words.
@@ -99,6 +108,7 @@ class Evidence:
     jobs: tuple[JobFacts, ...]
     files: Mapping[str, FileFacts]
     told: Mapping[str, str] = field(default_factory=dict)
+    failures: frozenset[tuple[str, int]] = frozenset()
     half_files: tuple[str, ...] = ()
     spool: tuple[str, ...] = ()
     processes: tuple[str, ...] = ()
@@ -136,6 +146,7 @@ def judge(evidence: Evidence) -> Verdict:
         *_stuck(evidence),
         *_unconfirmed(evidence),
         *_files(evidence),
+        *_records(evidence),
         *_left(evidence),
     ]
     return Verdict(figures=_figures(evidence, violations), violations=tuple(violations))
@@ -145,16 +156,21 @@ def _twice(evidence: Evidence) -> Iterator[Violation]:
     wishes = {wish.tag: wish for wish in evidence.wishes}
     billed = Counter(tag for tag, _ in evidence.bill)
     for tag, number in billed.items():
-        most = wishes[tag].calls if tag in wishes else 0
+        most = wishes[tag].most_calls if tag in wishes else 0
         if number > most:
             yield Violation(kind="twice", about=tag or "?", words=f"billed {number} times for {most} paid calls")
     for tag, number in Counter(evidence.posts).items():
-        most = wishes[tag].calls if tag in wishes else 0
+        most = wishes[tag].most_calls if tag in wishes else 0
         if most < number != billed[tag]:
             yield Violation(kind="twice", about=tag or "?", words=f"sent {number} times for {most} paid calls")
-    for tag, number in Counter(job.tag for job in evidence.jobs).items():
-        if tag in wishes and number > wishes[tag].jobs:
+    # What has failed for nothing may be asked for anew.
+    for tag, number in Counter(job.tag for job in evidence.jobs if not _is_for_nothing(job)).items():
+        if tag in wishes and number > wishes[tag].jobs * (1 + wishes[tag].again):
             yield Violation(kind="twice", about=tag, words=f"{number} jobs for one wish")
+
+
+def _is_for_nothing(job: JobFacts) -> bool:
+    return bool(job.calls) and all(call.status in FAILURES and call.billed == "no" for call in job.calls)
 
 
 def _lost(evidence: Evidence) -> Iterator[Violation]:
@@ -162,7 +178,7 @@ def _lost(evidence: Evidence) -> Iterator[Violation]:
     known: dict[str, list[CallFacts]] = defaultdict(list)
     for job in evidence.jobs:
         known[job.tag] += job.calls
-    wanted = {wish.tag: wish.calls for wish in evidence.wishes}
+    wanted = {wish.tag: wish.most_calls for wish in evidence.wishes}
     for tag, number in Counter(tag for tag, _ in evidence.bill).items():
         calls = known[tag]
         # What is paid beyond the wish is twice, and an open call is stuck: both are said elsewhere.
@@ -226,6 +242,16 @@ def _files(evidence: Evidence) -> Iterator[Violation]:
         yield Violation(kind="file", about=path, words="no job knows this file")
 
 
+def _records(evidence: Evidence) -> Iterator[Violation]:
+    for job in evidence.jobs:
+        place = 0
+        for call in job.calls:
+            if call.status in FAILURES and (job.job_id, place) not in evidence.failures:
+                words = f"no record says that {job.job_id} call {call.ordinal} is {call.status}"
+                yield Violation(kind="file", about=job.tag, words=words)
+            place += call.samples
+
+
 def _wrong(evidence: Evidence, call: CallFacts, stored: StoredFile) -> str:
     """What is wrong with a file, if anything."""
     found = evidence.files.get(stored.path)
@@ -248,7 +274,7 @@ def _left(evidence: Evidence) -> Iterator[Violation]:
         if call.status == "unconfirmed" or call.status in OPEN
     }
     for path in evidence.half_files:
-        if RECORD not in path and not any(name in path for name in unsettled):
+        if not any(name in path for name in unsettled):
             yield Violation(kind="left", about=path, words="an unfinished file was left")
     for name in evidence.spool:
         if name not in unsettled:
@@ -280,6 +306,5 @@ def _figures(evidence: Evidence, violations: list[Violation]) -> dict[str, int]:
         "unconfirmed, connection cut or submitter killed": sum(map(_is_unconfirmed, evidence.jobs)) - len(unseen),
         "wrong files": kinds["file"],
         "left behind": kinds["left"],
-        "unfinished records": sum(RECORD in path for path in evidence.half_files),
         "processes left": kinds["process"],
     }

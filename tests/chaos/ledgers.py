@@ -1,5 +1,6 @@
 """What the ledger says, read past the program: by plain statements that hold for SQLite and PostgreSQL alike."""
 
+import contextlib
 import json
 import shlex
 import sqlite3
@@ -7,15 +8,21 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from tests.chaos.judge import CallFacts, JobFacts, StoredFile
 from tests.chaos.options import Options
 from tests.chaos.wishes import TAG
+from tests.postgresql import Server
 
 OPEN = ("submitting", "running", "downloading")
 STATES = "SELECT output_name, status, job_id FROM jobs"
+WORK = (
+    "SELECT jobs.output_name, jobs.owner, jobs.job_id, calls.ordinal, calls.status, calls.attempt "
+    "FROM calls JOIN jobs ON jobs.job_id = calls.job_id WHERE calls.status IN ('submitting', 'running', 'downloading')"
+)
 JOBS = "SELECT job_id, output_name, status FROM jobs ORDER BY job_id"
 CALLS = "SELECT job_id, ordinal, status, samples, operation, charge, error FROM calls ORDER BY job_id, ordinal"
 FILES = "SELECT job_id, ordinal, path, sha256, size_bytes FROM artifacts ORDER BY job_id, ordinal, sample"
@@ -38,6 +45,10 @@ class Database(Protocol):
 
     def interrupt(self, *, stop: bool) -> bool:
         """Stop or start the database; whether that can be done at all."""
+        ...
+
+    def close(self) -> None:
+        """End what was started for the run."""
         ...
 
 
@@ -63,22 +74,25 @@ class Sqlite:
         """Nothing can be stopped."""
         return False
 
+    def close(self) -> None:
+        """Nothing runs."""
+
 
 class Postgres:
-    """A server that somebody else brought up."""
+    """A server of the run's own, or one that somebody else brought up."""
 
     def __init__(self, options: Options) -> None:
-        self._url = options.database_url
+        self._own = None if options.database_url else Server()
+        self._url = self._own.url if self._own else options.database_url
         self._control = shlex.split(options.database_control)
 
     def rows(self, statement: str) -> Sequence[Sequence[Any]]:
         """Read; raises Unreadable."""
-        import importlib
+        import psycopg
 
-        psycopg: Any = importlib.import_module("psycopg")
         try:
             with psycopg.connect(self._url, connect_timeout=5) as connection:
-                found: Sequence[Sequence[Any]] = connection.execute(statement).fetchall()
+                found: Sequence[Sequence[Any]] = connection.execute(statement.encode()).fetchall()
                 return found
         except psycopg.Error as error:
             raise Unreadable(str(error)) from error
@@ -88,11 +102,39 @@ class Postgres:
         return {"MEDIAGEN_DATABASE_URL": self._url}
 
     def interrupt(self, *, stop: bool) -> bool:
-        """Stop or start the server, if we were told how."""
+        """Stop the server as if its machine had failed, or start it, if we can."""
+        if self._own:
+            if stop:
+                self._own.stop("immediate")
+            else:
+                self._own.start()
+            return True
         if not self._control:
             return False
         subprocess.run([*self._control, "stop" if stop else "start"], check=True, timeout=120, capture_output=True)
         return True
+
+    def close(self) -> None:
+        """End the server, if it is our own."""
+        if self._own:
+            self._own.close()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """A call that has not ended.
+
+    Attributes:
+        process_id: Of the process that drives it, 0 when there is none.
+        attempt: Whether the right to send it was given.
+    """
+
+    tag: str
+    process_id: int
+    job_id: str
+    ordinal: int
+    status: str
+    attempt: bool
 
 
 class Book:
@@ -101,6 +143,7 @@ class Book:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._states: tuple[float, dict[str, list[str]]] = (0.0, {})
+        self._work: tuple[float, list[Work]] = (0.0, [])
 
     def states(self, *, not_older_than: float = 0.0) -> dict[str, list[str]]:
         """States of the jobs of each wish; nothing while the ledger cannot be read."""
@@ -118,6 +161,16 @@ class Book:
                 found.setdefault(_tag(tag), []).append(status)
         except Unreadable:
             return {}
+        return found
+
+    def work(self, *, not_older_than: float = 0.0) -> list[Work]:
+        """All calls that have not ended; nothing while the ledger cannot be read."""
+        read_at, found = self._work
+        now = time.monotonic()
+        if now - read_at > not_older_than:
+            with contextlib.suppress(Unreadable):
+                found = [_work(row) for row in self.database.rows(WORK)]
+            self._work = (now, found)
         return found
 
     def open_jobs(self) -> list[str]:
@@ -147,6 +200,15 @@ class Book:
 def _jobs(rows: Iterable[Sequence[Any]], calls: dict[str, list[CallFacts]]) -> Iterable[JobFacts]:
     for job_id, tag, status in rows:
         yield JobFacts(job_id=job_id, tag=_tag(tag), status=status, calls=tuple(calls.get(job_id, ())))
+
+
+def _work(row: Sequence[Any]) -> Work:
+    tag, owner, job_id, ordinal, status, attempt = row
+    # Both engines put the id of the process before the last hyphen.
+    process_id = int(owner.split("-")[-2]) if owner else 0
+    return Work(
+        tag=_tag(tag), process_id=process_id, job_id=job_id, ordinal=ordinal, status=status, attempt=attempt is not None
+    )
 
 
 def _tag(name: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The program without one of its guards, to see whether the judge notices: python -m tests.chaos.mutated NAME ….
+"""The program without one of its guards, to see whether the judge notices; see `launch`.
 
 The guards are taken away here, by replacing methods when the process starts; the program knows nothing of it. A guard
 that is not where it was stops the process, so that a mutation that does nothing is not taken for one that is noticed.
@@ -7,58 +7,26 @@ that is not where it was stops the process, so that a mutation that does nothing
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import partial, wraps
 from typing import Any
 
-from mediagen.cli import main
 from mediagen.endpoints.gemini_api import GeminiApi
 from mediagen.endpoints.vertex_ai import VertexAi
-from mediagen.errors import JobNotFoundError, SubmissionUnconfirmedError
-from mediagen.ledger import owners
+from mediagen.errors import SubmissionUnconfirmedError
+from mediagen.ledger import owners, writing
+from mediagen.ledger.leases import Leases
 from mediagen.ledger.ledger import Ledger
-from mediagen.runner.steps import CallSteps
+from mediagen.submitter.recovery import next_attempt
+from mediagen.submitter.submitter import DetachedSubmitter
 
 ENDPOINTS: tuple[Any, ...] = (GeminiApi, VertexAi)
 
 
 def row_after_post() -> None:
-    """Write down that a request is sent when it has been sent: the row, or the token of the attempt."""
-    if hasattr(Ledger, "begin_attempt"):
-        _attempt_after_post()
-    else:
-        _create_after_post()
-
-
-def _create_after_post() -> None:
-    held: dict[str, tuple[Ledger, Any, dict[str, Any]]] = {}
-    create, get, send = Ledger.create, Ledger.get, CallSteps.send
-
-    async def create_later(self: Ledger, job: Any, **options: Any) -> Any:
-        held[job.job_id] = (self, job, options)
-        return job
-
-    async def get_held(self: Ledger, job_id: str) -> Any:
-        try:
-            return await get(self, job_id)
-        except JobNotFoundError:
-            if job_id not in held:
-                raise
-            return held[job_id][1]
-
-    async def send_first(self: CallSteps, job: Any, request: Any) -> Any:
-        outcome = await send(self, job, request)
-        if found := held.pop(job.job_id, None):
-            await create(found[0], found[1], **found[2])
-        return outcome
-
-    _replace(Ledger, "create", create_later)
-    _replace(Ledger, "get", get_held)
-    _replace(CallSteps, "send", send_first)
-
-
-def _attempt_after_post() -> None:
+    """Write down that a request is sent when it has been sent."""
     begun: ContextVar[Callable[[], Any] | None] = ContextVar("begun", default=None)
-    begin: Any = vars(Ledger)["begin_attempt"]
+    begin: Any = Ledger.begin_attempt
 
     async def begin_later(self: Ledger, *arguments: Any, **options: Any) -> bool:
         begun.set(partial(begin, self, *arguments, **options))
@@ -75,9 +43,9 @@ def _attempt_after_post() -> None:
 
         return submitted
 
-    _replace(Ledger, "begin_attempt", begin_later)
+    replace_method(Ledger, "begin_attempt", begin_later)
     for endpoint in ENDPOINTS:
-        _replace(endpoint, "submit", writing_afterwards(endpoint.submit))
+        replace_method(endpoint, "submit", writing_afterwards(endpoint.submit))
 
 
 def retry_on_timeout() -> None:
@@ -85,37 +53,61 @@ def retry_on_timeout() -> None:
 
     def trying_again(submit: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(submit)
-        async def submitted(self: Any, *arguments: Any, **options: Any) -> Any:
+        async def submitted(self: Any, request: Any) -> Any:
             try:
-                return await submit(self, *arguments, **options)
+                return await submit(self, request)
             except SubmissionUnconfirmedError:
-                return await submit(self, *arguments, **options)
+                # Under the same ticket it would not leave.
+                return await submit(self, replace(request, ticket=request.ticket + 1))
 
         return submitted
 
     for endpoint in ENDPOINTS:
-        _replace(endpoint, "submit", trying_again(endpoint.submit))
+        replace_method(endpoint, "submit", trying_again(endpoint.submit))
 
 
 def no_lease_check() -> None:
-    """Take every process for dead, so that jobs are driven by several at once."""
-    _replace(owners.Owners, "is_alive", lambda *_: False)
+    """Take every process for dead, and refuse nothing that a process does with the job of another.
+
+    By the first alone nothing would be noticed: claim, token and ticket hold, whatever a process believes.
+    """
+    for liveness in (owners.Owners, Leases):
+        replace_method(liveness, "is_alive", lambda *_: False)
+    modules: Any = writing
+    take = modules.take
+    modules.take = lambda connection, step: take(connection, replace(step, fence=None, attempt=None))
+    modules.begin_attempt = _begin_anyhow
+    no_ticket()
+
+
+def _begin_anyhow(connection: Any, job: Any, ordinal: int, attempt: str) -> bool:
+    told = {"attempt": attempt, "job_id": job.job_id, "ordinal": ordinal}
+    connection.execute("UPDATE calls SET attempt = :attempt WHERE job_id = :job_id AND ordinal = :ordinal", told)
+    return True
+
+
+def no_ticket() -> None:
+    """Let a request leave under any ticket that is free, instead of the one that it was bound to beforehand."""
+    send = DetachedSubmitter.send
+
+    async def send_anyhow(self: DetachedSubmitter, request: Any) -> Any:
+        return await send(self, replace(request, ticket=next_attempt(request.folder)))
+
+    replace_method(DetachedSubmitter, "send", send_anyhow)
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {
     "row-after-post": row_after_post,
     "retry-on-timeout": retry_on_timeout,
     "no-lease-check": no_lease_check,
+    "no-ticket": no_ticket,
 }
 
 
-def _replace(owner: Any, name: str, function: Any) -> None:
-    if name not in vars(owner):
-        sys.exit(f"{owner.__name__}.{name} is gone: the mutation has to be fitted to the program")
-    setattr(owner, name, function)
-
-
-if __name__ == "__main__":
-    MUTATIONS[sys.argv[1]]()
-    del sys.argv[1]
-    main()
+def replace_method(owner: Any, name: str, function: Any) -> None:
+    """Replace a method that must be there, also where it is inherited."""
+    for found in owner.__mro__:
+        if name in vars(found):
+            setattr(found, name, function)
+            return
+    sys.exit(f"{owner.__name__}.{name} is gone: the harness has to be fitted to the program")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 Engine = Literal["sqlite", "postgresql"]
-MUTATIONS = ("row-after-post", "retry-on-timeout", "no-lease-check")
+MUTATIONS = ("row-after-post", "retry-on-timeout", "no-lease-check", "no-ticket")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,7 +21,9 @@ class Options:
         clients: How many wishes are asked for at once.
         seconds: How long wishes are begun at most.
         settle_seconds: How long everything may take to come to its end afterwards.
-        lease_seconds: How long a silent process keeps its jobs, where the ledger has leases.
+        lease_seconds: How long a silent process keeps its jobs.
+        sweep_seconds: How often a process looks for jobs that nobody drives.
+        linger_seconds: How long at most the program pauses at each instant, so that it can be hit.
         gap_seconds: Shortest and longest pause between two blows.
         database_url: Address of PostgreSQL; given to every process as MEDIAGEN_DATABASE_URL.
         database_control: Command that stops and starts the database, called with ``stop`` or ``start`` at its end.
@@ -39,7 +41,9 @@ class Options:
     clients: int = 8
     seconds: float = 600.0
     settle_seconds: float = 300.0
-    lease_seconds: float = 3.0
+    lease_seconds: float = 2.0
+    sweep_seconds: float = 0.5
+    linger_seconds: float = 0.06
     gap_seconds: tuple[float, float] = (0.1, 0.8)
     engine: Engine = "sqlite"
     database_url: str = ""
@@ -47,6 +51,11 @@ class Options:
     mutate: str = ""
     chains: bool = True
     environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def standstill_seconds(self) -> float:
+        """How long a stopped process stands still: longer than its lease, and than it takes others to notice."""
+        return self.lease_seconds + 2 * self.sweep_seconds + 1
 
     @property
     def state_dir(self) -> Path:

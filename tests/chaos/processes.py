@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import mediagen
 ROOT = Path(__file__).resolve().parents[2]
 PROTOCOL = "2025-11-25"
 START_SECONDS = 90.0
+Late = Callable[[dict[str, Any]], None]
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
 
 
@@ -124,6 +126,7 @@ class Server(Process):
         super().__init__(options, name, ("serve",), variables=variables)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, queue.Queue[dict[str, Any] | None]] = {}
+        self._late: dict[int, Late] = {}
         self._lock = threading.Lock()
         self._is_ready = False
         self._is_over = False
@@ -142,11 +145,15 @@ class Server(Process):
         self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
         self._is_ready = True
 
-    def call(self, tool: str, arguments: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """Call a tool; raises Gone, or TimeoutError when the answer takes longer."""
-        return self.ask("tools/call", {"name": tool, "arguments": arguments}, seconds)
+    def call(
+        self, tool: str, arguments: dict[str, Any], seconds: float, *, too_late: Late | None = None
+    ) -> dict[str, Any]:
+        """Call a tool; raises Gone, or TimeoutError when the answer takes longer and may come too late then."""
+        return self.ask("tools/call", {"name": tool, "arguments": arguments}, seconds, too_late=too_late)
 
-    def ask(self, method: str, parameters: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def ask(
+        self, method: str, parameters: dict[str, Any], seconds: float, *, too_late: Late | None = None
+    ) -> dict[str, Any]:
         """Send a request and wait for what comes; raises Gone or TimeoutError."""
         answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
         number = next(self._numbers)
@@ -158,12 +165,26 @@ class Server(Process):
         try:
             answer = answers.get(timeout=seconds)
         except queue.Empty:
+            self._give_up(number, answers, too_late)
             raise TimeoutError from None
         finally:
             self._waiting.pop(number, None)
         if answer is None:
             raise Gone
         return answer
+
+    def _give_up(self, number: int, answers: queue.Queue[dict[str, Any] | None], too_late: Late | None) -> None:
+        """Say that nobody waits any more, as the hosts do."""
+        if too_late:
+            self._late[number] = too_late
+        self._waiting.pop(number, None)
+        with contextlib.suppress(queue.Empty):
+            # It came in just this moment.
+            if (answer := answers.get_nowait()) and too_late:
+                too_late(answer)
+        with contextlib.suppress(Gone):
+            asked = {"requestId": number, "reason": "the client has no patience"}
+            self._write({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": asked})
 
     def _write(self, message: dict[str, Any]) -> None:
         assert self.popen.stdin
@@ -187,9 +208,11 @@ class Server(Process):
     def _hear(self, line: bytes) -> None:
         with contextlib.suppress(ValueError):
             message = json.loads(line)
-            waiting = self._waiting.get(message.get("id", 0))
-            if waiting:
+            number = message.get("id", 0)
+            if waiting := self._waiting.get(number):
                 waiting.put(message)
+            elif (too_late := self._late.pop(number, None)) and "result" in message:
+                too_late(message)
 
 
 def ours(options: Options) -> list[tuple[int, str]]:
@@ -225,17 +248,16 @@ def _all_processes() -> list[tuple[int, int, str]]:
 
 
 def _program(options: Options) -> list[str]:
-    if options.mutate:
-        return [sys.executable, "-m", "tests.chaos.mutated", options.mutate]
-    return [sys.executable, "-m", "mediagen.cli"]
+    pace = (options.lease_seconds, options.sweep_seconds, options.linger_seconds)
+    return [sys.executable, "-m", "tests.chaos.launch", *(f"{each:g}" for each in pace), options.mutate or "-"]
 
 
 def _environment(options: Options, name: str, variables: dict[str, str]) -> dict[str, str]:
     # The program that this process would run, from wherever the other one is started.
-    paths = [str(Path(mediagen.__file__).parents[1]), str(ROOT) if options.mutate else ""]
+    paths = [str(Path(mediagen.__file__).parents[1]), str(ROOT)]
     return {
         **{variable: os.environ[variable] for variable in PASSED_ON if variable in os.environ},
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONPATH": os.pathsep.join(paths),
         "HOME": str(options.home),
         "NO_GCE_CHECK": "true",
         "GEMINI_API_KEY": f"AIza-{name}",
@@ -245,7 +267,6 @@ def _environment(options: Options, name: str, variables: dict[str, str]) -> dict
         "MEDIAGEN_OUTPUT_DIR": str(options.output_dir),
         "MEDIAGEN_POLL_SECONDS": "0.2",
         "MEDIAGEN_LOG_LEVEL": "INFO",
-        "MEDIAGEN_LEASE_SECONDS": f"{options.lease_seconds:g}",
         **variables,
         **dict(options.environment),
     }

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,6 @@ from tests.chaos.wishes import make_wishes
 from tests.stored import sha256_as_made
 
 ENDED_SECONDS = 30.0
-TRIAL = b"mediagen"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +49,10 @@ def run(options: Options) -> Outcome:
     """Do it all."""
     started = time.monotonic()
     database = Postgres(options) if options.engine == "postgresql" else Sqlite(options)
-    with running_google(options.folder / "google", seed=options.seed) as google:
+    with (
+        contextlib.closing(database),
+        running_google(options.folder / "google", seed=options.seed) as google,
+    ):
         stage = Stage(options, google, Book(database))
         striker = Striker(stage, plan_blows(options.seed, options.blows, options.gap_seconds))
 
@@ -83,12 +86,14 @@ def run(options: Options) -> Outcome:
 
 
 def _settle(stage: Stage) -> None:
-    """Let one server bring everything to its end."""
+    """Let one server, and one worker, bring everything to its end."""
     deadline = time.monotonic() + stage.options.settle_seconds
     last = Stage(stage.options, stage.google, stage.book)
     try:
         with contextlib.suppress(Gone, TimeoutError):
             last.server("last")
+            if stage.options.workers:
+                last.replace("w")
         while time.monotonic() < deadline and not _is_settled(stage, last):
             time.sleep(0.1)
         stage.counts["seconds to settle"] = round(time.monotonic() - (deadline - stage.options.settle_seconds))
@@ -124,7 +129,13 @@ def _evidence(stage: Stage, google: Google, clients: Clients) -> Evidence:
     options = stage.options
     return Evidence(
         wishes=tuple(
-            WishFacts(tag=wish.tag, calls=wish.calls, jobs=wish.jobs, excuse=excuses.get(wish.tag, ""))
+            WishFacts(
+                tag=wish.tag,
+                calls=wish.calls,
+                jobs=wish.jobs,
+                excuse=excuses.get(wish.tag, ""),
+                again=clients.told_in_vain[wish.tag],
+            )
             for wish in clients.begun
         ),
         posts=tuple(exchange.tag for exchange in google.paid),
@@ -133,7 +144,8 @@ def _evidence(stage: Stage, google: Google, clients: Clients) -> Evidence:
         jobs=stage.book.jobs(),
         told=dict(clients.told),
         files={str(path): _facts(path) for path in _media(options)},
-        half_files=tuple(_half_files(stage)),
+        failures=frozenset(_failures(options)),
+        half_files=tuple(path.name for path in options.output_dir.glob(".*")),
         spool=_spool(options),
         processes=tuple(f"{pid} {command[:100]}" for pid, command in ours(options)),
         unended=tuple(stage.unended),
@@ -141,13 +153,11 @@ def _evidence(stage: Stage, google: Google, clients: Clients) -> Evidence:
     )
 
 
-def _half_files(stage: Stage) -> Iterator[str]:
-    for path in stage.options.output_dir.glob(".*"):
-        # By this the program tries whether it may write there, before anything is sent.
-        if path.read_bytes() == TRIAL:
-            stage.counts["trial files left in the folder"] += 1
-        else:
-            yield path.name
+def _failures(options: Options) -> Iterator[tuple[str, int]]:
+    for path in options.output_dir.glob("*.json"):
+        record = json.loads(path.read_bytes())
+        if record["status"] == "ERROR":
+            yield record["job_id"], record["ordinal"]
 
 
 def _spool(options: Options) -> tuple[str, ...]:

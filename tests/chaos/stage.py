@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 import random
 import threading
 import time
@@ -34,6 +35,7 @@ class Stage:
         self.unended: list[str] = []
         self.saw_submitter = False
         self._processes: dict[str, Process] = {}
+        self._names: tuple[float, frozenset[str]] = (0.0, frozenset())
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._starting: list[threading.Thread] = []
@@ -64,6 +66,22 @@ class Stage:
         """A process that runs and is not stopped."""
         process = self._processes.get(name)
         return process if process and process.is_alive and not process.is_frozen else None
+
+    def find_by_id(self, process_id: int) -> Process | None:
+        """The same, by the id that the system gave it."""
+        for process in self._all():
+            if process.popen.pid == process_id:
+                return self.find(process.name)
+        return None
+
+    def names(self, *, not_older_than: float = 0.0) -> frozenset[str]:
+        """What lies in the output folder."""
+        read_at, found = self._names
+        now = time.monotonic()
+        if now - read_at > not_older_than:
+            found = frozenset(os.listdir(self.options.output_dir))  # noqa: PTH208 - every few milliseconds
+            self._names = (now, found)
+        return found
 
     def pick(self, dice: random.Random) -> Server | None:
         """Some server that clients can use."""

@@ -17,6 +17,8 @@ GOOD = Evidence(
     served={"op-1": frozenset({"as-made"}), "": frozenset({"as-made", "of-another"})},
     jobs=(JOB,),
     files={PATH: FileFacts(sha256="with-record", as_made="as-made", size_bytes=12)},
+    # Looked for only where the ledger says that there is no file.
+    failures=frozenset({("job_1", 0)}),
 )
 
 
@@ -49,6 +51,24 @@ def test_wish_that_was_never_sent_is_no_violation():
     ids=["billed twice", "sent twice", "two jobs"],
 )
 def test_wish_that_was_paid_or_asked_for_twice_is_seen(changes):
+    assert kinds(**changes) == ["twice"]
+
+
+def test_wish_that_failed_for_nothing_may_be_asked_for_anew():
+    failed = replace(JOB, job_id="job_2", calls=(replace(MADE, status="failed", billed="no", files=()),))
+    assert kinds(jobs=(JOB, failed), failures=frozenset({("job_2", 0)})) == []
+
+
+def test_wish_whose_end_was_told_in_vain_may_be_made_anew():
+    other = replace(MADE, operation="op-2", files=(replace(STORED, path=f"{PATH}2"),))
+    changes: dict[str, object] = {
+        "posts": (TAG, TAG),
+        "bill": ((TAG, "op-1"), (TAG, "op-2")),
+        "jobs": (JOB, replace(JOB, job_id="job_2", calls=(other,))),
+        "files": {**GOOD.files, f"{PATH}2": GOOD.files[PATH]},
+        "served": {**GOOD.served, "op-2": frozenset({"as-made"})},
+    }
+    assert kinds(wishes=(WishFacts(tag=TAG, again=1),), **changes) == []
     assert kinds(**changes) == ["twice"]
 
 
@@ -104,6 +124,7 @@ def unconfirmed(number: int, *, excuse: str = "", is_detached: bool = True) -> E
         served={},
         jobs=tuple(JobFacts(job_id=f"job_{tag}", tag=tag, status="unconfirmed", calls=(call,)) for tag in tags),
         files={},
+        failures=frozenset((f"job_{tag}", 0) for tag in tags),
         is_detached=is_detached,
     )
 
@@ -134,6 +155,8 @@ def test_limit_of_unconfirmed_jobs_grows_with_their_number():
         {"files": {**GOOD.files, f"{PATH}_2": GOOD.files[PATH]}},
         {"jobs": job(samples=2)},
         {"jobs": job(samples=2, files=(STORED, STORED))},
+        {"jobs": job(status="unconfirmed", files=()), "files": {}, "failures": frozenset()},
+        {"jobs": job(status="unconfirmed", files=()), "files": {}, "failures": frozenset({("job_1", 1)})},
     ],
     ids=[
         "gone",
@@ -145,6 +168,8 @@ def test_limit_of_unconfirmed_jobs_grows_with_their_number():
         "one too many",
         "one too few",
         "twice one",
+        "failure without record",
+        "record of another failure",
     ],
 )
 def test_file_that_is_not_what_was_paid_for_is_seen(changes):
@@ -155,6 +180,7 @@ def test_file_that_is_not_what_was_paid_for_is_seen(changes):
     ("changes", "kind"),
     [
         ({"half_files": (".mediagen-job_1-0.part",)}, "left"),
+        ({"half_files": (".mediagen-job_1-record-0.part",)}, "left"),
         ({"spool": ("job_1-0",)}, "left"),
         ({"processes": ("42 python -m mediagen.submitter",)}, "process"),
         ({"unended": ("s0.1",)}, "process"),

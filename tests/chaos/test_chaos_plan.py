@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.chaos.__main__ import main
-from tests.chaos.blows import CUTS, DATABASE, SUBMITTER, plan_blows
+from tests.chaos.blows import CUTS, DATABASE, STANDSTILLS, SUBMITTER, plan_blows
 from tests.chaos.instants import WATCHERS
 from tests.chaos.wishes import TAG, make_wishes
 
@@ -30,12 +30,16 @@ def test_each_wish_is_found_by_its_prompt_alone():
 
 
 def test_every_instant_has_its_turn_in_a_round():
-    round_of_all = Counter(blow.instant for blow in plan_blows(1, 2 * len(WATCHERS) + 2 + len(CUTS), (0, 1)))
+    number = len(STANDSTILLS) + 2 * len(WATCHERS) + 2 + len(CUTS)
+    round_of_all = Counter(blow.instant for blow in plan_blows(1, number, (0, 1)))
     assert set(round_of_all) == {*WATCHERS, SUBMITTER, DATABASE, *CUTS}
 
 
 def test_guards_that_are_taken_away_are_where_they_were():
-    code = "from tests.chaos.mutated import MUTATIONS; [take_away() for take_away in MUTATIONS.values()]"
+    code = (
+        "from tests.chaos.launch import MUTATIONS, linger, shorten; shorten(1, 1); linger(0.01); "
+        "[take_away() for take_away in MUTATIONS.values()]"
+    )
     root = Path(__file__).parents[2]
     paths = os.pathsep.join([str(Path(mediagen.__file__).parents[1]), str(root)])
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": paths}
@@ -43,7 +47,7 @@ def test_guards_that_are_taken_away_are_where_they_were():
     assert done.returncode == 0, done.stderr
 
 
-def test_postgresql_without_an_address_is_refused_before_anything_starts(capsys):
+def test_workers_without_postgresql_are_refused_before_anything_starts(capsys):
     with pytest.raises(SystemExit, match="2"):
-        main(["--engine", "postgresql"])
-    assert "MEDIAGEN_DATABASE_URL" in capsys.readouterr().err
+        main(["--workers", "1"])
+    assert "--engine postgresql" in capsys.readouterr().err

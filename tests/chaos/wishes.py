@@ -32,11 +32,6 @@ class Wish:
     manner: Manner = "wait"
     after: str = ""
 
-    @property
-    def may_be_repeated(self) -> bool:
-        """Whether a client that lost its server asks again: it has an id by which the job is found."""
-        return "request_id" in self.arguments
-
 
 def make_wishes(seed: int, number: int, *, chains: bool) -> list[Wish]:
     """Think up so many wishes."""

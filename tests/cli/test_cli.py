@@ -17,7 +17,7 @@ def mediagen(environment, work):
     def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
         env = of_child({**environment, **changes})
         env = {name: value for name, value in env.items() if value}
-        return subprocess.run([*COMMAND, *words], env=env, cwd=work, capture_output=True, text=True, timeout=60)
+        return subprocess.run([*COMMAND, *words], env=env, cwd=work, capture_output=True, text=True, timeout=240)
 
     return run
 

@@ -30,7 +30,8 @@ def program() -> None:
     from mediagen.settings import read_settings
 
     async def ask(app: Any, profile: str, found: list[str]) -> None:
-        request = GenerateImageRequest(prompt="a boat", image_size="1K", profile=profile, wait_seconds=60)
+        asked = {"prompt": "a boat", "image_size": "1K", "wait_seconds": 60, "force_new": True}
+        request = GenerateImageRequest.model_validate({**asked, "profile": profile})
         try:
             found.append(str((await app.generator.generate_image(request)).status))
         except BudgetExceededError as error:

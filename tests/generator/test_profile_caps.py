@@ -23,7 +23,7 @@ max_usd_per_month = 1
 
 
 async def picture(app: App, profile: str, **values):
-    return await plan_image(app, dry_run=False, image_size="1K", profile=profile, **values)
+    return await plan_image(app, dry_run=False, image_size="1K", profile=profile, force_new=True, **values)
 
 
 async def test_cap_of_a_profile_counts_its_own_jobs_alone(make_settings: MakeSettings, emulator, work: Path):

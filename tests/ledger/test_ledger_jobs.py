@@ -51,7 +51,6 @@ def a_full_job() -> Job:
         input_files={"image": {"sha256": "00"}},
         estimated_seconds=42.5,
         chain=ChainLink(chain_id=job.job_id, link=1, times=3),
-        fingerprint="the same wish",
     )
 
 

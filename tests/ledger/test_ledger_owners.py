@@ -3,6 +3,7 @@
 import signal
 import stat
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -188,5 +189,21 @@ async def test_job_that_is_not_its_own_is_left_to_whoever_claims_it(place: Path 
     job = await first.create(a_job(), is_own=False)
     assert await second.claim(job.job_id)
     assert not await first.claim(job.job_id)
+    await first.aclose()
+    await second.aclose()
+
+
+async def test_overdue_jobs_are_those_that_nobody_alive_drives(place: Path | Address) -> None:
+    first, second = Ledger(place, noon), Ledger(place, noon)
+    own = await first.create(a_job())
+    free = await first.create(a_job(), is_own=False)
+    later = await first.create(a_job())
+    wrong = await first.create(a_job())
+    assert await first.hand_back(replace(later, due_at=noon() + timedelta(minutes=5)))
+    # As when the clock of another process was a year ahead.
+    assert await first.hand_back(replace(wrong, due_at=noon() + timedelta(days=365)))
+    assert await second.overdue(noon() + timedelta(seconds=1)) == [free.job_id, wrong.job_id]
+    assert own.job_id not in await second.overdue(noon() + timedelta(minutes=6))
+    assert later.job_id in await second.overdue(noon() + timedelta(minutes=6))
     await first.aclose()
     await second.aclose()

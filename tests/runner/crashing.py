@@ -1,4 +1,4 @@
-"""Collects a paid file and dies: once at each instant at which something on the disk is about to change.
+"""Collects a paid file, or ends a call without one, and dies: once at each instant at which the disk is to change.
 
 Run as a program, because a process that dies must not be that of the tests. Writes one JSON array: what there is after
 the next process went on from each of these instants.
@@ -17,11 +17,15 @@ from typing import Any, cast
 
 import anyio
 
+from mediagen.errors import SubmissionUnconfirmedError, UnavailableError
 from mediagen.jobs import Job, JobStatus, PaidCall, Quote
 from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
 from mediagen.runner.collect import Collector, EndpointSource
+from mediagen.runner.patience import Patience
 from mediagen.runner.spool import Spool
+from mediagen.runner.steps import CallSteps
+from mediagen.storage.conversations import Conversations
 from mediagen.storage.local import LocalStorage
 
 CHANGES = ("open", "os.rename", "os.link", "os.remove")
@@ -30,10 +34,13 @@ QUOTE = Quote(usd=Decimal(0), min_usd=None, max_usd=None, basis="", as_of="", so
 
 
 def die_at_each_instant(
-    folder: Path, paid: Path, kinds: tuple[str, ...] = CHANGES, **job: object
+    folder: Path, paid: Path, kinds: tuple[str, ...] = CHANGES, *, end: str = "", **job: object
 ) -> list[dict[str, Any]]:
-    """Kill a process at each instant at which it collects a paid file, and let the next one go on."""
-    told = json.dumps({"folder": str(folder), "paid": str(paid), "kinds": kinds, "job": job})
+    """Kill a process at each instant at which it collects a paid file, and let the next one go on.
+
+    With `end` it does not collect, but ends the call in this state.
+    """
+    told = json.dumps({"folder": str(folder), "paid": str(paid), "kinds": kinds, "job": job, "end": end})
     command = [sys.executable, "-m", "tests.runner.crashing", told]
     done = subprocess.run(command, capture_output=True, timeout=120, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr.decode()
@@ -88,6 +95,23 @@ async def go_on(collector: Collector, job_id: str = "job_1") -> Job:
     return job
 
 
+async def end(collector: Collector, status: str) -> None:
+    """End the call without a file, unless another process has."""
+    steps = CallSteps(
+        ledger=collector.ledger,
+        endpoints=collector.endpoints,
+        collector=collector,
+        conversations=cast("Conversations", None),
+        poll_seconds=1,
+        clock=collector.clock,
+        patience=Patience(clock=collector.clock),
+    )
+    job = await collector.ledger.get("job_1")
+    if job.status is JobStatus.SUBMITTING:
+        kind = SubmissionUnconfirmedError if status == "unconfirmed" else UnavailableError
+        await steps.end(job, job.calls[0], kind("It went wrong.", hint="Look."))
+
+
 def die_before(number: int, folder: Path, kinds: set[str]) -> None:
     """Kill this process right before the so-manieth change on the disk."""
     left = number
@@ -106,13 +130,23 @@ def die_before(number: int, folder: Path, kinds: set[str]) -> None:
 
 
 async def die(folder: Path, number: int, told: dict[str, Any]) -> None:
-    collector = collector_in(folder)
-    await prepare(collector, job_of(folder, **told["job"]), Path(told["paid"]).read_bytes())
+    collector, job = collector_in(folder), job_of(folder, **told["job"])
+    if told["end"]:
+        Path(job.output_dir).mkdir(parents=True)
+        await collector.ledger.create(job)
+    else:
+        await prepare(collector, job, Path(told["paid"]).read_bytes())
     die_before(number, folder, set(told["kinds"]))
+    if told["end"]:
+        await end(collector, told["end"])
     await go_on(collector)
 
 
-async def report(folder: Path) -> None:
+async def report(folder: Path, told: dict[str, Any]) -> None:
+    if told["end"]:
+        collector = collector_in(folder)
+        await end(collector, told["end"])
+        await collector.ledger.aclose()
     job = await go_on(collector_in(folder))
     files = sorted(path.name for path in Path(job.output_dir).iterdir())
     found = {
@@ -145,7 +179,7 @@ def main() -> None:
         folder = Path(told["folder"]) / str(number)
         folder.mkdir(parents=True)
         died = in_child(lambda folder=folder, number=number: die(folder, number, told))
-        in_child(lambda folder=folder: report(folder))
+        in_child(lambda folder=folder: report(folder, told))
         found.append({"instant": number, "died": died, **json.loads((folder / "found.json").read_text())})
         if not died:
             break

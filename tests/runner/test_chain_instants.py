@@ -80,15 +80,12 @@ async def test_chain_killed_while_a_link_runs_is_ended_by_the_next_process(make_
     process.communicate()
     states = [(job["effective"]["link"], job["status"]) for job in listed(environment)]
     assert states[0] == (1, "succeeded")
+    assert states[-1][1] in {"submitting", "running"}
     resumed = run(environment, "-m", "mediagen.cli", "jobs", "resume", "--json")
-    made = listed(environment)
-    if states[-1][1] == "running":
-        assert resumed.returncode == 0, resumed.stderr
-        assert [(job["effective"]["link"], job["status"]) for job in made] == [(n, "succeeded") for n in (1, 2, 3)]
-        assert paid(emulator) == 4
-    else:  # killed before its answer was written down: never sent again
-        assert made[-1]["status"] == "unconfirmed"
-        assert paid(emulator) == 3
+    assert resumed.returncode == 0, resumed.stderr
+    made = [(job["effective"]["link"], job["status"]) for job in listed(environment)]
+    assert made == [(number, "succeeded") for number in (1, 2, 3)]
+    assert paid(emulator) == 4
 
 
 async def test_two_processes_that_resume_at_once_make_each_link_once(make_settings, environment, emulator):

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import of_child, paid
 from tests.runner.asking import change, left_behind, until, veo, wait_for
 from tests.runner.lost import BUCKET, PREFIX, SUBMISSIONS, age, lost_clip, resolution
+from tests.runner.test_killed_while_sending import submitter_of, wait_until_gone
 
 from mediagen.app.app import App, open_app
 from mediagen.generator.resolving import resolve_job
@@ -290,7 +291,7 @@ def test_clips_are_taken_in_google_s_order():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-async def test_server_killed_while_the_request_is_on_its_way_loses_no_clip(
+async def test_server_and_submitter_killed_while_the_request_is_on_its_way_loses_no_clip(
     vertex_settings: VertexSettings, vertex_variables: dict[str, str], environment: dict[str, str], emulator, work: Path
 ):
     emulator.make_bucket(BUCKET)
@@ -308,9 +309,13 @@ async def test_server_killed_while_the_request_is_on_its_way_loses_no_clip(
             assert process.poll() is None
             assert time.monotonic() < deadline
             await anyio.sleep(0.02)
+        submitter = submitter_of(process)
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait(30)
+        process.wait(60)
+    # It would wait for the answer on behalf of the next process.
+    os.kill(submitter, signal.SIGKILL)
+    wait_until_gone(submitter)
     async with open_app(vertex_settings()) as app:
         (job,) = await app.runner.resume()
         assert (await wait_for(app, job.job_id)).status == JobStatus.UNCONFIRMED

@@ -1,14 +1,17 @@
 """Each end without a file leaves a record where the file would be."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.runner.asking import arrived, change, clip, until, wait_for
+from tests.runner.crashing import collector_in, die_at_each_instant, end, job_of
 
 from mediagen.app.app import open_app
+from mediagen.jobs import JobStatus
 from mediagen.requests import CancelJobRequest
 from mediagen.settings import Settings
 
@@ -62,3 +65,41 @@ async def test_answer_that_comes_late_takes_the_place_of_the_record_of_its_failu
     assert sorted(path.name for path in work.glob("*late*")) == ["late.json", "late.mp4"]
     assert json.loads((work / "late.json").read_text())["state"] == "succeeded"
     assert Path(report.artifacts[0].path).name == "late.mp4"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+@pytest.mark.parametrize("status", ["failed", "unconfirmed"])
+def test_killed_at_any_instant_the_end_of_a_call_is_recorded_once(tmp_path: Path, status: str):
+    found = die_at_each_instant(tmp_path, tmp_path, end=status)
+    assert len(found) > 3
+    for each in found:
+        assert (each["status"], each["files"]) == (status, ["made.json"]), each
+        # Of an unconfirmed call the answer may still come.
+        assert each["spool"] == (["job_1-0"] if status == "unconfirmed" else []), each
+        record = json.loads((tmp_path / str(each["instant"]) / "work 🎬" / "made.json").read_text())
+        assert (record["job_id"], record["status"], record["state"]) == ("job_1", "ERROR", status)
+
+
+async def test_record_that_its_user_removed_does_not_come_back(tmp_path: Path):
+    collector, job = collector_in(tmp_path), job_of(tmp_path)
+    Path(job.output_dir).mkdir(parents=True)
+    await collector.ledger.create(job)
+    await end(collector, "unconfirmed")
+    record = Path(job.output_dir) / "made.json"
+    record.unlink()
+    await collector.forget_leftovers()
+    assert not record.exists()
+    await collector.ledger.aclose()
+
+
+async def test_record_that_a_dead_process_never_finished_is_removed(tmp_path: Path):
+    """As when it was killed over it after another one had stored the file."""
+    collector, job = collector_in(tmp_path), job_of(tmp_path)
+    Path(job.output_dir).mkdir(parents=True)
+    await collector.ledger.create(job)
+    await collector.ledger.update_call("job_1", 0, expected=JobStatus.SUBMITTING, status=JobStatus.SUCCEEDED)
+    await collector.spool.mark(job, job.calls[0])
+    (Path(job.output_dir) / ".mediagen-job_1-record-0.part").write_text("{")
+    await collector.forget_leftovers()
+    assert list(Path(job.output_dir).iterdir()) == []
+    await collector.ledger.aclose()

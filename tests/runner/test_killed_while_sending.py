@@ -192,7 +192,7 @@ async def test_late_answer_of_an_unconfirmed_call_is_taken_in(make_settings: Mak
         report = await image(app)
     async with open_app(make_settings()) as app:
         emulator.add_fault(fault="drop_after_accept", match={"path_contains": "generateContent"})
-        lost = await image(app)
+        lost = await image(app, force_new=True)
         assert lost.status == "unconfirmed"
         folder = ledger_file.parent / "spool" / f"{lost.job_id}-0"
         assert [path.name for path in folder.glob("paid-*")] == ["paid-1.ticket"]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -14,12 +15,15 @@ from pathlib import Path
 import anyio
 import pytest
 from tests.generator.planning import make_clip
+from tests.runner.crashing import collector_in, job_of
+from tests.runner.crashing import prepare as prepare_kept
 from tests.runner.fetching import Google, close, collect, collector_at, made
 from tests.stored import sha256_as_made
 
 from mediagen.errors import StorageError, UnavailableError
 from mediagen.jobs import JobStatus
 from mediagen.runner.collect import claims_on
+from mediagen.storage.local import Claims
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and limits of Unix")
 
@@ -236,3 +240,23 @@ async def test_two_that_have_the_clip_whole_store_it_once(tmp_path: Path, google
     assert names(tmp_path) == ["made_2.json", "made_2.mp4"]
     await close(first)
     await close(second)
+
+
+async def test_call_that_another_process_forgets_meanwhile_is_marked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As when a process begins to fetch in the moment in which another has stored the file: its lock would be left."""
+    collector, job = collector_in(tmp_path), job_of(tmp_path)
+    await prepare_kept(collector, job, b"paid")
+    job = await collector.ledger.get("job_1")
+    take = Claims.take
+
+    def take_later(self: Claims) -> int:
+        shutil.rmtree(tmp_path / "spool" / "job_1-0")
+        return take(self)
+
+    monkeypatch.setattr(Claims, "take", take_later)
+    with pytest.raises(StorageError):
+        await collector.collect(job, job.calls[0])
+    assert await collector.spool.leftovers() == [("job_1", 0)]
+    await collector.ledger.aclose()

@@ -302,6 +302,19 @@ async def test_check_directory_creates_it(storage: LocalStorage, tmp_path: Path)
     assert names(wanted) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="files without a name")
+def test_check_directory_that_is_killed_over_its_trial_leaves_nothing(tmp_path: Path) -> None:
+    program = (
+        "import anyio, os, pathlib, sys\n"
+        "from mediagen.storage.local import LocalStorage\n"
+        "sys.addaudithook(lambda event, arguments: os._exit(9) if event == 'os.remove' else None)\n"
+        "anyio.run(LocalStorage().check_directory, pathlib.Path(sys.argv[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert names(tmp_path) == []
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 async def test_check_directory_refuses_what_cannot_hold_files(storage: LocalStorage, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     bad = [tmp_path / "file", tmp_path / "file" / "below", Path("a\0b")]

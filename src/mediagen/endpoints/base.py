@@ -50,6 +50,7 @@ class PaidRequest:
         folder: Folder of the call in the spool, through which its answer outlives this process; None to do without.
         ticket: Number of the first ticket in that folder under which it may leave. Whoever takes the call over makes it
             void, so that a process that was stopped meanwhile cannot send any more.
+        token: Of the right to send the call, for which the folder was opened.
     """
 
     kind: Kind
@@ -58,6 +59,7 @@ class PaidRequest:
     body: dict[str, Any]
     folder: Path | None = None
     ticket: int = 1
+    token: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -102,9 +102,15 @@ async def _way(channel: HttpChannel, url: str, call: PaidRequest) -> Callable[[b
     """By whom a request is sent."""
     submitter, folder = channel.submitter, call.folder
     if submitter and folder and await submitter.takes(url, folder):
-        return partial(_send_detached, channel, submitter, url, _Tickets(folder=folder, numbers=count(call.ticket)))
+        return partial(
+            _send_detached,
+            channel,
+            submitter,
+            url,
+            _Tickets(folder=folder, token=call.token, numbers=count(call.ticket)),
+        )
     if folder and is_supported():
-        await anyio.to_thread.run_sync(_leave_unwatched, folder, call.ticket)
+        await anyio.to_thread.run_sync(_leave_unwatched, folder, call.ticket, call.token)
     return partial(_send_here, channel, url)
 
 
@@ -178,6 +184,7 @@ def _signed(channel: HttpChannel, request: httpx.Request, tickets: "_Tickets") -
         body=request.content,
         folder=tickets.folder,
         ticket=next(tickets.numbers),
+        token=tickets.token,
         patience=Patience(
             connect_seconds=settings.connect_seconds,
             write_seconds=settings.write_seconds,
@@ -218,11 +225,11 @@ async def _pieces(body: bytes) -> AsyncIterator[bytes]:
         yield body[start : start + CHUNK_BYTES]
 
 
-def _leave_unwatched(folder: Path, ticket: int) -> None:
+def _leave_unwatched(folder: Path, ticket: int, token: str) -> None:
     from mediagen.submitter.recovery import leave_unwatched
 
     try:
-        leave_unwatched(folder, ticket)
+        leave_unwatched(folder, ticket, token)
     except FileExistsError as error:
         raise _unconfirmed("another process has taken the job over") from error
     except OSError as error:
@@ -237,6 +244,7 @@ class _Tickets:
     """Where a call leaves its tickets, and the numbers that it may use, one after the other."""
 
     folder: Path
+    token: str
     numbers: Iterator[int]
 
 

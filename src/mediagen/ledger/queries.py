@@ -87,7 +87,9 @@ WHERE job_id = :job_id AND ordinal = :ordinal AND status = 'submitting' AND atte
 
 SELECT_OVERDUE = """
 SELECT job_id, owner FROM jobs
-WHERE status IN ('submitting', 'running', 'downloading') AND coalesce(due_at, created_at) < :before ORDER BY seq
+WHERE status IN ('submitting', 'running', 'downloading')
+    AND (coalesce(due_at, created_at) < :before OR due_at > :beyond)
+ORDER BY seq
 """
 CLAIM_JOB = "UPDATE jobs SET owner = :owner, fence = fence + 1 WHERE job_id = :job_id"
 HAND_BACK = """

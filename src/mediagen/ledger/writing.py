@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypedDict
@@ -15,6 +15,9 @@ from mediagen.ledger.caps import Cap, check_caps
 from mediagen.ledger.engines.base import Connection
 from mediagen.ledger.liveness import Liveness
 from mediagen.ledger.rows import artifact_rows, call_row, job_row, time_text
+
+# No step is put off for longer: a later one was noted by a clock that was wrong.
+LONGEST_PAUSE = timedelta(minutes=15)
 
 
 class CallChanges(TypedDict, total=False):
@@ -202,7 +205,8 @@ def claim(connection: Connection, job_id: str, owners: Liveness) -> Job | None:
 
 def overdue(connection: Connection, before: datetime, owners: Liveness) -> list[str]:
     """Find the open jobs whose step was due before a moment and that nobody alive drives."""
-    rows = connection.execute(queries.SELECT_OVERDUE, {"before": time_text(before)}).fetchall()
+    span = {"before": time_text(before), "beyond": time_text(before + LONGEST_PAUSE)}
+    rows = connection.execute(queries.SELECT_OVERDUE, span).fetchall()
     alive = {owner: owners.is_alive(connection, owner) for owner in {row["owner"] for row in rows} - {None}}
     return [row["job_id"] for row in rows if not alive.get(row["owner"])]
 

@@ -219,8 +219,8 @@ class Advancer:
             self._sending.discard(key)
 
     async def _send(self, job: Job, call: PaidCall, request: PaidRequest, held: _Held) -> float | None:
-        request = await self._steps.with_ticket(job, call, request)
         attempt = secrets.token_hex(8)
+        request = await self._steps.with_ticket(job, call, request, attempt)
         if not await self._ledger.begin_attempt(job, call.ordinal, attempt):
             return BUSY_SECONDS
         call = replace(call, attempt=attempt)

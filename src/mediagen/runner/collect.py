@@ -88,13 +88,31 @@ class Collector:
         return Placer(storage=self.storage, joiner=joiner, claim=claim)
 
     async def forget_leftovers(self) -> None:
-        """Remove what is kept of calls that have ended; a process that died right after their end left it."""
+        """Do what a process left undone that died right after the end of a call: its record, and to clear it away."""
         for job_id, ordinal in await self.spool.leftovers():
             with contextlib.suppress(JobNotFoundError, IndexError):
                 job = await self.ledger.get(job_id)
                 call = job.calls[ordinal]
-                if call.status.is_terminal and call.status is not JobStatus.UNCONFIRMED:
+                if call.status.is_terminal and await self.spool.owes_record(job, call):
+                    await self.write_failure(job_id, ordinal)
+                if call.status.is_terminal and not await self._may_be_answered(job, call):
                     await self._clear(job_id, ordinal, claims_on(job, call))
+
+    async def write_failure(self, job_id: str, ordinal: int) -> None:
+        """Write the record of a call that has ended without a file, so that nobody owes it any more."""
+        job = await self.ledger.get(job_id)
+        call = job.calls[ordinal]
+        # Found all the same, by now.
+        if call.status.is_terminal and call.status is not JobStatus.SUCCEEDED:
+            await self.write_record(job, call)
+        await self.spool.settle_record(job, call)
+
+    async def _may_be_answered(self, job: Job, call: PaidCall) -> bool:
+        """Whether what is kept may be the answer of a call that was given up; who takes late answers in looks at it."""
+        if call.status is JobStatus.UNCONFIRMED or not call.is_answer_missing:
+            return call.status is JobStatus.UNCONFIRMED
+        found = await self.spool.late(job, call)
+        return found is not None and found.answer is not None
 
     async def collect(self, job: Job, call: PaidCall) -> MediaGenError | None:
         """Bring the files of a call into their place and end the call as succeeded.
@@ -112,6 +130,8 @@ class Collector:
         with anyio.CancelScope(shield=True):
             claim = await anyio.to_thread.run_sync(claims.take)
         try:
+            # Another may have forgotten the call in between; what is begun from here on would be left for ever.
+            await self.spool.mark(job, call)
             gone = await self._collect(job, call, self.placer(claim))
             is_contested = gone is not None and await anyio.to_thread.run_sync(claims.is_any_held, claim)
             if gone and is_contested:
@@ -151,20 +171,31 @@ class Collector:
         """Remove what was kept of a call that needs it no more; what another still works at stays, and its mark."""
         job = await self.ledger.get(job_id)
         call = job.calls[ordinal]
+        taken: list[int] = []
+        cleared: list[int] = []
         is_all = True
-        # A folder that is gone or closed holds nothing that could be removed.
-        with contextlib.suppress(StorageError):
-            for number in {0, *claims.left(), *([] if own is None else [own])}:
-                if number != own and not await anyio.to_thread.run_sync(claims.try_take, number):
-                    is_all = False
-                    continue
-                try:
+        try:
+            # A folder that is gone or closed holds nothing that could be removed.
+            with contextlib.suppress(StorageError):
+                for number in {0, *claims.left(), *([] if own is None else [own])}:
+                    if number != own and not await anyio.to_thread.run_sync(claims.try_take, number):
+                        is_all = False
+                        continue
+                    taken.append(number)
                     await self._clear_claim(job, call, self.placer(number))
-                    claims.release(number, is_cleared=True)
-                finally:
-                    claims.release(number)
-        if is_all:
-            await self.spool.forget(job, call)
+                    cleared.append(number)
+            if is_all:
+                await self._forget(job, call)
+        finally:
+            for number in taken:
+                claims.release(number, is_cleared=number in cleared)
+
+    async def _forget(self, job: Job, call: PaidCall) -> None:
+        """Forget a call; while all its claims are held, so that whoever begins anew marks it after that."""
+        with contextlib.suppress(StorageError):
+            # Nobody is at work on it any more.
+            await self.placer().discard_records(job, call)
+        await self.spool.forget(job, call)
 
     async def _clear_claim(self, job: Job, call: PaidCall, placer: Placer) -> None:
         for sample in range(max(call.samples, len(call.remote_uris))):

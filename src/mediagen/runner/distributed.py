@@ -150,6 +150,8 @@ class Distributed:
         self._looking.add(job_id)
         try:
             due_at = await self.advancer.advance(job_id)
+            while due_at and due_at <= self._steps.clock() and self.advancer.holds(job_id):
+                due_at = await self.advancer.advance(job_id)
             if self.advancer.holds(job_id):
                 self._unreturned[job_id] = due_at
                 await self._hand_back(job_id)

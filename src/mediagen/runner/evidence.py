@@ -141,12 +141,12 @@ class Evidence:
 
     async def _give_up(self, job: Job, call: PaidCall, folder: str) -> None:
         error = job_error(_not_made(folder, self._age(job)))
+        await self.collector.spool.owe_record(job, call)
         if await self.ledger.update_call(
             job.job_id, call.ordinal, expected=call.status, status=JobStatus.FAILED, error=error
         ):
             logger.info("job %s call %d ends: %s", job.job_id, call.ordinal, NOT_MADE)
-            ended = await self.ledger.get(job.job_id)
-            await self.collector.write_record(ended, ended.calls[call.ordinal])
+            await self.collector.write_failure(job.job_id, call.ordinal)
 
     async def _tell(self, job: Job, call: PaidCall, note: str) -> None:
         """Write down what keeps us from knowing more, once."""

@@ -17,7 +17,7 @@ from mediagen.runner.differences import differences
 from mediagen.runner.examining import DAMAGE
 from mediagen.runner.joining import Extended, Joiner
 from mediagen.storage.local import LocalStorage, PartFile, StoredFile
-from mediagen.storage.names import MEDIA_SUFFIXES
+from mediagen.storage.names import MEDIA_SUFFIXES, record_key
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +115,16 @@ class Placer:
         key = self._key(job, call, sample)
         for name in (key, f"{key}-film", f"{key}-embedding"):
             await (await self.storage.open_part(Path(job.output_dir), name)).discard()
+
+    async def discard_records(self, job: Job, call: PaidCall) -> None:
+        """Remove the records of a call that were never finished.
+
+        Raises:
+            StorageError: The folder is gone or closed.
+        """
+        for sample in range(max(call.samples, len(call.remote_uris))):
+            key = record_key(job.job_id, position(job, call, sample))
+            await (await self.storage.open_part(Path(job.output_dir), key)).discard()
 
     async def withdraw(self, job: Job, call: PaidCall, sample: int) -> None:
         """Take back the names that were given to a file of a call which another process has ended with its own.

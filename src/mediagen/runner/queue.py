@@ -39,7 +39,7 @@ Look = Callable[[str], Awaitable[None]]
 
 
 class HintQueue:
-    """The queue of one database, while it is entered."""
+    """The queue of one database, while it is entered; connected to when it is first needed."""
 
     def __init__(self, conninfo: str) -> None:
         """Name the database; nothing is connected yet.
@@ -50,20 +50,10 @@ class HintQueue:
         self._conninfo = conninfo
         self._app: App | None = None
         self._look: Look | None = None
+        self._opening = anyio.Lock()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        from procrastinate import App, PsycopgConnector
-
-        connector = PsycopgConnector(
-            conninfo=self._conninfo, min_size=1, timeout=CONNECT_SECONDS, kwargs={"application_name": NAME}
-        )
-        app = App(connector=connector)
-        app.task(name=TASK, queue=NAME, retry=False)(self._looked_at)
-        with _translated():
-            await self._stack.enter_async_context(app.open_async())
-            await _make_tables(app)
-        self._app = app
         return self
 
     async def __aexit__(
@@ -79,7 +69,8 @@ class HintQueue:
             LedgerError: It is not noted; the ledger brings it up again.
         """
         with _translated():
-            await self._entered.configure_task(TASK, queue=NAME, schedule_at=at).defer_async(job_id=job_id)
+            app = await self._opened()
+            await app.configure_task(TASK, queue=NAME, schedule_at=at).defer_async(job_id=job_id)
 
     async def work(self, look: Look, stop: anyio.Event, *, concurrency: int) -> None:
         """Call `look` for each hint whose time has come, until `stop` is set or this is cancelled.
@@ -93,8 +84,10 @@ class HintQueue:
             LedgerError: The database is gone.
         """
         self._look = look
+        with _translated():
+            app = await self._opened()
         worker = asyncio.ensure_future(
-            self._entered.run_worker_async(
+            app.run_worker_async(
                 queues=[NAME],
                 name=NAME,
                 concurrency=concurrency,
@@ -121,8 +114,8 @@ class HintQueue:
         """
         from procrastinate.jobs import Status
 
-        manager = self._entered.job_manager
         with _translated():
+            manager = (await self._opened()).job_manager
             for hint in await manager.get_stalled_jobs(queue=NAME, seconds_since_heartbeat=STALLED_SECONDS):
                 if hint.id is not None:
                     await manager.finish_job_by_id_async(hint.id, status=Status.FAILED, delete_job=True)
@@ -131,11 +124,26 @@ class HintQueue:
         assert self._look is not None
         await self._look(job_id)
 
-    @property
-    def _entered(self) -> "App":
-        if self._app is None:
-            raise RuntimeError("the queue has not been entered")
-        return self._app
+    async def _opened(self) -> "App":
+        async with self._opening:
+            if self._app is None:
+                self._app = await self._open()
+            return self._app
+
+    async def _open(self) -> "App":
+        from procrastinate import App, PsycopgConnector
+
+        connector = PsycopgConnector(
+            conninfo=self._conninfo, min_size=1, timeout=CONNECT_SECONDS, kwargs={"application_name": NAME}
+        )
+        app = App(connector=connector)
+        app.task(name=TASK, queue=NAME, retry=False)(self._looked_at)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(app.open_async())
+            await _make_tables(app)
+            # It stays open only when all of it worked.
+            self._stack.push_async_exit(stack.pop_all())
+        return app
 
 
 async def _make_tables(app: "App") -> None:

@@ -102,6 +102,7 @@ async def _decide(evidence: Evidence, job: Job, call: PaidCall, decision: Decisi
         billed="yes" if outcome == "billed" else "no",
         hint="It can be resolved again, if that was wrong.",
     )
+    await evidence.collector.spool.owe_record(job, call)
     if await evidence.ledger.update_call(
         job.job_id,
         call.ordinal,
@@ -110,8 +111,7 @@ async def _decide(evidence: Evidence, job: Job, call: PaidCall, decision: Decisi
         error=error,
         charge=_charge(job, call, outcome),
     ):
-        ended = await evidence.ledger.get(job.job_id)
-        await evidence.collector.write_record(ended, ended.calls[call.ordinal])
+        await evidence.collector.write_failure(job.job_id, call.ordinal)
 
 
 def _charge(job: Job, call: PaidCall, outcome: Outcome) -> Charge:

@@ -101,11 +101,17 @@ class Runner:
         """
         # A caller who gives up waiting must not leave a job open that nobody drives.
         with anyio.CancelScope(shield=True):
-            job, notes = await resolve(self.scheduler.late.evidence, job_id, decision)
+            job, notes = await self._resolved(job_id, decision)
             if not job.status.is_terminal:
                 await self.scheduler.resume(only=job_id)
         self._changes.tell(job_id)
         return notes
+
+    async def _resolved(self, job_id: str, decision: Decision) -> tuple[Job, tuple[str, ...]]:
+        if await self.scheduler.late.settling.settle_late(job_id):
+            note = "Nothing was resolved by hand: Google's answer had arrived, and is taken in."
+            return await self._ledger.get(job_id), (note,)
+        return await resolve(self.scheduler.late.evidence, job_id, decision)
 
     def notes(self, job: Job) -> tuple[str, ...]:
         """What keeps an open job from going on, if anything; also when another process drives it."""

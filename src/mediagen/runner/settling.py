@@ -98,7 +98,7 @@ class Settling:
 
     async def _settle_unconfirmed(self, job_id: str, ordinal: int) -> bool:
         job = await self.steps.ledger.get(job_id)
-        if ordinal >= len(job.calls) or job.calls[ordinal].status is not JobStatus.UNCONFIRMED:
+        if ordinal >= len(job.calls) or not job.calls[ordinal].is_answer_missing:
             return False
         call = job.calls[ordinal]
         found = await self.steps.collector.spool.late(job, call)
@@ -108,6 +108,8 @@ class Settling:
         outcome = await self._read(job, request, found.answer)
         # Why it was given up in the first place.
         if isinstance(outcome, SubmissionUnconfirmedError):
+            if call.status is not JobStatus.UNCONFIRMED:
+                await self.steps.collector.spool.forget(job, call)
             return False
         await self.steps.keep(job, call, outcome, request)
         return not isinstance(outcome, MediaGenError)

@@ -17,6 +17,7 @@ from mediagen.submitter.base import Settled, is_supported
 
 COPY_BYTES = 1_000_000
 KEPT_MISSING = "kept_answer_missing"
+_RECORD_DUE = "record-due"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,12 +43,32 @@ class Spool:
         """Let `leftovers` name the call from now on until it is forgotten."""
         await self.call_folder(job, call)
 
+    async def owe_record(self, job: Job, call: PaidCall) -> None:
+        """Note that the end of a call is to be written down beside its files; without a word when that fails."""
+        folder = await self.call_folder(job, call)
+        with contextlib.suppress(OSError):
+            await anyio.Path(folder / _RECORD_DUE).touch()
+
+    async def owes_record(self, job: Job, call: PaidCall) -> bool:
+        """Whether that may still be to be done."""
+        return await anyio.Path(self.folder_of(job, call) / _RECORD_DUE).exists()
+
+    async def settle_record(self, job: Job, call: PaidCall) -> None:
+        """Note that it is done."""
+        with contextlib.suppress(OSError):
+            await anyio.Path(self.folder_of(job, call) / _RECORD_DUE).unlink(missing_ok=True)
+
     def folder_of(self, job: Job, call: PaidCall) -> Path:
         """Folder that a call has or would have; not made by this."""
         return self.folder / _key(job, call)
 
-    async def open_for_sending(self, job: Job, call: PaidCall) -> int:
+    async def open_for_sending(self, job: Job, call: PaidCall, token: str) -> int:
         """Make the folder of a call that is going to be sent, so that it tells later whether that happened.
+
+        Args:
+            job: Of the call.
+            call: The call.
+            token: Of the right to send it.
 
         Returns:
             Number of the ticket under which it is to leave.
@@ -55,7 +76,7 @@ class Spool:
         Raises:
             StorageError: The folder cannot be written.
         """
-        return await anyio.to_thread.run_sync(_open_for_sending, self.folder_of(job, call))
+        return await anyio.to_thread.run_sync(_open_for_sending, self.folder_of(job, call), token)
 
     async def settled(self, job: Job, call: PaidCall) -> Settled | None:
         """What a submitter left of a call of a dead server, which nobody sends any more; None when none had it.
@@ -63,7 +84,7 @@ class Spool:
         Raises:
             StorageError: The folder cannot be read or written.
         """
-        return await _read_by_submitter(self.folder_of(job, call), is_final=True)
+        return await _read_by_submitter(self.folder_of(job, call), call.attempt, is_final=True)
 
     async def late(self, job: Job, call: PaidCall) -> Settled | None:
         """What a submitter left of a call by now; changes nothing.
@@ -71,7 +92,7 @@ class Spool:
         Raises:
             StorageError: The folder cannot be read.
         """
-        return await _read_by_submitter(self.folder_of(job, call), is_final=False)
+        return await _read_by_submitter(self.folder_of(job, call), call.attempt, is_final=False)
 
     async def call_folder(self, job: Job, call: PaidCall) -> Path:
         """Folder for what belongs to a call until it is forgotten."""
@@ -126,7 +147,7 @@ class Spool:
         return await self.storage.open_part(await self.call_folder(job, call), f"inline-{number}")
 
 
-def _open_for_sending(folder: Path) -> int:
+def _open_for_sending(folder: Path, token: str) -> int:
     if not is_supported():
         return 1
     from mediagen.submitter.recovery import next_attempt
@@ -134,7 +155,7 @@ def _open_for_sending(folder: Path) -> int:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        open_folder(str(folder))
+        open_folder(str(folder), token)
         return next_attempt(folder)
     except OSError as error:
         raise StorageError(
@@ -150,19 +171,18 @@ def _remove(folder: Path) -> None:
         from mediagen.submitter.recovery import is_sending
         from mediagen.submitter.tickets import close_folder
 
+        with contextlib.suppress(OSError):
+            close_folder(str(folder))
         if is_sending(folder):
             return
-        close_folder(str(folder))
     shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _read_by_submitter(folder: Path, *, is_final: bool) -> Settled | None:
+async def _read_by_submitter(folder: Path, token: str | None, *, is_final: bool) -> Settled | None:
     if not is_supported():
         return None
-    from mediagen.submitter.recovery import look_at_call, settle_call
-
     try:
-        return await anyio.to_thread.run_sync(settle_call if is_final else look_at_call, folder)
+        return await anyio.to_thread.run_sync(_settled if is_final else _looked_at, folder, token or "")
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -171,6 +191,21 @@ async def _read_by_submitter(folder: Path, *, is_final: bool) -> Settled | None:
             hint="Make it readable and writable; `mediagen jobs resume` then goes on.",
             billed="unknown",
         ) from error
+
+
+def _settled(folder: Path, token: str) -> Settled:
+    from mediagen.submitter.recovery import settle_call
+    from mediagen.submitter.tickets import retire
+
+    # Before the tickets are looked at: who was stopped between two tries must not go on with the next one.
+    retire(str(folder), token)
+    return settle_call(folder, token)
+
+
+def _looked_at(folder: Path, token: str) -> Settled:
+    from mediagen.submitter.recovery import look_at_call
+
+    return look_at_call(folder, token)
 
 
 async def nowhere(_number: int) -> PartSink:

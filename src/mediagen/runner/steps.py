@@ -114,14 +114,15 @@ class CallSteps:
                 )
                 return 0.0
 
-    async def with_ticket(self, job: Job, call: PaidCall, request: PaidRequest) -> PaidRequest:
+    async def with_ticket(self, job: Job, call: PaidCall, request: PaidRequest, token: str) -> PaidRequest:
         """A request that may leave once the ledger has given the right to send its call.
 
         Raises:
             StorageError: Its answer could not be kept.
         """
         spool = self.collector.spool
-        return replace(request, folder=spool.folder_of(job, call), ticket=await spool.open_for_sending(job, call))
+        ticket = await spool.open_for_sending(job, call, token)
+        return replace(request, folder=spool.folder_of(job, call), ticket=ticket, token=token)
 
     async def _keep_conversation(
         self, job: Job, call: PaidCall, request: PaidRequest, model_turn: dict[str, Any]
@@ -171,12 +172,15 @@ class CallSteps:
 
     async def late_or_not(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
         """Move a sent call on, whoever drives it by now; an answer that comes after the call was given up wins."""
-        changes["error"] = None
-        for expected in (JobStatus.SUBMITTING, JobStatus.UNCONFIRMED):
-            if await self.ledger.update_call(
-                job.job_id, call.ordinal, expected=expected, attempt=call.attempt, **changes
-            ):
-                return
+        changes["error"] = changes["charge"] = None
+        present = (await self.ledger.get(job.job_id)).calls[call.ordinal]
+        if (present.status is JobStatus.SUBMITTING or present.is_answer_missing) and not await self.ledger.update_call(
+            job.job_id, call.ordinal, expected=present.status, attempt=call.attempt, **changes
+        ):
+            # Given up in this moment, unless it is another's by now.
+            await self.ledger.update_call(
+                job.job_id, call.ordinal, expected=JobStatus.UNCONFIRMED, attempt=call.attempt, **changes
+            )
 
     async def _poll(self, job: Job, call: PaidCall) -> float | None:
         endpoint = await self.endpoints.for_job(job)
@@ -230,10 +234,11 @@ class CallSteps:
 
     async def end_unsent(self, job: Job, call: PaidCall, status: JobStatus, error: MediaGenError) -> bool:
         """End a call of which nothing was sent, and write down why; False when it may have been sent by now."""
+        await self.collector.spool.owe_record(job, call)
         is_ended = await self.ledger.end_unsent(job, call.ordinal, status=status, error=job_error(error))
         if is_ended:
-            ended = await self.ledger.get(job.job_id)
-            await self.collector.write_record(ended, ended.calls[call.ordinal])
+            await self.collector.write_failure(job.job_id, call.ordinal)
+            await self.collector.spool.forget(job, call)
         return is_ended
 
     async def _ended(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
@@ -241,9 +246,9 @@ class CallSteps:
         # What came of a paid request is true whoever drives the job by now.
         was_sent = call.status is JobStatus.SUBMITTING and call.attempt is not None
         guard: Guard = {"attempt": call.attempt} if was_sent else {"fence": job.fence}
+        await self.collector.spool.owe_record(job, call)
         if await self.ledger.update_call(job.job_id, call.ordinal, expected=call.status, **guard, **changes):
-            ended = await self.ledger.get(job.job_id)
-            await self.collector.write_record(ended, ended.calls[call.ordinal])
+            await self.collector.write_failure(job.job_id, call.ordinal)
             if changes["status"] is not JobStatus.UNCONFIRMED:
                 await self.collector.spool.forget(job, call)
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import anyio
 
 from mediagen.errors import ConfigurationError, InvalidRequestError
-from mediagen.storage.names import candidates, is_key, record_stem, safe_stem, sanitise_name
+from mediagen.storage.names import candidates, is_key, record_key, record_stem, safe_stem, sanitise_name
 from mediagen.storage.part import Claims, PartFile, StoredFile, translated
 from mediagen.storage.placing import digest_and_sync, place_media, place_record, sync_directory, write_temporary
 
@@ -189,7 +189,8 @@ def _check_directory(path: Path, field: str | None, setting: str) -> Path:
     try:
         directory = path.expanduser().resolve()
         directory.mkdir(parents=True, exist_ok=True)
-        write_temporary(directory, b"mediagen").unlink()
+        with tempfile.TemporaryFile(dir=directory) as trial:  # without a name, so that a process that dies leaves none
+            trial.write(b"mediagen")
         free_bytes = shutil.disk_usage(directory).free
     except (OSError, RuntimeError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no usable path"
@@ -211,7 +212,7 @@ def _write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
     stem = record_stem(media_or_stem)
     data = f"{json.dumps(record, ensure_ascii=False, indent=2, default=str)}\n".encode("utf-8", "replace")
     with translated(directory):
-        temporary = write_temporary(directory, data, key=_record_key(record))
+        temporary = write_temporary(directory, data, key=_key_of(record))
         try:
             earlier = _own_record(directory, stem, record)
             if earlier is None:
@@ -244,9 +245,9 @@ def _remove_failure(stem: Path, named: dict[str, Any]) -> None:
             earlier.unlink()
 
 
-def _record_key(record: dict[str, Any]) -> str | None:
-    """Names the unfinished record of a paid call; one process at a time writes it."""
-    key = f"{record.get('job_id', '')}-record-{record.get('ordinal')}"
+def _key_of(record: dict[str, Any]) -> str | None:
+    """Names the unfinished record of a paid call; of anything else there is none that could be found again."""
+    key = record_key(record.get("job_id", ""), record.get("ordinal"))
     return key if "job_id" in record and is_key(key) else None
 
 

@@ -87,3 +87,8 @@ def record_stem(media_or_stem: Path) -> str:
 def is_key(key: str) -> bool:
     """Whether a key can be part of a file name as it is."""
     return bool(_KEY.fullmatch(key))
+
+
+def record_key(job_id: object, position: object) -> str:
+    """Key of the unfinished record of a file, or of its failure; one process at a time writes it."""
+    return f"{job_id}-record-{position}"

@@ -46,6 +46,7 @@ class SignedRequest:
         headers: With the key or token; never written to a disk, and not part of the text of this object.
         folder: Folder of the paid call in the spool, where its answer goes.
         ticket: Number of the ticket under which it leaves, which no other request may have.
+        token: Of the right to send the call, if the folder was opened for one.
         answer_limit: Largest successful answer that is stored, in bytes.
     """
 
@@ -54,6 +55,7 @@ class SignedRequest:
     body: bytes = field(repr=False)
     folder: Path
     ticket: int = 1
+    token: str = ""
     method: str = "POST"
     patience: Patience = field(default_factory=Patience)
     answer_limit: int = 64 * 1024 * 1024

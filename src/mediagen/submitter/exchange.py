@@ -74,7 +74,7 @@ class Exchange:
     def run(self) -> Result:
         """Send it and say what came of it: ``answered``, ``never_sent``, ``taken`` or ``lost``."""
         try:
-            ticket = Ticket(self._head["folder"], self._head["attempt"])
+            ticket = Ticket(self._head["folder"], self._head["attempt"], self._head["token"])
         except FileExistsError:
             return {"state": "taken"}
         except OSError as error:

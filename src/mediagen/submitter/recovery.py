@@ -5,7 +5,7 @@ from typing import Literal
 
 from mediagen.submitter.answer_file import read_head
 from mediagen.submitter.base import Answer, Recovered, Settled
-from mediagen.submitter.tickets import State, Ticket, attempts, is_opened, look, path_of, settle_attempt
+from mediagen.submitter.tickets import State, Ticket, attempts, look, path_of, settle_attempt, was_opened
 
 _SETTLING = 5
 
@@ -41,13 +41,17 @@ def next_attempt(folder: Path) -> int:
     return max(attempts(str(folder)), default=0) + 1
 
 
-def settle_call(folder: Path) -> Settled:
+def settle_call(folder: Path, token: str = "") -> Settled:
     """Decide about a call of a dead server; see `Submitter.settle`.
+
+    Args:
+        folder: Of the call.
+        token: Under which it was to be sent; of one for which the folder was not opened nothing is known.
 
     Raises:
         OSError: The spool cannot be read or written.
     """
-    if not folder.is_dir() or not (is_opened(str(folder)) or attempts(str(folder))):
+    if not folder.is_dir() or not _tells_of(folder, token):
         # A person may have removed it since, or the server sent the request itself.
         return Settled(folder=folder, state="lost")
     last = 0
@@ -62,14 +66,18 @@ def settle_call(folder: Path) -> Settled:
     return Settled(folder=folder, state="sending")
 
 
-def look_at_call(folder: Path) -> Settled:
-    """What the files say about a call at this moment; changes nothing.
+def look_at_call(folder: Path, token: str = "") -> Settled:
+    """What the files say about a call at this moment; changes nothing. See `settle_call`.
 
     Raises:
         OSError: The spool cannot be read.
     """
     known = {attempt: look(str(folder), attempt) for attempt in attempts(str(folder))}
-    return _verdict(folder, known) if known else Settled(folder=folder, state="lost")
+    return _verdict(folder, known) if known and _tells_of(folder, token) else Settled(folder=folder, state="lost")
+
+
+def _tells_of(folder: Path, token: str) -> bool:
+    return was_opened(str(folder), token) or (not token and bool(attempts(str(folder))))
 
 
 def is_sending(folder: Path) -> bool:
@@ -82,14 +90,14 @@ def is_sending(folder: Path) -> bool:
         return True
 
 
-def leave_unwatched(folder: Path, number: int) -> None:
+def leave_unwatched(folder: Path, number: int, token: str = "") -> None:
     """Note, durably, that the server itself sends a call from now on, of which this folder may say otherwise.
 
     Raises:
         FileExistsError, FileNotFoundError: Another process has taken the call over: it must not be sent.
         OSError: It cannot be written down.
     """
-    ticket = Ticket(str(folder), number)
+    ticket = Ticket(str(folder), number, token)
     try:
         ticket.mark_sent()
     finally:

@@ -189,6 +189,7 @@ def _head(request: SignedRequest, attempt: int) -> dict[str, Any]:
         "proxy": proxy_for(request.url),
         "folder": str(request.folder.absolute()),
         "attempt": attempt,
+        "token": request.token,
         "answer_limit": request.answer_limit,
         "connect_seconds": patience.connect_seconds,
         "write_seconds": patience.write_seconds,
@@ -221,11 +222,11 @@ def _after_death(request: SignedRequest) -> Answer:
     found: Settled | None = None
     deadline = time.monotonic() + DYING_SECONDS
     with suppress(OSError):
-        found = settle_call(request.folder)
+        found = settle_call(request.folder, request.token)
         # The system closes its socket a moment before it gives its locks back.
         while found.state == "sending" and time.monotonic() < deadline:
             time.sleep(DYING_SECONDS / 20)
-            found = settle_call(request.folder)
+            found = settle_call(request.folder, request.token)
     if found and found.state == "never_sent":
         raise _unreachable("the process that sends requests ended")
     if found and found.answer:

@@ -9,7 +9,9 @@ from typing import Literal
 State = Literal["void", "never_sent", "sending", "lost", "answered"]
 _SENT = b"sent"
 _VOID = b"void"
+# Of an attempt without a token; with one, the token follows.
 _OPENED = "detached"
+_RETIRED = "retired"
 _TICKET = re.compile(r"paid-([1-9][0-9]{0,5})\.ticket")
 
 
@@ -31,31 +33,63 @@ def sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-def open_folder(folder: str) -> None:
+def open_folder(folder: str, token: str = "") -> None:
     """Note that a call leaves through a submitter only, so that nothing has left while there is no ticket.
+
+    Args:
+        folder: Of the call.
+        token: Under which it is sent; nothing leaves under another one that was not noted, or was retired.
 
     Raises:
         OSError: It cannot be written.
     """
     # If a power cut takes the note away, the call counts as one that may have been sent, which is safe.
-    os.close(os.open(os.path.join(folder, _OPENED), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))  # noqa: PTH118 - as above
+    os.close(os.open(_note(folder, _OPENED, token), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+
+
+def retire(folder: str, token: str) -> None:
+    """Let nothing more leave under a token, whatever its holder has still in mind.
+
+    Raises:
+        OSError: It cannot be written down.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(_note(folder, _OPENED, token), _note(folder, _RETIRED, token))  # noqa: PTH104 - as above
 
 
 def close_folder(folder: str) -> None:
-    """Let nothing more leave for a call; before its tickets are removed."""
+    """Let nothing more leave for a call; before its tickets are looked at for the last time and removed.
+
+    Raises:
+        OSError: It cannot be written down.
+    """
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(folder, _OPENED))  # noqa: PTH108, PTH118 - as above
+        for name in os.listdir(folder):  # noqa: PTH208 - as above
+            what, _, token = name.partition("-")
+            if what == _OPENED:
+                retire(folder, token)
 
 
-def is_opened(folder: str) -> bool:
-    """Whether the tickets of a folder tell all that was sent for a call."""
-    return os.path.exists(os.path.join(folder, _OPENED))  # noqa: PTH110, PTH118 - as above
+def is_opened(folder: str, token: str = "") -> bool:
+    """Whether a call may leave under a token, and the tickets of its folder tell all that has left."""
+    return os.path.exists(_note(folder, _OPENED, token))  # noqa: PTH110 - as above
+
+
+def was_opened(folder: str, token: str = "") -> bool:
+    """Whether the tickets of a folder tell all that has left under a token, which may be retired by now."""
+    # A note without a token was left by an earlier version.
+    notes = [_note(folder, what, each) for what in (_OPENED, _RETIRED) for each in (token, "")]
+    return any(os.path.exists(note) for note in notes)  # noqa: PTH110 - as above
+
+
+def _note(folder: str, what: str, token: str) -> str:
+    return os.path.join(folder, f"{what}-{token}" if token else what)  # noqa: PTH118 - as above
 
 
 class Ticket:
     """The right to send one attempt, held by a lock until `close`."""
 
-    def __init__(self, folder: str, attempt: int) -> None:
+    def __init__(self, folder: str, attempt: int, token: str = "") -> None:
         """Take it.
 
         Raises:
@@ -64,7 +98,7 @@ class Ticket:
             OSError: It cannot be written.
         """
         # The folder may be there again for its files; whoever was stopped meanwhile must not take it for its own.
-        if not is_opened(folder):
+        if not is_opened(folder, token):
             raise FileNotFoundError("not opened")
         self._folder = folder
         self.is_sent = False
@@ -74,6 +108,9 @@ class Ticket:
             fcntl.flock(self._file, fcntl.LOCK_EX)
             if os.pread(self._file, 4, 0):
                 raise FileExistsError("void")  # noqa: TRY301 - in the moment before it was locked
+            # Whoever closes the folder looks for locked tickets after that.
+            if not is_opened(folder, token):
+                raise FileNotFoundError("not opened any more")  # noqa: TRY301 - as above
         except BaseException:
             os.close(self._file)
             raise
