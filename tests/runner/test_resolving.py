@@ -120,7 +120,7 @@ MODEL = "projects/film-project/locations/global/publishers/google/models"
         (f"{MODEL}/veo-3.1-fast-generate-001/operations/0f0f", "Google does not know it"),
         (f"{MODEL}/veo-3.1-generate-001/operations/0f0f", "it is one of veo-3.1-generate-001"),
         ("../../operations/1", "it is no name"),
-        ("a b\n", "it is no name"),
+        ("a b", "it is no name"),
         ("v1_🎬", "it is no name"),
         ("v1_unknown", "Google does not know it"),
     ],

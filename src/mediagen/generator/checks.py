@@ -58,7 +58,7 @@ class Checks:
         looks, bucket = await self._look_around(project, routes, request)
         chosen = next((look for look in looks if look.report.chosen), None)
         spent_today, spent_this_month, caps, no_ledger = await self._spent(project)
-        blocking += [*_ban(project, routes), *no_ledger, *await self._folder(project)]
+        blocking += [*_ban(project, routes), *no_ledger, *await self._folders(project)]
         ffmpeg, no_ffmpeg = self._ffmpeg()
         answered = [look.answer for look in looks if look.answer]
         available = chosen.answer.available if chosen and chosen.answer else None
@@ -244,20 +244,21 @@ class Checks:
         except MediaGenError as error:
             return None, None, [], [str(error)]
 
-    async def _folder(self, project: Project | None) -> list[str]:
-        """Test the folder for files, or where it is still to be made, the one above it; and that of the ledger."""
-        if project is None:
-            return []
-        folder = project.folder
-        try:
-            existing = next((part for part in (folder, *folder.parents) if part.exists()), folder)
-            await self.storage.check_directory(existing, field=None)
-            folder = self.policy.state_folder
-            if folder.exists():
-                await self.storage.check_directory(folder, field=None, setting="MEDIAGEN_STATE_DIR")
-        except (MediaGenError, OSError) as error:
-            return [str(error) if isinstance(error, MediaGenError) else f"{folder} cannot be looked at."]
-        return []
+    async def _folders(self, project: Project | None) -> list[str]:
+        """Test the folders for files and of the ledger, or where one is still to be made, the one above it."""
+        found = []
+        places = (
+            {"MEDIAGEN_OUTPUT_DIR": project.folder, "MEDIAGEN_STATE_DIR": self.policy.state_folder} if project else {}
+        )
+        for setting, folder in places.items():
+            try:
+                existing = next((part for part in (folder, *folder.parents) if part.exists()), folder)
+                await self.storage.check_directory(existing, field=None, setting=setting)
+            except MediaGenError as error:
+                found.append(str(error))
+            except OSError:
+                found.append(f"{folder} cannot be looked at.")
+        return found
 
     @property
     def _availability(self) -> Availability:
