@@ -78,6 +78,13 @@ def test_show_as_json_has_the_same(mediagen, work: Path):
     assert report["config_file"] == str(work / "mediagen.toml")
 
 
+def test_ledger_in_a_database_is_not_called_a_file(mediagen):
+    done = mediagen("config", "path", MEDIAGEN_DATABASE_URL="postgresql://me:SECRET@db.example/media")
+    assert "ledger: the database in MEDIAGEN_DATABASE_URL" in done.stdout
+    assert "ledger.sqlite3" not in done.stdout
+    assert "SECRET" not in done.stdout + done.stderr
+
+
 def test_path_says_where_files_would_be_looked_for(mediagen, work: Path):
     done = mediagen("config", "path")
     assert "configuration file: none" in done.stdout

@@ -49,7 +49,8 @@ def test_spend_tells_charged_and_possibly_billed_apart_in_words_json_and_a_table
     heading, values = csv.reader(io.StringIO(table))
     assert heading[:3] == ["model", "jobs", "free_jobs"]
     assert dict(zip(heading, values, strict=True))["jobs"] == "2"
-    assert mediagen("spend", "--csv", "spend.csv", "--by", "model").returncode == 0
+    written = mediagen("spend", "--csv", "spend.csv", "--by", "model")
+    assert (written.returncode, written.stderr.strip()) == (0, "mediagen: 1 row in spend.csv")
     assert (work / "spend.csv").read_text() == table
     assert paid(emulator) == before
 

@@ -1,9 +1,10 @@
 """check_api against the emulator: what it finds, what it tells to do, and that it never costs anything."""
 
 import dataclasses
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from mediagen.report.checks import CheckReport, SurfaceReport
 from mediagen.report.checks_text import check_summary
 from mediagen.requests import CheckApiRequest
 from mediagen.settings import Settings
+from mediagen.storage import local
 
 PROJECT = "film-project"
 USUAL_BUCKET = f"{PROJECT}-media-output"
@@ -475,3 +477,28 @@ async def test_folder_that_is_still_to_be_made_is_not_made(opened: Open, work: P
 async def test_spending_is_shown_beside_its_cap(opened: Open):
     async with opened(**GEMINI, MEDIAGEN_MAX_USD_PER_DAY="2.5") as app:
         assert "Spent: $0.00 of $2.50 today, $0.00 this month" in check_summary(await checked(app))
+
+
+async def test_full_disk_of_the_ledger_is_a_problem_too(opened: Open, monkeypatch: pytest.MonkeyPatch):
+    async with opened(**GEMINI) as app:
+        monkeypatch.setattr(local, "MIN_FREE_BYTES", 2**62)
+        report = await checked(app)
+    assert not report.ok
+    assert [name for name in ("MEDIAGEN_OUTPUT_DIR", "MEDIAGEN_STATE_DIR") if name in " ".join(report.blocking)] == [
+        "MEDIAGEN_OUTPUT_DIR",
+        "MEDIAGEN_STATE_DIR",
+    ]
+
+
+async def test_spending_of_a_ledger_that_cannot_be_read_is_not_called_zero(opened: Open):
+    async with opened(**GEMINI) as app:
+        file = app.settings.folder_for_state() / "ledger.sqlite3"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(file)) as newer:
+            newer.execute("PRAGMA user_version = 999")
+            newer.execute("CREATE TABLE jobs (job_id TEXT)")
+            newer.commit()
+        report = await checked(app)
+    assert report.spent_today_usd is None
+    assert "Spent: not known" in check_summary(report)
+    assert "$0.00" not in check_summary(report)

@@ -81,6 +81,13 @@ class ModelsReport(BaseModel):
     models: list[ModelRow]
 
 
+def _ledger(settings: Settings) -> str:
+    folder = settings.folder_for_state()
+    if settings.database_url:
+        return f"the database in MEDIAGEN_DATABASE_URL, with files in {folder}"
+    return str(folder / "ledger.sqlite3")
+
+
 def settings_rows(settings: Settings, *, only_paths: bool) -> tuple[SettingsReport, str]:
     """Every setting and profile with its values and origins."""
     chosen, trouble = _chosen(settings)
@@ -89,7 +96,7 @@ def settings_rows(settings: Settings, *, only_paths: bool) -> tuple[SettingsRepo
         settings=rows,
         profiles=[] if only_paths else [_profile(profile, profile is chosen) for profile in settings.profiles],
         output_dir=str(chosen.output_dir if chosen and chosen.output_dir else settings.folder_for_files()),
-        ledger=str(settings.folder_for_state() / "ledger.sqlite3"),
+        ledger=_ledger(settings),
         input_roots=[str(root) for root in settings.roots_for_inputs()],
         config_file=str(settings.config_path) if settings.config_path else None,
         looked_for=[str(path) for path in candidate_files(usable_variables())],

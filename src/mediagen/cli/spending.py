@@ -30,7 +30,8 @@ async def show_spending(app: App, namespace: argparse.Namespace) -> int:
         print_report(report, spend_csv(report).rstrip("\n"), as_json=False)
     else:
         await anyio.to_thread.run_sync(_write_new, Path(namespace.csv), spend_csv(report))
-        print_error(f"{len(report.rows)} rows in {namespace.csv}")
+        rows = len(report.rows)
+        print_error(f"{rows} row{'' if rows == 1 else 's'} in {namespace.csv}")
     return 0
 
 

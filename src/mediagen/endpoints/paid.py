@@ -28,7 +28,7 @@ from mediagen.endpoints.http import (
 )
 from mediagen.endpoints.wire.google_errors import UNCONFIRMED_HINT, to_exception
 from mediagen.errors import MediaGenError, RateLimitError, StorageError, SubmissionUnconfirmedError, UnavailableError
-from mediagen.submitter.base import Patience, SignedRequest, Submitter, is_supported
+from mediagen.submitter.base import Patience, SignedRequest, Submitter, in_words, is_supported
 
 logger = logging.getLogger("mediagen.endpoints")
 
@@ -250,7 +250,7 @@ class _Tickets:
 
 def _unconfirmed(why: str) -> SubmissionUnconfirmedError:
     return SubmissionUnconfirmedError(
-        f"The paid request was sent, but its answer was not seen ({why}).", hint=UNCONFIRMED_HINT
+        f"The paid request was sent, but its answer was not seen ({in_words(why)}).", hint=UNCONFIRMED_HINT
     )
 
 

@@ -19,7 +19,7 @@ from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Bucket, Policy, Project
 from mediagen.generator.reach import Endpoints
 from mediagen.media.ffmpeg import find_ffmpeg
-from mediagen.report.checks import BucketReport, CheckReport, ProbeReport, SurfaceReport
+from mediagen.report.checks import BucketReport, CheckReport, ProbeReport, SurfaceReport, ledger_in_words
 from mediagen.report.spending import CapReport
 from mediagen.requests import Backend, CheckApiRequest, GenerateImageRequest
 from mediagen.routing import Route, choose_route
@@ -28,6 +28,7 @@ from mediagen.storage.local import LocalStorage
 
 PROBE_PROMPT = "probe"
 PATIENCE_SECONDS = 20.0
+Spent = tuple[Decimal | None, Decimal | None, list[CapReport], list[str]]
 SKEW_SECONDS = 30.0
 # Whoever signs with a private key states the time; Google refuses statements from the future.
 SIGNING_KINDS = frozenset({"service_account"})
@@ -58,7 +59,7 @@ class Checks:
         looks, bucket = await self._look_around(project, routes, request)
         chosen = next((look for look in looks if look.report.chosen), None)
         spent_today, spent_this_month, caps, no_ledger = await self._spent(project)
-        blocking += [*_ban(project, routes), *no_ledger, *await self._folder(project)]
+        blocking += [*_ban(project, routes), *no_ledger, *await self._folders(project)]
         ffmpeg, no_ffmpeg = self._ffmpeg()
         answered = [look.answer for look in looks if look.answer]
         available = chosen.answer.available if chosen and chosen.answer else None
@@ -76,7 +77,7 @@ class Checks:
             caps=caps,
             no_spend=(project.limits.no_spend or None) if project else None,
             output_dir=str(project.folder) if project else None,
-            ledger=str(self.policy.state_folder),
+            ledger=ledger_in_words(self.planner.ledger.place, self.policy.state_folder),
             ffmpeg=ffmpeg,
             blocking=blocking,
             problems=[
@@ -232,27 +233,30 @@ class Checks:
             report = report.model_copy(update={"problem": error.message, "hint": error.hint})
         return report if bucket.prefix else _excused(report)
 
-    async def _spent(self, project: Project | None) -> tuple[Decimal, Decimal, list[CapReport], list[str]]:
+    async def _spent(self, project: Project | None) -> Spent:
         limits = (project.limits,) if project else ()
-        midnight = self.planner.clock().replace(hour=0, minute=0, second=0, microsecond=0)
-        ledger = self.planner.ledger
+        ledger, now = self.planner.ledger, self.planner.clock()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         try:
             caps = await standing(limits, ledger, midnight)
             return await ledger.spent(midnight), await ledger.spent(midnight.replace(day=1)), caps, []
         except MediaGenError as error:
-            return Decimal(0), Decimal(0), [], [str(error)]
+            return None, None, [], [str(error)]
 
-    async def _folder(self, project: Project | None) -> list[str]:
-        """Test the folder for files, or where it is still to be made, the one above it."""
-        if project is None:
-            return []
-        folder = project.folder
-        try:
-            existing = next((part for part in (folder, *folder.parents) if part.exists()), folder)
-            await self.storage.check_directory(existing, field=None)
-        except (MediaGenError, OSError) as error:
-            return [str(error) if isinstance(error, MediaGenError) else f"{folder} cannot be looked at."]
-        return []
+    async def _folders(self, project: Project | None) -> list[str]:
+        """Test the folders for files and of the ledger, or where one is still to be made, the one above it."""
+        found = []
+        state = self.policy.state_folder
+        places = {"MEDIAGEN_OUTPUT_DIR": project.folder, "MEDIAGEN_STATE_DIR": state} if project else {}
+        for setting, folder in places.items():
+            try:
+                existing = next((part for part in (folder, *folder.parents) if part.exists()), folder)
+                await self.storage.check_directory(existing, field=None, setting=setting)
+            except MediaGenError as error:
+                found.append(str(error))
+            except OSError:
+                found.append(f"{folder} cannot be looked at.")
+        return found
 
     @property
     def _availability(self) -> Availability:

@@ -292,7 +292,7 @@ class Generator:
         """Take the job in and start it; returns another one, and False, when it is there already."""
         job_id, folder = new_job_id(self.clock), folder_of(request, plan.project.folder)
         plan = in_own_folder(plan, job_id)
-        await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None)
+        await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None, setting="MEDIAGEN_STATE_DIR")
         await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
         base_url = await self.endpoints.base_url(plan.route)
         if plan.upload:

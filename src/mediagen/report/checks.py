@@ -1,5 +1,6 @@
 """What callers are told about the APIs, the bucket and prices."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -86,8 +87,10 @@ class CheckReport(Report):
     model_available: bool | None = Field(
         description="Whether the chosen surface has the model asked for; null when none was, or it is not known."
     )
-    spent_today_usd: Usd = Field(description="What today's jobs (UTC) cost or may still cost.")
-    spent_this_month_usd: Usd
+    spent_today_usd: Usd | None = Field(
+        description="What today's jobs (UTC) cost or may still cost; null when the ledger cannot be read."
+    )
+    spent_this_month_usd: Usd | None
     max_usd_per_day: Usd | None = Field(description="Spending cap over all profiles; null is none.")
     max_usd_per_month: Usd | None
     caps: list[CapReport] = Field(
@@ -128,3 +131,8 @@ class EstimateReport(Report):
     alternatives: list[AlternativeReport]
     adjustments: list[AdjustmentReport]
     warnings: list[str]
+
+
+def ledger_in_words(place: str, folder: Path) -> str:
+    """Where the ledger is, for people: the folder of its file, or the database and the folder beside it."""
+    return f"{place}, with files in {folder}" if place.startswith("postgresql:") else str(folder)

@@ -178,13 +178,12 @@ def _spent_line(report: CheckReport) -> str:
     month = f" of {dollars(report.max_usd_per_month)}" if report.max_usd_per_month is not None else ""
     ban = f" Nothing more may be spent: {report.no_spend}." if report.no_spend else ""
     own = [line for cap in report.caps if cap.profile is not None for line in caps_in_words([cap])]
-    return " ".join(
-        [
-            f"Spent: {dollars(report.spent_today_usd)}{day} today, "
-            f"{dollars(report.spent_this_month_usd)}{month} this month (UTC).{ban}",
-            *own,
-        ]
-    )
+    if report.spent_today_usd is None or report.spent_this_month_usd is None:
+        spent = "not known, because the ledger cannot be read."
+    else:
+        today, this_month = dollars(report.spent_today_usd), dollars(report.spent_this_month_usd)
+        spent = f"{today}{day} today, {this_month}{month} this month (UTC)."
+    return " ".join([f"Spent: {spent}{ban}", *own])
 
 
 def _places_line(report: CheckReport) -> str:

@@ -1,5 +1,6 @@
 """What callers are told about a job: the public structured result."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,7 +9,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from mediagen.errors import Billed
-from mediagen.jobs import Artifact, Charge, Job, JobStatus, Kind, Origin, PaidCall, progress_of, public_address
+from mediagen.jobs import (
+    Artifact,
+    Charge,
+    Job,
+    JobError,
+    JobStatus,
+    Kind,
+    Origin,
+    PaidCall,
+    progress_of,
+    public_address,
+)
 from mediagen.report.difference import difference_in_words
 from mediagen.report.unsettled import ASK, how_to_settle, is_unsettled, what_now
 
@@ -184,7 +196,8 @@ def total_charge(job: Job) -> Charge:
             return Charge(usd=Decimal(0), basis="nothing was billed", certainty="exact", billed="no")
         basis = "not known yet" if not job.status.is_terminal else "unknown; look at your usage at Google"
         return Charge(usd=None, basis=basis, certainty="unknown", billed=billed)
-    basis = "; ".join(dict.fromkeys(charge.basis for charge in known))
+    times = Counter(charge.basis for charge in known)
+    basis = "; ".join(f"{count} × ({what})" if count > 1 else what for what, count in times.items())
     if open_question:
         basis += f"; {open_question} of {len(job.calls)} calls may be billed on top"
     is_exact = all(charge.certainty == "exact" for charge in known)
@@ -235,8 +248,14 @@ def _error(job: Job) -> ErrorReport | None:
         message=error.message,
         retryable=error.retryable,
         billed=error.billed,
-        hint=" ".join(part for part in (error.hint or HINTS.get(error.code, ""), what_now(job)) if part),
+        hint=_hint(error, what_now(job)),
     )
+
+
+def _hint(error: JobError, now: str) -> str:
+    # What is said of an unconfirmed job in general is in what is said of this one.
+    general = "" if now and error.code == "unconfirmed" else error.hint or HINTS.get(error.code, "")
+    return f"{general} {now}".strip()
 
 
 def _partial_failures(job: Job) -> list[str]:

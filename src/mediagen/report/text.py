@@ -146,6 +146,8 @@ def list_summary(report: JobListReport) -> str:
 def _cost(job: JobReport) -> str:
     if job.charge.usd is not None and job.status not in OPEN_STATUSES:
         return f"charged {_usd(job.charge.usd)}"
+    if job.status not in OPEN_STATUSES and job.charge.billed == "unknown":
+        return f"possibly billed {_usd(job.quote.usd)}"
     return f"quoted {_usd(job.quote.usd)}"
 
 

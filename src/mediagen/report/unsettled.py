@@ -29,7 +29,8 @@ def what_now(job: Job) -> str:
     )
     return (
         f"{looked_for}It is never sent again by itself, and counts as possibly billed. Look at your bill and usage at "
-        f"Google; then `mediagen jobs resolve {job.job_id} --as billed` (or not-billed), or the tool resolve_job."
+        f"Google before you ask again; then `mediagen jobs resolve {job.job_id} --as billed` (or not-billed), or the "
+        "tool resolve_job."
     )
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from procrastinate import App
 
 logger = logging.getLogger(__name__)
+# They tell each attempt to connect, and failures with traceback; what fails is told by us, once and in words.
+for _name in ("psycopg.pool", "procrastinate"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 NAME = "mediagen"
 TASK = "mediagen.advance"

@@ -48,7 +48,7 @@ async def resolve(evidence: Evidence, job_id: str, decision: Decision) -> tuple[
         raise InvalidRequestError(
             "Give outcome or operation, one of the two.",
             field="outcome",
-            hint="outcome says what the bill says; operation is a name found at Google, by which the job goes on.",
+            hint="outcome (--as) is what the bill says; operation is a name found at Google, by which the job goes on.",
         )
     job = await evidence.ledger.get(job_id)
     calls = _to_settle(job)

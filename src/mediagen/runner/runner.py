@@ -80,7 +80,7 @@ class Runner:
             raise InvalidRequestError(
                 f"job_id {job_id} is {job.status}; only a running job can be stopped.",
                 field="job_id",
-                hint="Follow it with get_job." if not job.status.is_terminal else "",
+                hint=_instead_of_cancelling(job.status),
             )
         refused = []
         endpoint = await self._steps.endpoints.for_job(job)
@@ -126,3 +126,9 @@ class Runner:
     def is_sending(self) -> bool:
         """Whether a paid request is on its way or its answer is not kept yet."""
         return self.scheduler.advancer.is_sending
+
+
+def _instead_of_cancelling(status: JobStatus) -> str:
+    if status is JobStatus.UNCONFIRMED:
+        return "Nobody knows whether it runs. resolve_job (`mediagen jobs resolve`) settles it."
+    return "" if status.is_terminal else "Follow it with get_job."

@@ -21,6 +21,7 @@ from mediagen.storage.placing import digest_and_sync, place_media, place_record,
 __all__ = ["Claims", "LocalStorage", "PartFile", "StoredFile", "sanitise_name"]
 
 MIN_FREE_BYTES: Final = 50 * 1024**2
+FOLDERS: Final = {"MEDIAGEN_OUTPUT_DIR": "The output folder", "MEDIAGEN_STATE_DIR": "The folder beside the ledger"}
 WORKSPACE_PREFIX: Final = ".mediagen-work-"
 ABANDONED_SECONDS: Final = 86_400.0
 MAX_RECORD_BYTES: Final = 16 * 1024**2
@@ -80,12 +81,15 @@ class LocalStorage:
             raise ValueError(f"not a key: {key!r}")
         return await anyio.to_thread.run_sync(_open_part, directory, key)
 
-    async def check_directory(self, path: Path, *, field: str | None = "output_dir") -> Path:
+    async def check_directory(
+        self, path: Path, *, field: str | None = "output_dir", setting: str = "MEDIAGEN_OUTPUT_DIR"
+    ) -> Path:
         """Create the folder when needed and make sure that files can be stored in it; called before money is spent.
 
         Args:
             path: The folder; ``~`` is expanded.
             field: Argument that named it, or None when a setting did.
+            setting: The setting that did, one of `FOLDERS`.
 
         Returns:
             The folder, absolute, links resolved.
@@ -94,7 +98,7 @@ class LocalStorage:
             InvalidRequestError: It cannot be created or written to, or has less than 50 MB free; with `field`.
             ConfigurationError: The same, when a setting named it.
         """
-        return await anyio.to_thread.run_sync(_check_directory, path, field)
+        return await anyio.to_thread.run_sync(_check_directory, path, field, setting)
 
     async def write_sidecar(self, media_or_stem: Path, record: dict[str, Any]) -> Path:
         """Write the record of a file beside it, as ``<stem>.json``.
@@ -180,7 +184,7 @@ def _take_over(made: Path, directory: Path, stem: str, suffix: str) -> StoredFil
     return StoredFile(path=final, size_bytes=size_bytes, sha256=sha256)
 
 
-def _check_directory(path: Path, field: str | None) -> Path:
+def _check_directory(path: Path, field: str | None, setting: str) -> Path:
     shown = str(path)[:300]
     try:
         directory = path.expanduser().resolve()
@@ -190,17 +194,17 @@ def _check_directory(path: Path, field: str | None) -> Path:
         free_bytes = shutil.disk_usage(directory).free
     except (OSError, RuntimeError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no usable path"
-        raise _bad_directory(f"{shown!r} cannot be used for files: {why}.", field) from error
+        raise _bad_directory(f"{shown!r} cannot be used for files: {why}.", field, setting) from error
     if free_bytes < MIN_FREE_BYTES:
-        raise _bad_directory(f"{shown!r} has only {free_bytes // 1024**2} MB free; 50 MB are needed.", field)
+        raise _bad_directory(f"{shown!r} has only {free_bytes // 1024**2} MB free; 50 MB are needed.", field, setting)
     return directory
 
 
-def _bad_directory(message: str, field: str | None) -> InvalidRequestError | ConfigurationError:
+def _bad_directory(message: str, field: str | None, setting: str) -> InvalidRequestError | ConfigurationError:
     hint = "Nothing was sent. Choose a folder that can be written to and has space."
     if field:
         return InvalidRequestError(f"{field}={message}", field=field, hint=hint)
-    return ConfigurationError(f"The output folder {message}", hint=f"{hint} MEDIAGEN_OUTPUT_DIR names it.")
+    return ConfigurationError(f"{FOLDERS[setting]} {message}", hint=f"{hint} {setting} names it.")
 
 
 def _write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:

@@ -10,6 +10,21 @@ from typing import Literal, Protocol
 
 from mediagen.submitter.frames import CHUNK_BYTES
 
+_CLOSED = "the connection was closed"
+_LATE = "it took too long"
+_IN_WORDS = {
+    "RemoteDisconnected": _CLOSED,
+    "ConnectionResetError": _CLOSED,
+    "ConnectionAbortedError": _CLOSED,
+    "BrokenPipeError": _CLOSED,
+    "RemoteProtocolError": _CLOSED,
+    "ReadError": _CLOSED,
+    "WriteError": _CLOSED,
+    "IncompleteRead": "it was cut off",
+    "TimeoutError": _LATE,
+    "ReadTimeout": _LATE,
+    "WriteTimeout": _LATE,
+}
 SettledState = Literal["answered", "sending", "lost", "never_sent"]
 
 
@@ -110,6 +125,11 @@ class Recovered:
 
     answered: tuple[Settled, ...] = ()
     unanswered: tuple[Settled, ...] = ()
+
+
+def in_words(why: str) -> str:
+    """Say for people why an answer was not seen; what is no name of an exception that we know stays as it is."""
+    return _IN_WORDS.get(why, why)
 
 
 def is_supported() -> bool:

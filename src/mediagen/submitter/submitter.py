@@ -22,7 +22,7 @@ from mediagen.errors import (
     SubmissionUnconfirmedError,
     UnavailableError,
 )
-from mediagen.submitter.base import Answer, Recovered, Settled, SignedRequest, available
+from mediagen.submitter.base import Answer, Recovered, Settled, SignedRequest, available, in_words
 from mediagen.submitter.link import Link
 from mediagen.submitter.recovery import read_answer, recover_spool, settle_call
 from mediagen.submitter.routes import proxy_for
@@ -285,7 +285,7 @@ def _unreachable(kind: str) -> UnavailableError:
 
 def _unconfirmed(kind: str) -> SubmissionUnconfirmedError:
     return SubmissionUnconfirmedError(
-        f"The paid request was sent, but its answer was not seen ({kind}).", hint=_UNCONFIRMED_HINT
+        f"The paid request was sent, but its answer was not seen ({in_words(kind)}).", hint=_UNCONFIRMED_HINT
     )
 
 

@@ -83,7 +83,7 @@ def unreachable(error: psycopg.Error, place: str, password: str) -> LedgerError:
     if password:
         reason = reason.replace(password, "***")
     return LedgerError(
-        f"The database of the job ledger, {place}, cannot be reached: {reason[:REASON_CHARACTERS]}",
+        f"The database of the job ledger, {place}, cannot be reached: {reason[:REASON_CHARACTERS].rstrip('.')}.",
         hint="Check MEDIAGEN_DATABASE_URL and that the server runs and lets this user in; then try again.",
         code="ledger_unreachable",
         retryable=True,
