@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.conftest import of_child
 from tests.postgresql import Server
 from tests.runner.asking import clip, image
 
@@ -72,3 +73,22 @@ def test_program_without_a_database_loads_no_driver() -> None:
     code = "import sys, mediagen.app.app; print({'psycopg', 'psycopg_pool', 'procrastinate'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_database_that_is_not_there_is_told_in_one_line(environment: dict[str, str], work: Path) -> None:
+    env = of_child({**environment, "MEDIAGEN_DATABASE_URL": "postgresql://me:SECRET@127.0.0.1:1/x"})
+    done = subprocess.run(
+        [sys.executable, "-m", "mediagen.cli", "jobs", "list"],
+        env=env,
+        cwd=work,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.strip().splitlines()
+    assert "cannot be reached" in line
+    assert "?." not in line
+    assert "MEDIAGEN_DATABASE_URL" in line
+    assert "SECRET" not in line

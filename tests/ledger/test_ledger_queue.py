@@ -1,6 +1,8 @@
 """Writers of all processes get their turn; nobody waits without end."""
 
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,22 @@ async def test_stopped_writer_holds_up_writers_for_a_bounded_time_and_readers_no
     assert time.monotonic() - begun < database.BUSY_SECONDS
     stopped.kill()
     await ledger.create(a_job())
+
+
+async def test_whoever_waits_for_a_ledger_to_open_is_told_what_for(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await ledger.create(a_job())
+    monkeypatch.setattr(database, "SLOW_SECONDS", 0.01)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
+    fresh = Ledger(path, noon)
+    with closing(sqlite3.connect(path, isolation_level=None)) as backup:
+        backup.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LedgerError):
+            await fresh.open_jobs()
+    assert str(path) in caplog.text
+    assert "waiting for it" in caplog.text
+    caplog.clear()
+    await fresh.open_jobs()
+    assert not caplog.text
+    await fresh.aclose()

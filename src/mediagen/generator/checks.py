@@ -252,10 +252,8 @@ class Checks:
             try:
                 existing = next((part for part in (folder, *folder.parents) if part.exists()), folder)
                 await self.storage.check_directory(existing, field=None, setting=setting)
-            except MediaGenError as error:
-                found.append(str(error))
-            except OSError:
-                found.append(f"{folder} cannot be looked at.")
+            except (MediaGenError, OSError) as error:
+                found.append(str(error) if isinstance(error, MediaGenError) else f"{folder} cannot be looked at.")
         return found
 
     @property

@@ -60,8 +60,6 @@ class Distributed:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        # The ledger says at once why the database cannot be used; the pool of the queue waits long, and does not.
-        await self._ledger.overdue(self._steps.clock())
         await self._stack.enter_async_context(self._queue)
         self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
         return self

@@ -83,7 +83,7 @@ def unreachable(error: psycopg.Error, place: str, password: str) -> LedgerError:
     if password:
         reason = reason.replace(password, "***")
     return LedgerError(
-        f"The database of the job ledger, {place}, cannot be reached: {reason[:REASON_CHARACTERS].rstrip('.')}.",
+        f"The database of the job ledger, {place}, cannot be reached: {_ended(reason[:REASON_CHARACTERS])}",
         hint="Check MEDIAGEN_DATABASE_URL and that the server runs and lets this user in; then try again.",
         code="ledger_unreachable",
         retryable=True,
@@ -133,3 +133,7 @@ def _is_lost(error: psycopg.Error) -> bool:
     if isinstance(error, errors.IdleInTransactionSessionTimeout):
         return True
     return isinstance(error, psycopg.OperationalError) and (error.sqlstate or "57P01")[:2] in {"08", "57"}
+
+
+def _ended(words: str) -> str:
+    return words if words.endswith((".", "?", "!")) else f"{words}."

@@ -1,5 +1,6 @@
 """The SQLite file: opening, checking, migrating, transactions. Blocking; for worker threads."""
 
+import logging
 import os
 import sqlite3
 import threading
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     from mediagen.ledger.recovery import Recovery
 
 
+logger = logging.getLogger(__name__)
+
 FileId = tuple[int, int] | None
+# Who opens the ledger and waits for longer than this is told what for.
+SLOW_SECONDS = 4.0
 # How long a writer waits for programs that do not queue with the others, and a reader for a commit.
 BUSY_SECONDS = 10.0
 READ_SECONDS = 5.0
@@ -184,7 +189,8 @@ class SqliteDatabase:
                 self._connection.close()
                 self._connection = None
             if self._connection is None:
-                self._connection = self._open()
+                with _told_when_slow(self.path):
+                    self._connection = self._open()
                 self._is_suspect = False
             return self._connection
 
@@ -205,6 +211,19 @@ class SqliteDatabase:
             connection.close()
             raise
         return connection
+
+
+@contextmanager
+def _told_when_slow(path: Path) -> Iterator[None]:
+    """Tell whoever waits for the ledger to open what he waits for."""
+    words = "the job ledger %s is held by another program, or is looked through; waiting for it"
+    timer = threading.Timer(SLOW_SECONDS, logger.warning, (words, path))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _share(connection: sqlite3.Connection) -> None:
