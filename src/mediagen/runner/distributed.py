@@ -1,9 +1,10 @@
 """The distributed scheduler: processes that take jobs in, and workers that advance them, over one PostgreSQL."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +17,7 @@ from mediagen.jobs import CHAIN_RESUMED_WITHIN, OPEN_STATUSES, Job, JobStatus
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.late import late_of
 from mediagen.runner.queue import HintQueue
-from mediagen.runner.scheduler import Changes, OnEnded
+from mediagen.runner.scheduler import Changes, OnEnded, kind_of
 from mediagen.runner.steps import CallSteps
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ RENEWALS_PER_LEASE = 3
 OVERDUE = timedelta(seconds=5)
 PATIENCE = timedelta(seconds=15)
 RESTART_SECONDS = 2.0
+Duty = Callable[[], Awaitable[None]]
 # When a job is looked at again whose step ended in a defect, or whose end could not be read.
 AFTER_FAILURE = timedelta(seconds=30)
 GRACE_SECONDS = 20.0
@@ -109,15 +111,15 @@ class Distributed:
             concurrency: How many jobs are advanced side by side.
         """
         async with anyio.create_task_group() as group:
-            for duty in (self._renew, self._sweep, self._keep_house):
-                group.start_soon(duty)
-            while not stop.is_set():
-                try:
-                    await self._queue.work(self._look_apart, stop, concurrency=concurrency)
-                except LedgerError as error:
-                    logger.warning("the queue cannot be read; tried again: %s", error)
-                with anyio.move_on_after(RESTART_SECONDS):
-                    await stop.wait()
+            duties: tuple[tuple[str, Duty, float], ...] = (
+                ("renewing the lease", self._ledger.renew, self._ledger.lease_seconds / RENEWALS_PER_LEASE),
+                ("looking for jobs", self._sweep, SWEEP_SECONDS),
+                ("removing what is left of ended jobs", self._keep_house, HOUSEKEEPING_SECONDS),
+                ("reading the queue", partial(self._read_queue, stop, concurrency), RESTART_SECONDS),
+            )
+            for what, duty, seconds in duties:
+                group.start_soon(self._keep_doing, what, duty, seconds)
+            await stop.wait()
             with anyio.move_on_after(GRACE_SECONDS):
                 while self._looking:  # noqa: ASYNC110 - the process ends here; an event would serve nothing else
                     await anyio.sleep(POLLING_SECONDS)
@@ -163,7 +165,7 @@ class Distributed:
             logger.warning("job %s is left to a later sweep: %s", job_id, error.code)
         except Exception as error:  # noqa: BLE001 - a defect met by one job must not stop the others
             # Only the kind of the exception: its text may hold a prompt.
-            logger.error("job %s stopped by a defect: %s", job_id, type(error).__name__)  # noqa: TRY400 - as above
+            logger.error("job %s stopped by a defect: %s", job_id, kind_of(error))  # noqa: TRY400 - as above
         finally:
             if self.advancer.holds(job_id):
                 self._unreturned.setdefault(job_id, self._steps.clock() + AFTER_FAILURE)
@@ -198,26 +200,33 @@ class Distributed:
         finally:
             self._going_on.discard(job_id)
 
-    async def _renew(self) -> None:
+    async def _read_queue(self, stop: anyio.Event, concurrency: int) -> None:
+        await self._queue.work(self._look_apart, stop, concurrency=concurrency)
+
+    async def _keep_doing(self, what: str, duty: Duty, seconds: float) -> None:
+        """Do a duty again and again: an outage is told once, and a defect met by it does not end the others."""
+        told = ""
         while True:
+            trouble = ""
             try:
-                await self._ledger.renew()
-            except LedgerError as error:
-                logger.warning("the lease cannot be renewed: %s", error.code)
-            await anyio.sleep(self._ledger.lease_seconds / RENEWALS_PER_LEASE)
+                await duty()
+            except MediaGenError as error:
+                trouble = str(error)
+            except Exception as error:  # noqa: BLE001 - the process has jobs to do all the same
+                # Only the kind of the exception: its text may hold a prompt.
+                trouble = f"a defect in mediagen ({kind_of(error)})"
+            if trouble and trouble != told:
+                logger.warning("%s does not work at the moment: %s", what, trouble)
+            told = trouble
+            await anyio.sleep(seconds)
 
     async def _sweep(self) -> None:
         """Bring up every job that is overdue and that no living worker has in hand."""
-        while True:
-            try:
-                await self._hand_all_back()
-                for job_id in await self._ledger.overdue(self._steps.clock() - OVERDUE):
-                    if job_id not in self._looking:
-                        await self._queue.look_at(job_id)
-                await self._resume_chains()
-            except MediaGenError as error:
-                logger.warning("open jobs could not be looked for: %s", error)
-            await anyio.sleep(SWEEP_SECONDS)
+        await self._hand_all_back()
+        for job_id in await self._ledger.overdue(self._steps.clock() - OVERDUE):
+            if job_id not in self._looking:
+                await self._queue.look_at(job_id)
+        await self._resume_chains()
 
     async def _resume_chains(self) -> None:
         assert self._tasks is not None
@@ -227,12 +236,7 @@ class Distributed:
                 self._tasks.start_soon(self._look, job.job_id)
 
     async def _keep_house(self) -> None:
-        while True:
-            try:
-                await self._steps.collector.forget_leftovers()
-                await self._steps.forget_old_conversations()
-                await self._queue.forget_stalled()
-                await self.late.look()
-            except MediaGenError as error:
-                logger.warning("what is left of ended jobs could not be removed: %s", error)
-            await anyio.sleep(HOUSEKEEPING_SECONDS)
+        await self._steps.collector.forget_leftovers()
+        await self._steps.forget_old_conversations()
+        await self._queue.forget_stalled()
+        await self.late.look()

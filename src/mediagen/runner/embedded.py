@@ -16,7 +16,7 @@ from mediagen.errors import LedgerError, MediaGenError
 from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job, PaidCall
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.late import late_of
-from mediagen.runner.scheduler import Changes, OnEnded
+from mediagen.runner.scheduler import Changes, OnEnded, kind_of
 from mediagen.runner.steps import CallSteps
 
 logger = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ class Embedded:
             await on_ended(await self._ledger.get(job_id))
         except Exception as error:  # noqa: BLE001 - a defect met by one chain must not stop the others
             # Only the kind of the exception: its text may hold a prompt.
-            logger.error("job %s: its chain does not go on: %s", job_id, type(error).__name__)  # noqa: TRY400 - as above
+            logger.error("job %s: its chain does not go on: %s", job_id, kind_of(error))  # noqa: TRY400 - as above
 
     async def _drive_call(self, job_id: str, ordinal: int) -> None:
         """Advance a call each time that it is due, until it has ended or another process has claimed the job."""
@@ -202,5 +202,5 @@ class Embedded:
             logger.warning("job %s is left to a later sweep: %s", job_id, error.code)
         except Exception as error:  # noqa: BLE001 - a defect met by one job must not stop the others
             # Only the kind of the exception: its text may hold a prompt.
-            logger.error("job %s stopped by a defect: %s", job_id, type(error).__name__)  # noqa: TRY400 - as above
-            self._defects[job_id] = f"Stopped by a defect in mediagen ({type(error).__name__}); its state is kept."
+            logger.error("job %s stopped by a defect: %s", job_id, kind_of(error))  # noqa: TRY400 - as above
+            self._defects[job_id] = f"Stopped by a defect in mediagen ({kind_of(error)}); its state is kept."

@@ -56,6 +56,13 @@ class Scheduler(AbstractAsyncContextManager[Any], Protocol):
         ...
 
 
+def kind_of(error: BaseException) -> str:
+    """Kind of an exception, of the first one when several came together."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return type(error).__name__
+
+
 class Changes:
     """Wakes those who wait in this process for a change of a job."""
 
