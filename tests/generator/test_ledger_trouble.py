@@ -104,7 +104,7 @@ async def test_trouble_sends_nothing_and_passes_without_a_restart(
             mend()  # what is open already goes on; no version of this program does that
             return
         with pytest.raises(LedgerError) as raised:
-            await image(app)
+            await image(app, force_new=True)
         assert raised.value.code == CODES[trouble]
         assert raised.value.hint
         assert paid(emulator) == submitted
@@ -114,7 +114,7 @@ async def test_trouble_sends_nothing_and_passes_without_a_restart(
             report = await app.checks.check_api(CheckApiRequest())
             assert any(str(raised.value.message) in problem for problem in report.blocking)
         mend()
-        assert (await image(app)).status == "succeeded"
+        assert (await image(app, force_new=True)).status == "succeeded"
         assert len((await app.generator.list_jobs(ListJobsRequest())).jobs) == 2
     assert not list(ledger_file.parent.glob("*damaged*"))
 
@@ -150,14 +150,14 @@ async def test_full_disk_sends_nothing_and_passes_without_a_restart(
         submitted = paid(emulator)
         filler = fill(small_disk)
         with pytest.raises(ConfigurationError, match="No space left on device"):
-            await image(app)
+            await image(app, force_new=True)
         with pytest.raises(LedgerError) as raised:
             await app.generator.ledger.create(a_job(prompt="long " * 4000))
         assert (raised.value.code, raised.value.retryable) == ("ledger_full", True)
         assert paid(emulator) == submitted
         assert (await wait_for(app, first.job_id, 0)).status == "succeeded"
         filler.unlink()
-        assert (await image(app)).status == "succeeded"
+        assert (await image(app, force_new=True)).status == "succeeded"
     assert not list(small_disk.glob("*damaged*"))
 
 
