@@ -13,13 +13,17 @@ from typing import Any
 from urllib.parse import quote
 
 import anyio
+import httpx
 import pytest
+from pydantic import ValidationError
 from tests.conftest import paid
 from tests.runner.asking import clip, image, wait_for
 
 from mediagen.app.app import open_app
 from mediagen.credentials import Credential, google_credentials
 from mediagen.emulator.thread import EmulatorHandle
+from mediagen.endpoints.base import PaidRequest
+from mediagen.endpoints.gemini_api import GeminiApi
 from mediagen.errors import AuthenticationError, ConfigurationError, MediaGenError
 from mediagen.requests import CheckApiRequest, ExtendVideoRequest
 from mediagen.routing import Route
@@ -289,13 +293,23 @@ def test_route_takes_no_project_that_would_change_the_path(project: str) -> None
 
 
 @pytest.mark.parametrize("model", ["x:predictLongRunning?", "../../files", "m/../..", "m:generateContent#", "a b"])
-async def test_model_of_any_spelling_stays_one_part_of_the_path(
+async def test_model_that_is_no_id_is_refused_and_nothing_is_sent(
     make_settings: MakeSettings, stranger: Stranger, model: str
 ) -> None:
-    """Models that the catalogue does not know are allowed; they cannot become another method."""
     settings = make_settings(MEDIAGEN_BACKEND="gemini", GEMINI_API_KEY="mine", GOOGLE_GEMINI_BASE_URL=stranger.url)
     async with open_app(settings) as app:
-        await image(app, model=model, force_new=True)
+        with pytest.raises(ValidationError, match="model"):
+            await image(app, model=model)
+    assert stranger.received == []
+
+
+@pytest.mark.parametrize("model", ["x:predictLongRunning?", "../../files", "m/../..", "m:generateContent#", "a b"])
+async def test_model_of_any_spelling_stays_one_part_of_the_path(stranger: Stranger, model: str) -> None:
+    """Also where no request was validated; it cannot become another method."""
+    call = PaidRequest(kind="image", model=model, api="generate_content", body={"contents": []})
+    async with GeminiApi(auth=httpx.Auth(), key_source="k", base_url=stranger.url) as api:
+        with pytest.raises(MediaGenError):
+            await api.submit(call)
     assert {path for _, path, *_ in stranger.received} == {f"/v1beta/models/{quote(model, safe='')}:generateContent"}
 
 
