@@ -77,6 +77,11 @@ run_clean() (
     env -i "HOME=$home" "${kept[@]}" "$@"
 )
 
+# Prints how many tests are run side by side: many wait for other processes, so more than there are cores.
+side_by_side() {
+    "$VENV/bin/python" -c 'import os; print(2 * (os.cpu_count() or 1))'
+}
+
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     case ${1:-} in
         runtime | dev) setup "$1" ;;

@@ -86,7 +86,7 @@ def test_database_that_is_not_there_is_told_in_one_line(environment: dict[str, s
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (3, "")
     [line] = done.stderr.strip().splitlines()
     assert "cannot be reached" in line
     assert "?." not in line

@@ -74,7 +74,7 @@ async def test_new_jobs_after_a_jump_have_ids_of_their_own_and_come_first(
     async with open_app(make_settings()) as app:
         first = await image(app)
         calendar.shift = jump
-        second = await image(app)
+        second = await image(app, force_new=True)
         listed = await app.generator.list_jobs(ListJobsRequest())
     assert [job.job_id for job in listed.jobs] == [second.job_id, first.job_id]
     assert second.progress.elapsed_seconds >= 0

@@ -34,6 +34,9 @@ HINTS = {
 }
 
 
+GENERALLY = "not sent again"
+
+
 class Report(BaseModel):
     """Base of everything that callers are told."""
 
@@ -253,9 +256,11 @@ def _error(job: Job) -> ErrorReport | None:
 
 
 def _hint(error: JobError, now: str) -> str:
-    # What is said of an unconfirmed job in general is in what is said of this one.
-    general = "" if now and error.code == "unconfirmed" else error.hint or HINTS.get(error.code, "")
-    return f"{general} {now}".strip()
+    said = error.hint or HINTS.get(error.code, "")
+    # What is said of an unconfirmed job in general is in what is said of this one; what was found out since is not.
+    if now and error.code == "unconfirmed" and (not error.hint or GENERALLY in error.hint):
+        said = ""
+    return f"{said} {now}".strip()
 
 
 def _partial_failures(job: Job) -> list[str]:

@@ -188,17 +188,20 @@ class Collector:
                     await self._clear_claim(job, call, self.placer(number))
                     cleared.append(number)
             if is_all:
-                await self._forget(job, call)
+                await self._empty(job, call)
         finally:
             for number in taken:
                 claims.release(number, is_cleared=number in cleared)
+        # Not before the locks are gone, which nobody would find again.
+        if is_all:
+            await self.spool.drop(job, call)
 
-    async def _forget(self, job: Job, call: PaidCall) -> None:
-        """Forget a call; while all its claims are held, so that whoever begins anew marks it after that."""
+    async def _empty(self, job: Job, call: PaidCall) -> None:
+        """Remove what is kept; while all claims are held, so that what whoever begins anew keeps stays."""
         with contextlib.suppress(StorageError):
             # Nobody is at work on it any more.
             await self.placer().discard_records(job, call)
-        await self.spool.forget(job, call)
+        await self.spool.empty(job, call)
 
     async def _clear_claim(self, job: Job, call: PaidCall, placer: Placer) -> None:
         for sample in range(max(call.samples, len(call.remote_uris))):

@@ -18,6 +18,7 @@ from mediagen.submitter.base import Settled, is_supported
 COPY_BYTES = 1_000_000
 KEPT_MISSING = "kept_answer_missing"
 _RECORD_DUE = "record-due"
+_FETCHED = "fetched"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,8 +41,10 @@ class Spool:
         return kept
 
     async def mark(self, job: Job, call: PaidCall) -> None:
-        """Let `leftovers` name the call from now on until it is forgotten."""
-        await self.call_folder(job, call)
+        """Let `leftovers` name the call from now on until it is forgotten by whoever holds all claims on it."""
+        folder = await self.call_folder(job, call)
+        with contextlib.suppress(OSError):
+            await anyio.Path(folder / _FETCHED).touch()
 
     async def owe_record(self, job: Job, call: PaidCall) -> None:
         """Note that the end of a call is to be written down beside its files; without a word when that fails."""
@@ -126,7 +129,17 @@ class Spool:
 
     async def forget(self, job: Job, call: PaidCall) -> None:
         """Remove what was kept of a call that has ended, unless its answer may still come."""
-        await anyio.to_thread.run_sync(_remove, self.folder_of(job, call))
+        await self.empty(job, call)
+        await self.drop(job, call)
+
+    async def empty(self, job: Job, call: PaidCall) -> None:
+        """Remove what was kept of a call, as `forget` does, but let `leftovers` name it until `drop`."""
+        await anyio.to_thread.run_sync(_empty, self.folder_of(job, call))
+
+    async def drop(self, job: Job, call: PaidCall) -> None:
+        """Let `leftovers` name a call no more, unless something was kept of it again."""
+        with contextlib.suppress(OSError):
+            await anyio.Path(self.folder_of(job, call)).rmdir()
 
     async def leftovers(self) -> list[tuple[str, int]]:
         """Job id and ordinal of every call of which something is kept."""
@@ -166,8 +179,10 @@ def _open_for_sending(folder: Path, token: str) -> int:
         ) from error
 
 
-def _remove(folder: Path) -> None:
-    if is_supported() and folder.is_dir():
+def _empty(folder: Path) -> None:
+    if not folder.is_dir():
+        return
+    if is_supported():
         from mediagen.submitter.recovery import is_sending
         from mediagen.submitter.tickets import close_folder
 
@@ -175,7 +190,11 @@ def _remove(folder: Path) -> None:
             close_folder(str(folder))
         if is_sending(folder):
             return
-    shutil.rmtree(folder, ignore_errors=True)
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 async def _read_by_submitter(folder: Path, token: str | None, *, is_final: bool) -> Settled | None:
