@@ -66,3 +66,4 @@ def worker(place: Path | Address) -> Iterator[StartWorker]:
     for started in workers:
         if started.process.poll() is None:
             started.kill()
+        started.close()

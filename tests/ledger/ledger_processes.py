@@ -1,5 +1,6 @@
 """Other processes that work on the same ledger, spoken to by lines."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -40,6 +41,15 @@ class Worker:
         self._watchdog.cancel()
         assert self.process.returncode == 0
         return [json.loads(line) for line in output.splitlines()]
+
+    def close(self) -> None:
+        """Close what is left of one that has ended, however it did."""
+        self.process.wait(WORKER_SECONDS)
+        self._watchdog.cancel()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream:
+                with contextlib.suppress(OSError):
+                    stream.close()
 
     def kill(self) -> None:
         """End it the hard way."""
