@@ -307,7 +307,10 @@ def test_check_directory_that_is_killed_over_its_trial_leaves_nothing(tmp_path: 
     program = (
         "import anyio, os, pathlib, sys\n"
         "from mediagen.storage.local import LocalStorage\n"
-        "sys.addaudithook(lambda event, arguments: os._exit(9) if event == 'os.remove' else None)\n"
+        "def die(event, arguments):\n"
+        "    if event == 'os.remove' and str(arguments[0]).startswith(sys.argv[1]):\n"
+        "        os._exit(9)\n"
+        "sys.addaudithook(die)\n"
         "anyio.run(LocalStorage().check_directory, pathlib.Path(sys.argv[1]))\n"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
