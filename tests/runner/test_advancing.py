@@ -190,14 +190,11 @@ async def test_answer_of_a_stopped_process_wins_although_its_job_was_taken_over(
 async def test_note_of_the_driving_process_is_told_by_another(make_settings: MakeSettings, emulator):
     async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="20")) as one, open_app(make_settings()) as two:
         report = await until(one, await clip(one, wait_seconds=0), "running")
-        held = one.runner.scheduler.advancer
-        job = await Ledger(two.settings.folder_for_state() / "ledger.sqlite3", lambda: datetime.now(UTC)).get(
-            str(report.job_id)
-        )
-        assert held.holds(job.job_id)
-        noted = Ledger(two.settings.folder_for_state() / "ledger.sqlite3", lambda: datetime.now(UTC))
-        assert await noted.note(replace(job, note="Not finished yet: the key is refused", failures=3))
-        await noted.aclose()
+        assert one.runner.scheduler.advancer.holds(str(report.job_id))
+        ledger = Ledger(two.settings.folder_for_state() / "ledger.sqlite3", lambda: datetime.now(UTC))
+        job = await ledger.get(str(report.job_id))
+        assert await ledger.note(replace(job, note="Not finished yet: the key is refused", failures=3))
+        await ledger.aclose()
         assert "the key is refused" in " ".join((await wait_for(two, report.job_id, 0)).warnings)
 
 
