@@ -21,6 +21,9 @@ Messages are for the caller: what happened and what to change; never a key, a pr
 from typing import Literal
 
 Billed = Literal["no", "yes", "unknown"]
+UNCONFIRMED_HINT = (
+    "It may be billed and is not sent again automatically. Look at your usage at Google before you ask again."
+)
 
 
 class MediaGenError(Exception):
@@ -146,6 +149,9 @@ class SubmissionUnconfirmedError(MediaGenError):
 
     code = "unconfirmed"
     billed: Billed = "unknown"
+
+    def __init__(self, message: str, *, hint: str = UNCONFIRMED_HINT) -> None:
+        super().__init__(message, hint=hint)
 
 
 class JobNotFoundError(MediaGenError):

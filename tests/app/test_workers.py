@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,11 @@ async def ended(app: App, job_id: str | None) -> Any:
     return report
 
 
+def change(url: str, statement: str, *values: object) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode(), values)
+
+
 def rows(url: str, statement: str) -> list[Any]:
     with psycopg.connect(url, autocommit=True) as connection:
         return connection.execute(statement.encode()).fetchall()
@@ -102,12 +108,11 @@ async def test_job_waits_for_a_worker_and_says_so(
 ) -> None:
     async with replica(settings) as app:
         report = await image(app, wait_seconds=0)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("UPDATE jobs SET created_at = replace(created_at, '2026', '2025')")
+        asked = rows(url, "SELECT created_at FROM jobs")[0][0]
+        earlier = (datetime.fromisoformat(asked) - timedelta(minutes=1)).isoformat(timespec="microseconds")
+        change(url, "UPDATE jobs SET created_at = %s", earlier)
         waiting = await wait_for(app, report.job_id, 0)
         assert "worker" in " ".join(waiting.warnings)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("UPDATE jobs SET created_at = replace(created_at, '2025', '2026')")
         start_worker()
         assert (await ended(app, report.job_id)).status == "succeeded"
     assert paid(emulator) == 1

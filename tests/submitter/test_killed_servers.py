@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.submitter.conftest import BODY, Google, Handler, Spool, pytestmark, state_of, until
 
-from mediagen.submitter.recovery import recover_spool, settle_call
+from mediagen.submitter.recovery import look_at_call, settle_call
 from mediagen.submitter.tickets import open_folder
 
 __all__ = ["pytestmark"]
@@ -88,7 +88,7 @@ def test_no_answer_is_lost_and_none_asked_for_twice_when_servers_are_killed_at_a
     for kill in kills:
         kill.join()
     until(lambda: not any(state_of(submitter) for submitter in submitters))
-    until(lambda: all(call.state != "sending" for call in recover_spool(spool.folder).unanswered))
+    until(lambda: all(look_at_call(spool.folder / f"{job}-0").state != "sending" for job in jobs))
     states = {job: settle_call(spool.folder / f"{job}-0") for job in jobs}
     answered = {job for job, settled in states.items() if settled.state == "answered"}
     assert {settled.state for settled in states.values()} <= {"answered", "never_sent"}
@@ -110,7 +110,7 @@ def test_submitter_of_a_killed_server_waits_for_the_answer_and_ends(
     assert settle_call(spool.folder / "job_1-0").state == "sending"
     google.released.set()
     until(lambda: not state_of(submitter))
-    assert [call.folder.name for call in recover_spool(spool.folder).answered] == ["job_1-0"]
+    assert look_at_call(spool.folder / "job_1-0").state == "answered"
     assert google.seen == {"job_1": 1}
 
 
@@ -129,7 +129,7 @@ def test_killed_submitter_leaves_a_request_that_was_sent_as_lost(
     until(lambda: google.seen["job_1"])
     os.kill(server, signal.SIGKILL)
     os.kill(submitter, signal.SIGKILL)
-    until(lambda: [call.state for call in recover_spool(spool.folder).unanswered] == ["lost"])
+    until(lambda: look_at_call(spool.folder / "job_1-0").state == "lost")
     assert settle_call(spool.folder / "job_1-0").state == "lost"
     # Decided again after another crash, it must not look unsent.
     assert settle_call(spool.folder / "job_1-0").state == "lost"

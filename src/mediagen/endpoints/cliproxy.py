@@ -32,7 +32,6 @@ from mediagen.endpoints.paid import judge_stored, send_paid
 from mediagen.endpoints.surface import HttpSurface
 from mediagen.endpoints.wire.chat_completions import chat_body, decode_chat
 from mediagen.endpoints.wire.generate_content import DecodedFailure, DecodedImage, decode_image
-from mediagen.endpoints.wire.google_errors import UNCONFIRMED_HINT
 from mediagen.endpoints.wire.json_values import children, parse_object, word
 from mediagen.errors import (
     AuthenticationError,
@@ -175,9 +174,7 @@ class CliProxy(HttpSurface):
                 error.hint = "Log an account that has this model in with CLIProxyAPI, or wait until its pause is over."
             # Google's own words are capitals; the proxy may have lost an answer that was paid for.
             case UnavailableError(billed="unknown") if not error.reason.isupper():
-                return SubmissionUnconfirmedError(
-                    f"The proxy took the paid request and then failed: {error.message}", hint=UNCONFIRMED_HINT
-                )
+                return SubmissionUnconfirmedError(f"The proxy took the paid request and then failed: {error.message}")
         return error
 
     async def poll(self, operation: str, open_sink: OpenSink) -> Operation:  # noqa: ARG002 - arguments of the protocol

@@ -10,7 +10,7 @@ from mediagen.endpoints.base import Accepted, Finished, OpenSink, Operation, Pai
 from mediagen.endpoints.http import Answer, HttpChannel
 from mediagen.endpoints.paid import judge_stored, send_paid
 from mediagen.endpoints.wire.generate_content import DecodedFailure, decode_image
-from mediagen.endpoints.wire.google_errors import UNCONFIRMED_HINT, GoogleFailure, to_exception
+from mediagen.endpoints.wire.google_errors import GoogleFailure, to_exception
 from mediagen.endpoints.wire.interactions import decode_interaction, interaction_id
 from mediagen.endpoints.wire.veo import decode_operation, operation_name
 from mediagen.errors import EndpointError, MediaGenError, SubmissionUnconfirmedError
@@ -89,9 +89,7 @@ def _accepted(name: str) -> Accepted:
 
 
 def _no_name(what: str) -> SubmissionUnconfirmedError:
-    return SubmissionUnconfirmedError(
-        f"Google took the paid request, but its answer {what}, so it cannot be followed.", hint=UNCONFIRMED_HINT
-    )
+    return SubmissionUnconfirmedError(f"Google took the paid request, but its answer {what}, so it cannot be followed.")
 
 
 async def poll_interaction(channel: HttpChannel, url: str, open_sink: OpenSink) -> Operation:

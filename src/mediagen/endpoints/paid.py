@@ -26,9 +26,9 @@ from mediagen.endpoints.http import (
     too_large,
     unreachable,
 )
-from mediagen.endpoints.wire.google_errors import UNCONFIRMED_HINT, to_exception
-from mediagen.errors import MediaGenError, RateLimitError, StorageError, SubmissionUnconfirmedError, UnavailableError
-from mediagen.submitter.base import Patience, SignedRequest, Submitter, in_words, is_supported
+from mediagen.endpoints.wire.google_errors import to_exception
+from mediagen.errors import MediaGenError, RateLimitError, StorageError, UnavailableError
+from mediagen.submitter.base import Patience, SignedRequest, Submitter, is_supported, unconfirmed
 
 logger = logging.getLogger("mediagen.endpoints")
 
@@ -85,7 +85,7 @@ def _failure(channel: HttpChannel, call: PaidRequest, answer: Answer) -> MediaGe
     if answer.end == "too_large":
         return too_large(channel.settings.answer_limit)
     if answer.end == "cut" and not _is_refusal(answer.status_code):
-        return _unconfirmed("it was cut off")
+        return unconfirmed("it was cut off")
     if answer.is_success:
         return None
     secrets = tuple(_words(call.body))
@@ -125,7 +125,7 @@ async def _send_here(channel: HttpChannel, url: str, content: bytes) -> Came:
         error.__cause__ = failed
         return error
     except (httpx.RequestError, OSError) as error:
-        raise _unconfirmed(type(error).__name__) from error
+        raise unconfirmed(type(error).__name__) from error
 
 
 async def _read(response: httpx.Response, limit: int, key: str) -> Answer:
@@ -200,7 +200,7 @@ async def _taken_at_once(stored: StoredAnswer, limit: int, key: str) -> Answer:
         return await _taken(stored, limit, key)
     except StorageError as error:
         # It stays where it is, and is looked at again as a late answer.
-        raise _unconfirmed("it is on the disk but cannot be read") from error
+        raise unconfirmed("it is on the disk but cannot be read") from error
 
 
 async def _taken(stored: StoredAnswer, limit: int, key: str = "") -> Answer:
@@ -231,7 +231,7 @@ def _leave_unwatched(folder: Path, ticket: int, token: str) -> None:
     try:
         leave_unwatched(folder, ticket, token)
     except FileExistsError as error:
-        raise _unconfirmed("another process has taken the job over") from error
+        raise unconfirmed("another process has taken the job over") from error
     except OSError as error:
         raise StorageError(
             f"The spool beside the ledger cannot be written to ({type(error).__name__}).",
@@ -246,12 +246,6 @@ class _Tickets:
     folder: Path
     token: str
     numbers: Iterator[int]
-
-
-def _unconfirmed(why: str) -> SubmissionUnconfirmedError:
-    return SubmissionUnconfirmedError(
-        f"The paid request was sent, but its answer was not seen ({in_words(why)}).", hint=UNCONFIRMED_HINT
-    )
 
 
 def _serialized(body: dict[str, Any]) -> bytes:

@@ -223,10 +223,7 @@ class Advancer:
         return delay  # noqa: RET504 - a scope may swallow what is raised in it, and nothing would be returned
 
     async def _request(self, job: Job, call: PaidCall, held: _Held) -> PaidRequest | None:
-        known = held.requests.get(call.ordinal)
-        if known:
-            return known
-        return await self._settling.kept_request(job, call)
+        return held.requests.get(call.ordinal) or await self._settling.kept_request(job, call)
 
     @contextmanager
     def _sent(self, call: PaidCall) -> Iterator[None]:

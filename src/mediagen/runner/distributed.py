@@ -17,7 +17,7 @@ from mediagen.jobs import CHAIN_RESUMED_WITHIN, OPEN_STATUSES, Job, JobStatus
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.late import late_of
 from mediagen.runner.queue import HintQueue
-from mediagen.runner.scheduler import Changes, OnEnded, kind_of
+from mediagen.runner.scheduler import RENEWALS_PER_LEASE, Changes, OnEnded, kind_of
 from mediagen.runner.steps import CallSteps
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 CONCURRENCY = 16
 SWEEP_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 300.0
-RENEWALS_PER_LEASE = 3
 # A hint that is later than this is lost or its worker is gone.
 OVERDUE = timedelta(seconds=5)
 PATIENCE = timedelta(seconds=15)

@@ -16,7 +16,7 @@ from mediagen.errors import LedgerError, MediaGenError
 from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job, PaidCall
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.late import late_of
-from mediagen.runner.scheduler import Changes, OnEnded, kind_of
+from mediagen.runner.scheduler import RENEWALS_PER_LEASE, Changes, OnEnded, kind_of
 from mediagen.runner.steps import CallSteps
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 30.0
 # A clock that jumps between two steps must not put the next one off for ever.
 LONGEST_PAUSE_SECONDS = 600.0
-RENEWALS_PER_LEASE = 3
 # A job of this process that it has not started by then never will be: nobody could tell it that its row was written.
 LEFT_AFTER = timedelta(minutes=1)
 REOPENED_SECONDS = 1.0

@@ -11,6 +11,8 @@ from mediagen.jobs import Job
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.late import Late
 
+RENEWALS_PER_LEASE = 3
+
 OnEnded = Callable[[Job], Awaitable[None]]
 
 

@@ -11,6 +11,7 @@ from mediagen.runner.steps import CallSteps, Outcome
 
 logger = logging.getLogger(__name__)
 
+# How soon a submitter that outlived its server is asked again for the answer that it waits for.
 SENDING_SECONDS = 1.0
 
 
@@ -44,8 +45,7 @@ class Settling:
             job,
             call,
             SubmissionUnconfirmedError(
-                "The server stopped while the paid request was on its way, so its answer was never seen.",
-                hint="It may be billed; it is not sent again. Look at your usage at Google before you ask again.",
+                "The server stopped while the paid request was on its way, so its answer was never seen."
             ),
         )
         return None

@@ -36,8 +36,6 @@ logger = logging.getLogger(__name__)
 
 FILE_LIFETIME = timedelta(days=2)  # Source: https://ai.google.dev/gemini-api/docs/video (checked 2026-11-21)
 SETUP_WAITS = (45.0,) * 4
-# How soon a submitter that outlived its server is asked again for the answer that it waits for.
-SENDING_SECONDS = 1.0
 GIVE_UP_AFTER = timedelta(hours=24)
 # How long a job that Google says it does not know is asked about all the same: the key may be that of another project.
 # Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21); for Veo, Google promises nothing.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from mediagen.errors import SubmissionUnconfirmedError
 from mediagen.submitter.frames import CHUNK_BYTES
 
 _CLOSED = "the connection was closed"
@@ -119,17 +120,14 @@ class Settled:
     answer: Answer | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recovered:
-    """What the spool says of all paid calls."""
-
-    answered: tuple[Settled, ...] = ()
-    unanswered: tuple[Settled, ...] = ()
-
-
 def in_words(why: str) -> str:
     """Say for people why an answer was not seen; what is no name of an exception that we know stays as it is."""
     return _IN_WORDS.get(why, why)
+
+
+def unconfirmed(why: str) -> SubmissionUnconfirmedError:
+    """Make our error of a request that was sent and whose answer was not seen; `why` as for `in_words`."""
+    return SubmissionUnconfirmedError(f"The paid request was sent, but its answer was not seen ({in_words(why)}).")
 
 
 def is_supported() -> bool:
@@ -174,23 +172,5 @@ class Submitter(Protocol):
             UnavailableError: Nothing was sent.
             StorageError: Nothing was sent, because its answer could not have been kept.
             SubmissionUnconfirmedError: It may have arrived, but its outcome is unknown.
-        """
-        ...
-
-    async def settle(self, folder: Path) -> Settled:
-        """Decide about a paid call that the caller has taken over from a dead server.
-
-        When it was never sent, it cannot be sent by anyone any more. Call it only for a call that is one's own.
-
-        Raises:
-            StorageError: The spool cannot be read or written.
-        """
-        ...
-
-    async def recover(self, spool_folder: Path) -> Recovered:
-        """Look at all paid calls; changes nothing, so ``never_sent`` holds for this moment only.
-
-        Raises:
-            StorageError: The spool cannot be read.
         """
         ...

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from mediagen.submitter.answer_file import read_head
-from mediagen.submitter.base import Answer, Recovered, Settled
+from mediagen.submitter.base import Answer, Settled
 from mediagen.submitter.tickets import State, Ticket, attempts, look, path_of, settle_attempt, was_opened
 
 _SETTLING = 5
@@ -102,23 +102,6 @@ def leave_unwatched(folder: Path, number: int, token: str = "") -> None:
         ticket.mark_sent()
     finally:
         ticket.close()
-
-
-def recover_spool(spool_folder: Path) -> Recovered:
-    """Look at all calls; see `Submitter.recover`.
-
-    Raises:
-        OSError: The spool cannot be read.
-    """
-    found = []
-    for folder in sorted(path for path in spool_folder.glob("*") if path.is_dir()):
-        known = {attempt: look(str(folder), attempt) for attempt in attempts(str(folder))}
-        if known:
-            found.append(_verdict(folder, known))
-    return Recovered(
-        answered=tuple(call for call in found if call.state == "answered"),
-        unanswered=tuple(call for call in found if call.state != "answered"),
-    )
 
 
 def _verdict(folder: Path, known: dict[int, State]) -> Settled:

@@ -4,9 +4,8 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,12 +18,11 @@ from mediagen.errors import (
     ConfigurationError,
     MediaGenError,
     StorageError,
-    SubmissionUnconfirmedError,
     UnavailableError,
 )
-from mediagen.submitter.base import Answer, Recovered, Settled, SignedRequest, available, in_words
+from mediagen.submitter.base import Answer, Settled, SignedRequest, available, unconfirmed
 from mediagen.submitter.link import Link
-from mediagen.submitter.recovery import read_answer, recover_spool, settle_call
+from mediagen.submitter.recovery import read_answer, settle_call
 from mediagen.submitter.routes import proxy_for
 
 logger = logging.getLogger(__name__)
@@ -36,9 +34,6 @@ STORING_SECONDS = 30.0
 DYING_SECONDS = 1.0
 _Found = TypeVar("_Found")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_UNCONFIRMED_HINT = (
-    "It may be billed and is not sent again automatically. Look at your usage at Google before you ask again."
-)
 
 
 class DetachedSubmitter:
@@ -125,14 +120,6 @@ class DetachedSubmitter:
                 return await anyio.to_thread.run_sync(_after_patience, request)
         return await anyio.to_thread.run_sync(_outcome, request, attempt, reply)
 
-    async def settle(self, folder: Path) -> Settled:
-        """Decide about a paid call of a dead server; see `Submitter.settle`."""
-        return await anyio.to_thread.run_sync(_translated, partial(settle_call, folder))
-
-    async def recover(self, spool_folder: Path) -> Recovered:
-        """Look at all paid calls; see `Submitter.recover`."""
-        return await anyio.to_thread.run_sync(_translated, partial(recover_spool, spool_folder))
-
     @property
     def _group(self) -> TaskGroup:
         if self._tasks is None:
@@ -206,15 +193,15 @@ def _outcome(request: SignedRequest, attempt: int, reply: dict[str, Any] | None)
             try:
                 return read_answer(request.folder, attempt)
             except (OSError, ValueError, TypeError) as error:
-                raise _unconfirmed(type(error).__name__) from error
+                raise unconfirmed(type(error).__name__) from error
         case "never_sent" if "errno" in reply:
             raise _not_kept(reply["errno"], reply["kind"])
         case "never_sent":
             raise _unreachable(reply["kind"])
         case "taken":
-            raise _unconfirmed("another process has taken the job over")
+            raise unconfirmed("another process has taken the job over")
         case _:
-            raise _unconfirmed(reply.get("kind", ""))
+            raise unconfirmed(reply.get("kind", ""))
 
 
 def _after_death(request: SignedRequest) -> Answer:
@@ -231,7 +218,7 @@ def _after_death(request: SignedRequest) -> Answer:
         raise _unreachable("the process that sends requests ended")
     if found and found.answer:
         return found.answer
-    raise _unconfirmed("the process that sends requests ended")
+    raise unconfirmed("the process that sends requests ended")
 
 
 def _after_patience(request: SignedRequest) -> Answer:
@@ -249,18 +236,7 @@ def _after_patience(request: SignedRequest) -> Answer:
         )
     if found and found.answer:
         return found.answer
-    raise _unconfirmed("TimeoutError")
-
-
-def _translated(read: Callable[[], _Found]) -> _Found:
-    try:
-        return read()
-    except OSError as error:
-        raise StorageError(
-            f"The spool beside the ledger cannot be read ({type(error).__name__}).",
-            hint="Make it readable and writable; `mediagen jobs resume` then goes on.",
-            billed="unknown",
-        ) from error
+    raise unconfirmed("TimeoutError")
 
 
 def _not_kept(number: int, kind: str) -> StorageError:
@@ -280,12 +256,6 @@ def _unreachable(kind: str) -> UnavailableError:
         f"Google could not be reached ({kind}).",
         reason=kind,
         hint="Nothing was sent or billed. Check the network, a proxy in between, and the base URL.",
-    )
-
-
-def _unconfirmed(kind: str) -> SubmissionUnconfirmedError:
-    return SubmissionUnconfirmedError(
-        f"The paid request was sent, but its answer was not seen ({in_words(kind)}).", hint=_UNCONFIRMED_HINT
     )
 
 

@@ -27,10 +27,6 @@ MESSAGE_LIMIT = 500
 READ_LIMIT = 64 * 1024
 LONGEST_RETRY_SECONDS = 7 * 24 * 3600.0
 
-UNCONFIRMED_HINT = (
-    "It may be billed and is not sent again automatically. Look at your usage at Google before you ask again."
-)
-
 _RETRY_IN = re.compile(r"retry in (\d+(?:\.\d+)?)\s*(ms|s)\b", re.IGNORECASE)
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 _NO_QUOTA = re.compile(r"\blimit:\s*0(?!\.?\d)")
@@ -257,7 +253,7 @@ def _server_failure(failure: GoogleFailure, *, paid: bool) -> MediaGenError:
     code = failure.status_code
     if paid and (code in _AMBIGUOUS or not failure.is_structured):
         return SubmissionUnconfirmedError(
-            f"The paid request was sent, but a gateway answered {code} in place of its outcome.", hint=UNCONFIRMED_HINT
+            f"The paid request was sent, but a gateway answered {code} in place of its outcome."
         )
     error = UnavailableError(
         f"Google failed or is overloaded ({code}){_quoted(failure)}",
