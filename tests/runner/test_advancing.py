@@ -19,6 +19,7 @@ from mediagen.errors import InvalidRequestError
 from mediagen.jobs import Job
 from mediagen.ledger.ledger import Ledger
 from mediagen.requests import CancelJobRequest
+from mediagen.runner import embedded
 from mediagen.settings import Settings
 
 MakeSettings = Callable[..., Settings]
@@ -217,3 +218,24 @@ async def test_cancel_does_not_end_a_call_that_is_on_its_way(make_settings: Make
         with pytest.raises(InvalidRequestError, match="submitting"):
             await app.generator.cancel_job(CancelJobRequest(job_id=str(report.job_id)))
         assert (await wait_for(app, report.job_id)).status == "succeeded"
+
+
+async def test_defect_met_by_a_sweep_ends_neither_the_sweeping_nor_the_server(
+    make_settings: MakeSettings, emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async with open_app(make_settings()) as app:
+        collector, tried = app.runner.scheduler.late.settling.steps.collector, []
+
+        async def broken(_self: object) -> None:
+            tried.append(1)
+            raise ExceptionGroup("several", [KeyError("a prompt")])
+
+        monkeypatch.setattr(type(collector), "forget_leftovers", broken)
+        monkeypatch.setattr(embedded, "SWEEP_SECONDS", 0.01)
+        app.runner.scheduler.start_sweeping()
+        with anyio.fail_after(60):
+            while len(tried) < 3:
+                await anyio.sleep(0.01)
+        assert (await image(app)).status == "succeeded"
+    told = [record.getMessage() for record in caplog.records if "looking for jobs" in record.getMessage()]
+    assert told == ["looking for jobs does not work at the moment: a defect in mediagen (KeyError)"]

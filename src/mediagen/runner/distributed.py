@@ -1,7 +1,7 @@
 """The distributed scheduler: processes that take jobs in, and workers that advance them, over one PostgreSQL."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,7 +17,7 @@ from mediagen.jobs import CHAIN_RESUMED_WITHIN, OPEN_STATUSES, Job, JobStatus
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.late import late_of
 from mediagen.runner.queue import HintQueue
-from mediagen.runner.scheduler import RENEWALS_PER_LEASE, Changes, OnEnded, kind_of
+from mediagen.runner.scheduler import RENEWALS_PER_LEASE, Changes, Duty, OnEnded, keep_doing, kind_of
 from mediagen.runner.steps import CallSteps
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,6 @@ HOUSEKEEPING_SECONDS = 300.0
 OVERDUE = timedelta(seconds=5)
 PATIENCE = timedelta(seconds=15)
 RESTART_SECONDS = 2.0
-Duty = Callable[[], Awaitable[None]]
 # When a job is looked at again whose step ended in a defect, or whose end could not be read.
 AFTER_FAILURE = timedelta(seconds=30)
 GRACE_SECONDS = 20.0
@@ -117,7 +116,7 @@ class Distributed:
                 ("reading the queue", partial(self._read_queue, stop, concurrency), RESTART_SECONDS),
             )
             for what, duty, seconds in duties:
-                group.start_soon(self._keep_doing, what, duty, seconds)
+                group.start_soon(keep_doing, what, duty, seconds)
             await stop.wait()
             with anyio.move_on_after(GRACE_SECONDS):
                 while self._looking:  # noqa: ASYNC110 - the process ends here; an event would serve nothing else
@@ -201,23 +200,6 @@ class Distributed:
 
     async def _read_queue(self, stop: anyio.Event, concurrency: int) -> None:
         await self._queue.work(self._look_apart, stop, concurrency=concurrency)
-
-    async def _keep_doing(self, what: str, duty: Duty, seconds: float) -> None:
-        """Do a duty again and again: an outage is told once, and a defect met by it does not end the others."""
-        told = ""
-        while True:
-            trouble = ""
-            try:
-                await duty()
-            except MediaGenError as error:
-                trouble = str(error)
-            except Exception as error:  # noqa: BLE001 - the process has jobs to do all the same
-                # Only the kind of the exception: its text may hold a prompt.
-                trouble = f"a defect in mediagen ({kind_of(error)})"
-            if trouble and trouble != told:
-                logger.warning("%s does not work at the moment: %s", what, trouble)
-            told = trouble
-            await anyio.sleep(seconds)
 
     async def _sweep(self) -> None:
         """Bring up every job that is overdue and that no living worker has in hand."""

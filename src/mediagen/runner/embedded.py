@@ -12,11 +12,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mediagen.endpoints.base import PaidRequest
-from mediagen.errors import LedgerError, MediaGenError
+from mediagen.errors import MediaGenError
 from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job, PaidCall
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.late import late_of
-from mediagen.runner.scheduler import RENEWALS_PER_LEASE, Changes, OnEnded, kind_of
+from mediagen.runner.scheduler import RENEWALS_PER_LEASE, Changes, OnEnded, keep_doing, kind_of
 from mediagen.runner.steps import CallSteps
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,9 @@ class Embedded:
 
     async def __aenter__(self) -> Self:
         self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
-        self._tasks.start_soon(self._renew)
+        self._tasks.start_soon(
+            keep_doing, "renewing the lease", self._renew, self._ledger.lease_seconds / RENEWALS_PER_LEASE
+        )
         return self
 
     async def __aexit__(
@@ -73,7 +75,7 @@ class Embedded:
 
     def start_sweeping(self) -> None:
         """Resume every open job that no living process drives, now and from time to time."""
-        self._group.start_soon(self._sweep)
+        self._group.start_soon(keep_doing, "looking for jobs", self._sweep, SWEEP_SECONDS)
 
     async def resume(self, only: str | None = None) -> list[Job]:
         """Take over open jobs whose process is gone, and chains that it did not go on with; returns those taken.
@@ -123,25 +125,14 @@ class Embedded:
         return self._tasks
 
     async def _sweep(self) -> None:
-        while True:
-            try:
-                await self._steps.collector.forget_leftovers()
-                await self._steps.forget_old_conversations()
-                await self.resume()
-            except MediaGenError as error:
-                logger.warning("open jobs could not be resumed: %s", error)
-            await anyio.sleep(SWEEP_SECONDS)
+        await self._steps.collector.forget_leftovers()
+        await self._steps.forget_old_conversations()
+        await self.resume()
 
     async def _renew(self) -> None:
         """Keep the lease of this process while it drives jobs."""
-        while True:
-            await anyio.sleep(self._ledger.lease_seconds / RENEWALS_PER_LEASE)
-            if not self._driven:
-                continue
-            try:
-                await self._ledger.renew()
-            except LedgerError as error:
-                logger.warning("the lease cannot be renewed: %s", error.code)
+        if self._driven:
+            await self._ledger.renew()
 
     def _drive(self, job: Job) -> None:
         self._driven.add(job.job_id)

@@ -1,5 +1,6 @@
 """What the two schedulers have in common: each sees to it that every open job is advanced when a step of it is due."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
@@ -7,12 +8,16 @@ from typing import Any, Protocol
 import anyio
 
 from mediagen.endpoints.base import PaidRequest
+from mediagen.errors import MediaGenError
 from mediagen.jobs import Job
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.late import Late
 
 RENEWALS_PER_LEASE = 3
 
+logger = logging.getLogger(__name__)
+
+Duty = Callable[[], Awaitable[None]]
 OnEnded = Callable[[Job], Awaitable[None]]
 
 
@@ -63,6 +68,24 @@ def kind_of(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return type(error).__name__
+
+
+async def keep_doing(what: str, duty: Duty, seconds: float) -> None:
+    """Do a duty again and again: an outage is told once, and a defect met by it does not end the process."""
+    told = ""
+    while True:
+        trouble = ""
+        try:
+            await duty()
+        except MediaGenError as error:
+            trouble = str(error)
+        except Exception as error:  # noqa: BLE001 - the process has jobs to do all the same
+            # Only the kind of the exception: its text may hold a prompt.
+            trouble = f"a defect in mediagen ({kind_of(error)})"
+        if trouble and trouble != told:
+            logger.warning("%s does not work at the moment: %s", what, trouble)
+        told = trouble
+        await anyio.sleep(seconds)
 
 
 class Changes:
