@@ -165,10 +165,14 @@ class Striker:
             # Two hands never take the same process.
             with self._grasp:
                 sighting = watcher(self._stage)
-                if sighting and not sighting.process.is_frozen:
+                if sighting and not sighting.process.is_frozen and self._may_strike(sighting.process, blow):
                     sighting.process.freeze()
                     return blow, sighting
         return None
+
+    def _may_strike(self, process: Process, blow: Blow) -> bool:
+        # What stands still while nobody else runs, nobody can take over from.
+        return blow.force != "stop" or blow.instant == SUBMITTER or self._stage.runs_besides(process)
 
     def _strike(self, blow: Blow, sighting: Sighting) -> None:
         if blow.instant == SUBMITTER:

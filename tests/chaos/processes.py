@@ -63,6 +63,11 @@ class Process:
         """Whether a client can use it."""
         return False
 
+    @property
+    def takes_over(self) -> bool:
+        """Whether it looks for jobs that nobody drives as long as it runs."""
+        return self.name.startswith("w")
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens when it has ended."""
         if self.is_alive:
@@ -136,6 +141,11 @@ class Server(Process):
     def takes_calls(self) -> bool:
         """Whether a client can use it."""
         return self._is_ready and self.is_alive and not self._is_over
+
+    @property
+    def takes_over(self) -> bool:
+        """As soon as it serves."""
+        return self.takes_calls
 
     def greet(self) -> None:
         """Shake hands; raises Gone."""

@@ -62,6 +62,10 @@ class Stage:
         """Those that clients can use; a stopped one is among them, as nobody can see that."""
         return [process for process in self._all() if isinstance(process, Server) and process.takes_calls]
 
+    def runs_besides(self, process: Process) -> bool:
+        """Whether another process runs that looks for jobs nobody drives."""
+        return any(other is not process and other.takes_over for other in self.processes())
+
     def find(self, name: str) -> Process | None:
         """A process that runs and is not stopped."""
         process = self._processes.get(name)
