@@ -199,6 +199,7 @@ class Job:
         note: What keeps it from going on.
         failures: How many steps failed one after another.
         fingerprint: The same for two requests that ask for the same; None where none is the same.
+        principal: Whose it is on a server that several people share; None is whoever owns the machine.
     """
 
     job_id: str
@@ -230,6 +231,7 @@ class Job:
     note: str | None = None
     failures: int = 0
     fingerprint: str | None = None
+    principal: str | None = None
 
     @property
     def surface(self) -> Surface:

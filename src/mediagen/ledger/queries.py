@@ -25,12 +25,13 @@ INSERT_JOB = """
 INSERT INTO jobs (
     job_id, kind, mode, backend, endpoint, base_url, model, resolution, status, created_at, updated_at, owner,
     request_id, profile, parent_job_id, output_dir, output_name, estimated_seconds, folded_prompt, requested, effective,
-    origins, quote, adjustments, warnings, input_files, chain_id, chain_link, chain_times, fence, fingerprint
+    origins, quote, adjustments, warnings, input_files, chain_id, chain_link, chain_times, fence, fingerprint,
+    principal
 ) VALUES (
     :job_id, :kind, :mode, :backend, :endpoint, :base_url, :model, :resolution, :status, :created_at, :updated_at,
     :owner, :request_id, :profile, :parent_job_id, :output_dir, :output_name, :estimated_seconds, :folded_prompt,
     :requested, :effective, :origins, :quote, :adjustments, :warnings, :input_files, :chain_id, :chain_link,
-    :chain_times, :fence, :fingerprint
+    :chain_times, :fence, :fingerprint, :principal
 )
 """
 

@@ -62,6 +62,7 @@ def job_row(job: Job, *, owner: str | None) -> dict[str, Any]:
         "chain_link": job.chain.link if job.chain else None,
         "chain_times": job.chain.times if job.chain else None,
         "fingerprint": job.fingerprint,
+        "principal": job.principal,
     }
 
 
@@ -144,6 +145,7 @@ def _job(row: Row, calls: tuple[PaidCall, ...]) -> Job:
         note=row["note"],
         failures=row["failures"],
         fingerprint=row["fingerprint"],
+        principal=row["principal"],
     )
 
 
