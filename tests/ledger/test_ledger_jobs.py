@@ -47,6 +47,7 @@ def a_full_job() -> Job:
         request_id="mine",
         profile="film",
         fingerprint="1:00",
+        principal="film-team",
         parent_job_id="job_0",
         input_files={"image": {"sha256": "00"}},
         estimated_seconds=42.5,
