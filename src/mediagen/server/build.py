@@ -14,6 +14,7 @@ from mediagen import __version__
 from mediagen.app.app import App, open_app
 from mediagen.errors import MediaGenError
 from mediagen.runner.runner import Runner
+from mediagen.server.callers import app_of
 from mediagen.server.instructions import instructions
 from mediagen.server.toolsets import TOOLS
 from mediagen.settings import Settings
@@ -74,7 +75,7 @@ def _add_artifact_resource(server: MCPServer[App]) -> None:
         mime_type="application/octet-stream",
     )
     async def artifact(artifact_id: str, context: Context[App]) -> bytes:
-        app: App = context.request_context.lifespan_context
+        app = app_of(context)
         try:
             path = await app.generator.artifact_file(artifact_id)
         except MediaGenError as error:

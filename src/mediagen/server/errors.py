@@ -15,6 +15,8 @@ from mediagen.errors import MediaGenError
 from mediagen.report.harmless import harmless
 from mediagen.report.text import error_in_words
 from mediagen.requests import explain_invalid
+from mediagen.server.callers import app_of, refuse_folders
+from mediagen.server.publishing import veiled, veiled_text
 
 Handler = Callable[[App, Any, Context[App]], Awaitable[CallToolResult]]
 
@@ -35,11 +37,14 @@ class RequestTool(Tool):
         except ValidationError as error:
             # No `from error`: the cause would carry the caller's values into logs.
             raise ToolError(harmless(explain_invalid(error, self.request_type))) from None
+        app: App | None = None
         try:
-            result = await self.handler(context.request_context.lifespan_context, request, context)
+            app = app_of(context)
+            refuse_folders(app, request)
+            result = veiled(app, await self.handler(app, request, context))
             return self.fn_metadata.convert_result(result) if convert_result else result
         except MediaGenError as error:
-            raise ToolError(harmless(error_in_words(error))) from None
+            raise ToolError(harmless(veiled_text(app, error_in_words(error)))) from None
         except Exception as error:
             raise UnexpectedToolError(f"{self.name} failed because of a defect in mediagen.") from error
 
