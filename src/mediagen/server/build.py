@@ -1,5 +1,6 @@
 """Builds the MCP server from settings."""
 
+import dataclasses
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -15,6 +16,8 @@ from mediagen.app.app import App, open_app
 from mediagen.errors import MediaGenError
 from mediagen.runner.runner import Runner
 from mediagen.server.callers import app_of
+from mediagen.server.http.front import Front
+from mediagen.server.http.links import links_of
 from mediagen.server.instructions import instructions
 from mediagen.server.toolsets import TOOLS
 from mediagen.settings import Settings
@@ -24,13 +27,15 @@ LARGEST_RESOURCE = 700_000
 SIGTERM_SECONDS = 0.05
 
 
-def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPServer[App]:
+def build_server(settings: Settings, *, ends_on_sigterm: bool = False, front: Front | None = None) -> MCPServer[App]:
     """The server with the chosen toolsets; parts are built when a client connects.
 
     Args:
         settings: What the environment says.
         ends_on_sigterm: Whether SIGTERM ends the process as soon as no paid request is on its way.
+        front: Of the HTTP transport: told the app, and says whether its callers have names.
     """
+    is_shared = front is not None and front.is_shared
 
     @asynccontextmanager
     async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:  # noqa: ARG001 - the SDK's signature
@@ -39,14 +44,16 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
                 if ends_on_sigterm:
                     group.start_soon(_end_on_sigterm, app.runner)
                 app.runner.scheduler.start_sweeping()
-                yield app
+                if front:
+                    front.open(app)
+                yield dataclasses.replace(app, is_shared=is_shared)
             group.cancel_scope.cancel()
 
     server = MCPServer[App](
         "mediagen",
         title="mediagen: pictures and films",
         description="Pictures and films on Google's media models.",
-        instructions=instructions(settings.toolsets),
+        instructions=instructions(settings.toolsets, is_shared=is_shared),
         version=__version__,
         tools=[tool.build() for tool in TOOLS if tool.toolset in settings.toolsets],
         lifespan=lifespan,
@@ -82,5 +89,6 @@ def _add_artifact_resource(server: MCPServer[App]) -> None:
             raise ResourceNotFoundError(str(error)) from error
         size = path.stat().st_size
         if size > LARGEST_RESOURCE:
-            raise ResourceError(f"The file has {size} bytes, too many for a message; open it at {path}.")
+            where = path if app.principal is None else links_of(app.settings).make(artifact_id)[0]
+            raise ResourceError(f"The file has {size} bytes, too many for a message; open it at {where}.")
         return path.read_bytes()

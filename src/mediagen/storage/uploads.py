@@ -66,6 +66,10 @@ class Uploads:
         await anyio.to_thread.run_sync(self._make_folder)
         return self.folder
 
+    async def kept_bytes(self) -> int:
+        """Size of all that this principal has sent and that is kept."""
+        return await anyio.to_thread.run_sync(lambda: sum(_size(path) for path in self.folder.glob("*")))
+
     async def sweep(self) -> None:
         """Remove what is older than a day, whoever sent it."""
         await anyio.to_thread.run_sync(self._sweep)
@@ -84,6 +88,12 @@ class Uploads:
         for path in self.root.glob("*/*"):
             if _is_old(path):
                 path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
 
 
 def _is_old(path: Path) -> bool:
