@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -50,13 +51,13 @@ class HttpServer:
             time.sleep(0.05)
         raise AssertionError("the server did not start")
 
-    def get(self, path: str, **more: object) -> httpx.Response:
+    def get(self, path: str, **more: Any) -> httpx.Response:
         return self.request("GET", path, **more)
 
-    def request(self, method: str, path: str, *, token: str | None = None, **more: object) -> httpx.Response:
-        headers = {**more.pop("headers", {}), **bearer(token)}  # type: ignore[dict-item]
+    def request(self, method: str, path: str, *, token: str | None = None, **more: Any) -> httpx.Response:
+        headers = {**more.pop("headers", {}), **bearer(token)}
         with httpx.Client(trust_env=False, timeout=30) as client:
-            return client.request(method, f"{self.url}{path}", headers=headers, **more)  # type: ignore[arg-type]
+            return client.request(method, f"{self.url}{path}", headers=headers, **more)
 
     def end(self) -> float:
         """Send SIGTERM; returns how many seconds it takes."""

@@ -1,16 +1,18 @@
 """Who is let in over HTTP, how often, and how much at once."""
 
-import threading
-from collections.abc import Iterator
+import asyncio
 from typing import Any
 
-import anyio
 import httpx
 import pytest
-from tests.server.http.conftest import HOST, SECRET, HttpServer, StartServer, until
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+from tests.server.http.conftest import HOST, SECRET, HttpServer, StartServer
 from tests.server.http.issuer import AUDIENCE, Issuer
 
-from mediagen.server.http.limits import Buckets
+from mediagen.server.http.limits import WRONG_TOKENS_PER_MINUTE, Buckets, Limits
 
 HELLO: dict[str, Any] = {
     "jsonrpc": "2.0",
@@ -113,9 +115,9 @@ def test_requests_of_one_principal_are_limited_and_those_of_another_are_not(star
         MEDIAGEN_HTTP_ISSUER=issuer.url, MEDIAGEN_HTTP_PUBLIC_URL=AUDIENCE, MEDIAGEN_HTTP_CALLS_PER_MINUTE="5"
     )
     ada, bob = issuer.token("ada"), issuer.token("bob")
-    codes = [hello(server, token=ada).status_code for _ in range(5)]
-    refused = hello(server, token=ada)
-    assert codes == [200] * 5
+    assert [hello(server, token=ada).status_code for _ in range(5)] == [200] * 5
+    # One comes back every twelve seconds.
+    refused = next(answer for answer in (hello(server, token=ada) for _ in range(50)) if answer.status_code != 200)
     assert refused.status_code == 429
     assert refused.json()["error"] == "rate_limited"
     assert 1 <= int(refused.headers["retry-after"]) <= 12
@@ -123,34 +125,62 @@ def test_requests_of_one_principal_are_limited_and_those_of_another_are_not(star
     assert server.get("/health").status_code == 200
 
 
-def test_who_guesses_tokens_is_slowed_down_and_others_are_not(start: StartServer):
-    server = start(MEDIAGEN_HTTP_TOKEN=SECRET)
-    codes = [hello(server, token=f"guess-{number}").status_code for number in range(70)]
-    assert codes[:60] == [401] * 60
-    assert codes[-1] == 429
-    assert hello(server, token=SECRET).status_code == 200
+class Inner:
+    """An app behind the limits, which answers when it is told to."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.status = status
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+        self.answering = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.answering += 1
+        await self.goes_on.wait()
+        await Response(status_code=self.status)(scope, receive, send)
 
 
-async def test_calls_of_one_principal_at_once_are_limited(start: StartServer, issuer: Issuer):
-    server = start(MEDIAGEN_HTTP_ISSUER=issuer.url, MEDIAGEN_HTTP_PUBLIC_URL=AUDIENCE, MEDIAGEN_HTTP_CALLS_AT_ONCE="1")
-    ada, bob = issuer.token("ada"), issuer.token("bob")
-    go_on = threading.Event()
+async def asked(limits: Limits, principal: str | None = None, method: str = "POST", address: str = "10.0.0.1") -> int:
+    """Status that a request gets."""
+    told: list[int] = []
+    scope: dict[str, Any] = {"type": "http", "method": method, "path": "/mcp", "headers": [], "client": (address, 1)}
+    if principal:
+        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=principal, scopes=[]))
 
-    def slow() -> Iterator[bytes]:
-        yield b"# A storm"
-        go_on.wait(30)
+    async def send(message: Message) -> None:
+        told.append(message.get("status", 0))
 
-    def send() -> None:
-        assert server.request("POST", "/files", token=ada, content=slow()).status_code == 201
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(anyio.to_thread.run_sync, send)
-        await until(lambda: hello(server, token=ada).status_code == 429)
-        refused = await anyio.to_thread.run_sync(lambda: hello(server, token=ada))
-        assert refused.headers["retry-after"]
-        assert (await anyio.to_thread.run_sync(lambda: hello(server, token=bob))).status_code == 200
-        go_on.set()
-    await until(lambda: hello(server, token=ada).status_code == 200)
+    await limits(scope, receive, send)
+    return told[0]
+
+
+async def test_who_guesses_tokens_is_slowed_down_and_others_are_not():
+    now, inner = 0.0, Inner(401)
+    limits = Limits(inner, per_minute=1000, at_once=10, seconds=lambda: now)
+    assert [await asked(limits) for _ in range(WRONG_TOKENS_PER_MINUTE + 2)][-3:] == [401, 429, 429]
+    assert await asked(limits, address="10.0.0.2") == 401
+    inner.status = 200
+    assert await asked(limits, "ada") == 200
+    now = 1.1
+    assert await asked(limits) == 200
+
+
+async def test_calls_of_one_principal_at_once_are_limited():
+    inner = Inner()
+    limits = Limits(inner, per_minute=1000, at_once=2)
+    inner.goes_on.clear()
+    calls = [asyncio.create_task(asked(limits, "ada")) for _ in range(2)]
+    streams = [asyncio.create_task(asked(limits, "ada", "GET")) for _ in range(3)]
+    while inner.answering < 5:
+        await asyncio.sleep(0)
+    assert await asked(limits, "ada") == 429
+    calls.append(asyncio.create_task(asked(limits, "bob")))
+    inner.goes_on.set()
+    assert await asyncio.gather(*calls, *streams) == [200] * 6
+    assert await asked(limits, "ada") == 200
 
 
 def test_callers_of_this_machine_need_no_token_and_are_not_limited(start: StartServer):

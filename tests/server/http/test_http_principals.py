@@ -25,8 +25,8 @@ def bob(issuer: Issuer) -> str:
 async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     result = await client.call_tool(tool, arguments)
     assert not result.is_error, result.content
-    assert result.structured_content is not None
-    return result.structured_content
+    content: dict[str, Any] = result.structured_content
+    return content
 
 
 async def refused(client: Client, tool: str, **arguments: Any) -> str:
@@ -40,11 +40,12 @@ async def test_jobs_of_one_do_not_exist_for_the_other(shared: HttpServer, ada: s
         made = await call(mine, "generate_image", prompt="a boat", request_id="first")
         job_id, file = made["job_id"], made["artifacts"][0]
         unknown = f"job_{'0' * 26}"
-        for tool, arguments in {
+        asked: dict[str, dict[str, Any]] = {
             "get_job": {"wait_seconds": 1},
             "cancel_job": {},
             "resolve_job": {"outcome": "not_billed"},
-        }.items():
+        }
+        for tool, arguments in asked.items():
             said = await refused(other, tool, job_id=job_id, **arguments)
             assert said.replace(job_id, unknown) == await refused(other, tool, job_id=unknown, **arguments)
         for tool, arguments in {

@@ -2,9 +2,10 @@
 
 from typing import Final
 
+import anyio
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediagen.server.http.answers import refusal
 
@@ -18,11 +19,58 @@ class Draining:
 
     def __init__(self) -> None:
         self.has_begun = False
-        self.in_flight = 0
+        self._answering: set[anyio.CancelScope] = set()
 
     def begin(self) -> None:
         """Let nobody new in."""
         self.has_begun = True
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything is answered."""
+        return not self._answering
+
+    def cut(self) -> None:
+        """End what is still being answered, such as streams that last as long as their client."""
+        for scope in self._answering:
+            scope.cancel()
+
+    async def answer(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let an app answer a request; one that is cut off ends as an answer does that is complete."""
+        reply = _Reply(send)
+        with anyio.CancelScope() as cancel:
+            self._answering.add(cancel)
+            try:
+                await app(scope, receive, reply.send)
+            finally:
+                self._answering.discard(cancel)
+        if cancel.cancelled_caught:
+            await reply.complete(scope, receive)
+
+
+class _Reply:
+    """Knows how far an answer is."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._has_begun = self._is_complete = False
+
+    async def send(self, message: Message) -> None:
+        """Pass a part of the answer on."""
+        self._has_begun = True
+        self._is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+        await self._send(message)
+
+    async def complete(self, scope: Scope, receive: Receive) -> None:
+        """Say that nothing more comes."""
+        if not self._has_begun:
+            await _ending()(scope, receive, self._send)
+        elif not self._is_complete:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _ending() -> ASGIApp:
+    return refusal(503, "ending", "The server is about to end; try again.", retry_after=RETRY_SECONDS)
 
 
 class Doors:
@@ -40,15 +88,9 @@ class Doors:
             await self._app(scope, receive, send)
             return
         if self._draining.has_begun:
-            await refusal(503, "ending", "The server is about to end; try again.", retry_after=RETRY_SECONDS)(
-                scope, receive, send
-            )
+            await _ending()(scope, receive, send)
             return
         if refused := await self._checks.validate_request(Request(scope)):
             await refused(scope, receive, send)
             return
-        self._draining.in_flight += 1
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._draining.in_flight -= 1
+        await self._draining.answer(self._app, scope, receive, send)

@@ -52,11 +52,13 @@ class Buckets:
 class Limits:
     """ASGI middleware behind authentication; callers of this machine without a token are not limited."""
 
-    def __init__(self, app: ASGIApp, per_minute: int, at_once: int) -> None:
+    def __init__(
+        self, app: ASGIApp, per_minute: int, at_once: int, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
         self._app = app
         self._at_once = at_once
-        self._calls = Buckets(per_minute)
-        self._wrong = Buckets(WRONG_TOKENS_PER_MINUTE)
+        self._calls = Buckets(per_minute, seconds=seconds)
+        self._wrong = Buckets(WRONG_TOKENS_PER_MINUTE, seconds=seconds)
         self._in_flight: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -36,7 +36,7 @@ from mediagen.server.http.tokens import Verifier
 logger = logging.getLogger(__name__)
 
 # Together less than the five seconds after which whoever ends us loses patience.
-DRAIN_SECONDS: Final = 1.5
+DRAIN_SECONDS: Final = 1
 CANCEL_SECONDS: Final = 1
 READY_SECONDS: Final = 2
 READY_KEPT_SECONDS: Final = 1
@@ -76,8 +76,10 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Whether it is time to close: everything is answered, or has had its time."""
-        if self._draining.has_begun and (not self._draining.in_flight or time.monotonic() > self._end_at):
-            self.should_exit = True
+        if self._draining.has_begun:
+            if time.monotonic() > self._end_at:
+                self._draining.cut()
+            self.should_exit |= self._draining.is_idle
         return await super().on_tick(counter)
 
 
