@@ -1,5 +1,6 @@
 """What callers on another machine are told: links instead of paths of this one."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def veiled_text(app: App | None, text: str) -> str:
     if app is None or app.principal is None:
         return text
     for folder in _folders(app):
-        text = text.replace(folder, ON_THE_SERVER)
+        # Not within an address, whose path may read the same.
+        text = re.sub(rf"(?<![\w/.:-]){re.escape(folder)}(?![\w-])", ON_THE_SERVER, text)
     return text
 
 
