@@ -97,7 +97,7 @@ class Browsing(Claims):
         return await self._read(_ids, queries.COMPLETE_ARTIFACT_IDS, text, f"{kind}/" if kind else None, limit)
 
     async def states(self, job_ids: Collection[str], chain_ids: Collection[str] = ()) -> list[JobState]:
-        """Read how far some jobs and all links of some chains are, in the order of their ids; unknown ones are left out."""
+        """Read how far some jobs and all links of some chains are, by their ids; unknown ids are ignored."""
         return await self._read(_states, sorted(job_ids), sorted(chain_ids)) if job_ids or chain_ids else []
 
 

@@ -15,6 +15,7 @@ from mediagen.errors import MediaGenError
 from mediagen.report.harmless import harmless
 from mediagen.report.text import error_in_words
 from mediagen.requests import explain_invalid
+from mediagen.server.callers import app_of
 
 Handler = Callable[[App, Any, Context[App]], Awaitable[CallToolResult]]
 
@@ -36,7 +37,7 @@ class RequestTool(Tool):
             # No `from error`: the cause would carry the caller's values into logs.
             raise ToolError(harmless(explain_invalid(error, self.request_type))) from None
         try:
-            result = await self.handler(context.request_context.lifespan_context, request, context)
+            result = await self.handler(app_of(context), request, context)
             return self.fn_metadata.convert_result(result) if convert_result else result
         except MediaGenError as error:
             raise ToolError(harmless(error_in_words(error))) from None
