@@ -2,7 +2,6 @@
 
 import dataclasses
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -18,20 +17,20 @@ from mediagen.ledger.ids import new_artifact_id, new_job_id
 from mediagen.ledger.ledger import Ledger
 
 
-def made(number: int, *, files: int = 1, mime_type: str = "video/mp4", **changes: object) -> Job:
+def made(number: int, *, files: int = 1) -> Job:
     """A job that ended, made so many seconds after noon."""
     moment = NOON + timedelta(seconds=number)
-    job = a_job(job_id=new_job_id(lambda: moment), prompt=f"fox {number}", **changes)
+    job = a_job(job_id=new_job_id(lambda: moment), prompt=f"fox {number}")
     artifacts = tuple(
-        dataclasses.replace(an_artifact(), artifact_id=new_artifact_id(lambda: moment), mime_type=mime_type)
-        for _ in range(files)
+        dataclasses.replace(an_artifact(), artifact_id=new_artifact_id(lambda: moment)) for _ in range(files)
     )
     call = dataclasses.replace(job.calls[0], status=JobStatus.SUCCEEDED, samples=files, artifacts=artifacts)
     return dataclasses.replace(job, calls=(call,), created_at=moment, updated_at=moment)
 
 
-async def all_pages(ledger: Ledger, limit: int) -> list[Sequence[ListedFile]]:
-    pages, cursor = [], None
+async def all_pages(ledger: Ledger, limit: int) -> list[tuple[ListedFile, ...]]:
+    pages: list[tuple[ListedFile, ...]] = []
+    cursor = None
     while True:
         page = await ledger.list_files(limit=limit, cursor=cursor)
         pages.append(page.files)

@@ -260,13 +260,17 @@ async def test_nothing_is_followed_any_more_when_the_client_is_gone(settings: Se
     async with served(server) as url:
         async with listening(url, era, begin) as (client, heard):
             await heard.until(lambda events: LIST in events)
-            assert not apps[0].runner.watcher.is_idle
+            assert not is_idle(apps[0])
         with anyio.fail_after(SECONDS):
-            while not apps[0].runner.watcher.is_idle:
+            while not is_idle(apps[0]):
                 await anyio.sleep(0.01)
         async with Client(url, mode=era) as client:
             await client.call_tool("peek", {})
         assert apps[1] is apps[0]
+
+
+def is_idle(app: App) -> bool:
+    return app.runner.watcher.is_idle
 
 
 @asynccontextmanager

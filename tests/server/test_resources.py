@@ -16,7 +16,6 @@ from tests.conftest import Connect
 
 from mediagen.catalog import Catalog
 from mediagen.pricing import Prices
-from mediagen.report.error_codes import error_codes
 from mediagen.server.resources.answers import PAGE
 from mediagen.server.resources.contents import LARGEST_RESOURCE
 
@@ -194,9 +193,3 @@ async def test_templates_are_listed_with_titles(connect: Connect):
     assert all(template.title and template.description for template in templates)
     assert templates[0].mime_type is None
     assert templates[1].mime_type == "image/jpeg"
-
-
-def test_every_error_code_has_a_meaning_and_a_remedy():
-    for code in error_codes().values():
-        assert code.means.endswith("."), code
-        assert code.remedy[-1] in ".?", code

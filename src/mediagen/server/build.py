@@ -11,7 +11,9 @@ from mcp.server import MCPServer
 from mediagen import __version__
 from mediagen.app.app import App, open_app
 from mediagen.runner.runner import Runner
+from mediagen.server.completion import add_completion
 from mediagen.server.instructions import instructions
+from mediagen.server.prompts.answers import add_prompts
 from mediagen.server.resources.answers import add_resources
 from mediagen.server.toolsets import TOOLS
 from mediagen.settings import Settings
@@ -48,6 +50,8 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
         log_level="WARNING",
     )
     add_resources(server, settings)
+    add_prompts(server)
+    add_completion(server)
     return server
 
 
