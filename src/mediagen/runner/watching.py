@@ -93,7 +93,6 @@ class Watcher:
         if followed is None:
             seen = await self._ledger.states([job.job_id], [chain_id] if chain_id else [])
             followed = self._followed.setdefault(job.job_id, _Followed(chain_id=chain_id, seen=seen))
-            self._know(seen)
         token = object()
         followed.listeners[token] = listener
         self._begin()
@@ -124,6 +123,10 @@ class Watcher:
             self._end_if_idle()
 
         return stop
+
+    def looks_into(self, ledger: Ledger) -> bool:
+        """Whether everything that is told of can be read in a ledger; another one may hold only some of it."""
+        return ledger is self._ledger
 
     def hear(self, job_id: str) -> None:
         """Take note that a job changed; returns at once."""

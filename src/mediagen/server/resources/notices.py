@@ -123,15 +123,17 @@ async def _follow(app: App, job: Job, listener: Callable[[], None]) -> Unsubscri
 
 def _follow_files(app: App, listener: Callable[[], None]) -> Unsubscribe:
     """Hear of new files of the jobs that this caller may see."""
+    ledger, watcher = app.generator.ledger, app.runner.watcher
 
     async def tell_if_seen(job_id: str) -> None:
         try:
-            await app.generator.ledger.get(job_id)
+            if not watcher.looks_into(ledger):
+                await ledger.get(job_id)
         except MediaGenError:
             return
         listener()
 
-    return app.runner.watcher.follow_files(tell_if_seen)
+    return watcher.follow_files(tell_if_seen)
 
 
 async def _job_at(app: App, address: str) -> Job | None:
