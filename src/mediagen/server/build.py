@@ -15,6 +15,8 @@ from mediagen.app.app import App, open_app
 from mediagen.errors import MediaGenError
 from mediagen.runner.runner import Runner
 from mediagen.server.instructions import instructions
+from mediagen.server.tasks.extension import TasksExtension
+from mediagen.server.tasks.jobs import JobTasks
 from mediagen.server.toolsets import TOOLS
 from mediagen.settings import Settings
 
@@ -48,6 +50,7 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
         instructions=instructions(settings.toolsets),
         version=__version__,
         tools=[tool.build() for tool in TOOLS if tool.toolset in settings.toolsets],
+        extensions=[TasksExtension(JobTasks())],
         lifespan=lifespan,
         log_level="WARNING",
     )
