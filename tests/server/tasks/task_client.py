@@ -7,18 +7,23 @@ import anyio
 from mcp import Client
 from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
 from mcp.types import CallToolResult, Request, RequestParams, Result
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 
 from mediagen.server.tasks.extension import TASKS
 
 WAIT_SECONDS = 30
-ANY = TypeAdapter(dict[str, Any])
 
 
 class TaskResult(Result):
     """What a call is answered with that became a task."""
 
     result_type: Literal["task"] = "task"
+    model_config = ConfigDict(extra="allow")
+
+
+class AnyResult(Result):
+    """Whatever a method is answered with."""
+
     model_config = ConfigDict(extra="allow")
 
 
@@ -48,8 +53,9 @@ async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
 
 async def send(client: Client, method: str, task_id: str, **params: Any) -> dict[str, Any]:
     """Send one of the methods of tasks; raises MCPError."""
-    request = Request[Params, str](method=method, params=Params(taskId=task_id, **params))  # type: ignore[call-arg]  # extra fields
-    return await client.session.send_request(request, ANY)
+    told = Params.model_validate({"taskId": task_id, **params})
+    answer = await client.session.send_request(Request[Params, str](method=method, params=told), AnyResult)
+    return answer.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
 async def ended(client: Client, task_id: str, *, statuses: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -1,14 +1,19 @@
 """A call of a client that follows tasks is answered at once; the task is the job, whoever serves it."""
 
+import contextlib
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from mcp import Client, MCPError
+from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_REQUIRED_CLIENT_CAPABILITY, ElicitResult
-from tests.conftest import Connect, paid
+from tests.conftest import Connect, of_child, paid
 from tests.server.tasks.task_client import Tasks, call, ended, send
 
 from mediagen.app.app import open_app
@@ -233,3 +238,30 @@ async def test_client_that_cannot_ask_is_told_to_give_max_usd(make_settings: Mak
     assert refused["isError"]
     assert "max_usd" in refused["content"][0]["text"]
     assert paid(emulator) == 0
+
+
+@pytest.mark.parametrize("force", [signal.SIGKILL, signal.SIGTERM])
+async def test_task_of_a_killed_server_is_collected_on_another(
+    environment: dict[str, str], emulator: EmulatorHandle, tmp_path: Path, force: signal.Signals
+):
+    emulator.add_fault(fault="delay", seconds=1.0, times=1, match={"method": "GET"})
+    pid_file = tmp_path / "pid"
+    with anyio.fail_after(90):
+        # The client may notice in the middle of leaving.
+        with contextlib.suppress(MCPError, anyio.BrokenResourceError, ExceptionGroup):
+            async with Client(real_server(environment, pid_file), extensions=[Tasks()]) as client:
+                task = await call(client, "generate_video", **CLIP)
+                os.kill(int(pid_file.read_text()), force)
+        assert task["status"] == "working"
+        async with Client(real_server(environment, pid_file), extensions=[Tasks()]) as client:
+            done = await ended(client, task["taskId"])
+    assert done["result"]["structuredContent"]["job_id"] == task["taskId"]
+    assert Path(done["result"]["structuredContent"]["artifacts"][0]["path"]).is_file()
+    assert paid(emulator) == 1
+
+
+def real_server(environment: dict[str, str], pid_file: Path) -> StdioServerParameters:
+    program = (
+        f"import os; open({str(pid_file)!r}, 'w').write(str(os.getpid())); from mediagen.server import main; main()"
+    )
+    return StdioServerParameters(command=sys.executable, args=["-c", program], env=of_child(environment))
