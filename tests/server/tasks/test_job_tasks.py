@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -19,6 +20,7 @@ from tests.server.tasks.task_client import Tasks, call, ended, send
 from mediagen.app.app import open_app
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.server.build import build_server
+from mediagen.server.tasks.jobs import JobTasks
 from mediagen.settings import Settings
 
 MakeSettings = Callable[..., Settings]
@@ -217,6 +219,21 @@ async def test_yes_is_kept_when_the_server_ends_before_the_job_is_made(
         done = await ended(client, task["taskId"])
     assert done["result"]["structuredContent"]["job_id"] == task["taskId"]
     assert paid(emulator) == 1
+
+
+async def test_job_that_was_agreed_to_and_not_made_yet_can_be_cancelled(
+    make_settings: MakeSettings, emulator: EmulatorHandle
+):
+    settings = make_settings(**DEAR)
+    async with following(settings) as client:
+        task = await call(client, "generate_video", **CLIP)
+        async with open_app(settings) as app:
+            ledger = app.generator.ledger
+            assert await ledger.decide_approval(task["taskId"], "accept")
+            await JobTasks().cancel(task["taskId"], SimpleNamespace(lifespan_context=app))  # type: ignore[arg-type]  # all it reads
+        done = await send(client, "tasks/get", task["taskId"])
+    assert done["status"] == "cancelled"
+    assert paid(emulator) == 0
 
 
 async def test_price_that_no_longer_fits_a_cap_is_refused_after_the_yes(

@@ -28,6 +28,7 @@ from mediagen.server.toolsets import TOOLS
 
 SHORTEST_POLL, LONGEST_POLL = 0.2, 5.0
 ALREADY_MADE = "already_made"
+CANCELLED = "It was cancelled; nothing was sent."
 PAID_TOOLS = {tool.name: tool for tool in TOOLS if tool.name in {"generate_image", "generate_video", "extend_video"}}
 
 
@@ -80,13 +81,15 @@ class JobTasks:
     async def cancel(self, task_id: str, context: RequestContext) -> None:
         """Take back the question, or stop the job; what cannot be stopped goes on."""
         app = app_of(context)
-        asked = await app.generator.ledger.approval(task_id)
-        if asked and await app.generator.ledger.decide_approval(task_id, "cancel"):
+        ledger = app.generator.ledger
+        asked = await ledger.approval(task_id)
+        if asked and (
+            await ledger.decide_approval(task_id, "cancel") or await ledger.end_approval(task_id, refusal=CANCELLED)
+        ):
             return
-        job_id = asked.made or task_id if asked else task_id
-        newest = await app.generator.follow(job_id, 0.0)
         try:
-            await app.generator.cancel_job(CancelJobRequest(job_id=newest.job_id or job_id))
+            newest = await app.generator.follow(asked.made or task_id if asked else task_id, 0.0)
+            await app.generator.cancel_job(CancelJobRequest(job_id=newest.job_id or task_id))
         except (InvalidRequestError, JobNotFoundError):
             # It has ended, or nothing was made after all: as good as stopped.
             return
@@ -157,8 +160,8 @@ def _of_question(asked: Approval, app: App) -> Task:
             message="Waits until somebody agrees to the price; nothing is sent before.",
             questions={approving.KEY: {"method": "elicitation/create", "params": form}},
         )
-    if asked.decision == "cancel":
-        return replace(task, status="cancelled", message="It was cancelled; nothing was sent.")
+    if asked.decision == "cancel" or asked.refusal == CANCELLED:
+        return replace(task, status="cancelled", message=CANCELLED)
     if asked.decision == "accept" and asked.refusal is None:
         return task
     said = asked.refusal or error_in_words(approving.declined(asked.usd))
