@@ -16,6 +16,8 @@ from mediagen.errors import MediaGenError
 from mediagen.runner.runner import Runner
 from mediagen.server.instructions import instructions
 from mediagen.server.toolsets import TOOLS
+from mediagen.server.viewer.parts import add_parts
+from mediagen.server.viewer.viewer import viewer
 from mediagen.settings import Settings
 
 # As base64 it has to stay below 1 MB, which is what some clients accept.
@@ -48,10 +50,12 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
         instructions=instructions(settings.toolsets),
         version=__version__,
         tools=[tool.build() for tool in TOOLS if tool.toolset in settings.toolsets],
+        extensions=[viewer()],
         lifespan=lifespan,
         log_level="WARNING",
     )
     _add_artifact_resource(server)
+    add_parts(server)
     return server
 
 
