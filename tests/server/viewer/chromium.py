@@ -24,13 +24,12 @@ FLAGS: Final = (
 MOVE_PIPES: Final = (
     "import os,sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 )
-SECONDS: Final = 30.0
+SECONDS: Final = 60.0
 
 
 def find_chromium() -> str | None:
     """Path of a Chromium on this machine."""
-    asked = os.environ.get("CHROMIUM")
-    return asked or next((path for name in NAMES if (path := shutil.which(name))), None)
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 def _above_the_standard_files(descriptor: int) -> int:

@@ -42,6 +42,7 @@ class Host:
     capabilities: dict[str, Any] = field(default_factory=lambda: ALL)
     context: dict[str, Any] = field(default_factory=lambda: {"theme": "dark"})
     allows_blob: bool = True
+    as_task: bool = False
     asked: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
@@ -56,6 +57,8 @@ class Host:
     async def case(self, request: Request) -> Response:
         """What is to be shown."""
         shown = self.result and self.result.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if self.as_task and shown:
+            shown = {"resultType": "task", "taskId": shown["structuredContent"]["job_id"], "status": "working"}
         return JSONResponse(
             {"input": self.input, "result": shown, "capabilities": self.capabilities, "context": self.context}
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from mcp.types import CallToolResult
 from tests.conftest import DATA, paid
 from tests.server.viewer.chromium import Chromium, find_chromium, running_chromium
 from tests.server.viewer.host import Host, serving
@@ -17,6 +18,7 @@ from mediagen.server.build import build_server
 from mediagen.server.viewer.parts import PART_BYTES
 from mediagen.settings import Settings
 
+PAYING = {"MEDIAGEN_BACKEND": "gemini", "GEMINI_API_KEY": "some-key"}
 CLIP = {"prompt": "waves", "duration_seconds": 3, "resolution": "360p"}
 Show = Callable[..., AbstractAsyncContextManager[tuple[Chromium, Host]]]
 
@@ -36,9 +38,11 @@ def show(program: str, make_settings: Callable[..., Settings], tmp_path: Path) -
     @asynccontextmanager
     async def shown(tool: str, arguments: dict[str, Any], **changes: Any) -> AsyncIterator[tuple[Chromium, Host]]:
         with_result = changes.pop("with_result", True)
-        settings = make_settings(MEDIAGEN_TOOLSETS="core,jobs,edit")
+        settings = make_settings(MEDIAGEN_TOOLSETS="core,jobs,edit", **changes.pop("variables", {}))
         async with Client(build_server(settings), mode="auto") as client:
             result = await client.call_tool(tool, arguments) if with_result else None
+            if change := changes.pop("change", None):
+                change(result)
             host = Host(client=client, result=result, input=arguments, **changes)
             async with serving(host), running_chromium(program, tmp_path) as browser:
                 await browser.open(host.url)
@@ -147,7 +151,8 @@ async def test_extend_asks_for_words_and_price_before_it_spends(show, emulator):
 
 async def test_vary_repeats_the_same_request_only_after_its_price_was_confirmed(show, emulator):
     asked = {"prompt": "a red fox", "aspect_ratio": "16:9", "wait_seconds": 100, "max_usd": 1}
-    async with show("generate_image", asked) as (browser, host):
+    async with show("generate_image", asked, variables=PAYING) as (browser, host):
+        await browser.until("document.body.innerText.includes('$0.0336 charged (')")
         await click(browser, "vary")
         await browser.until("document.getElementById('confirm').hidden === false")
         await browser.until("document.getElementById('confirm').disabled === false")
@@ -158,8 +163,10 @@ async def test_vary_repeats_the_same_request_only_after_its_price_was_confirmed(
         await browser.press("Enter")
         await browser.until("document.activeElement.id === 'price'")
         await browser.until("document.getElementById('confirm').disabled === false")
+        assert "This costs real money." in await browser.evaluate("document.getElementById('price').textContent")
         await browser.press("Tab")
-        assert await browser.evaluate("document.activeElement.id") == "confirm"
+        confirm = await browser.evaluate("document.activeElement.textContent")
+        assert confirm == "Pay about $0.0336: make another"
         assert paid(emulator) == 1
         await browser.press("Enter")
         await browser.until("document.getElementById('back').hidden === false")
@@ -174,9 +181,10 @@ async def test_vary_repeats_the_same_request_only_after_its_price_was_confirmed(
         assert browser.troubles == []
 
 
-async def test_running_job_is_followed_to_its_end(show, emulator):
+@pytest.mark.parametrize("as_task", [False, True])
+async def test_running_job_is_followed_to_its_end(show, emulator, as_task: bool):
     emulator.add_fault(fault="delay", seconds=0.5, match={"method": "GET", "path_contains": "interactions"})
-    async with show("generate_video", {**CLIP, "wait_seconds": 0}) as (browser, host):
+    async with show("generate_video", {**CLIP, "wait_seconds": 0}, as_task=as_task) as (browser, host):
         assert host.result.structured_content["status"] in {"submitting", "running"}
         await browser.until("document.querySelector('#stage video')?.readyState >= 2")
         assert await browser.evaluate("document.getElementById('status').textContent") == "Clip: succeeded"
@@ -196,6 +204,21 @@ async def test_save_hands_the_file_to_the_host_as_it_is(show):
         assert base64.b64decode(resource["blob"]) == Path(second["path"]).read_bytes()
         assert resource["uri"] == f"file:///{Path(second['path']).name}"
         assert resource["mimeType"] == second["mime_type"]
+
+
+async def test_file_of_another_machine_is_saved_through_its_link(show):
+    def on_another_machine(result: CallToolResult) -> None:
+        assert result.structured_content
+        result.structured_content["artifacts"][0] |= {"path": None, "url": "https://media.example/a?signature=1"}
+
+    asked = {"prompt": "a boat"}
+    capabilities: dict[str, Any] = {"serverResources": {}, "openLinks": {}}
+    async with show("generate_image", asked, change=on_another_machine, capabilities=capabilities) as (browser, host):
+        await browser.until("document.querySelector('#stage img')?.naturalWidth === 1024")
+        await click(browser, "save")
+        opened = await browser.until("calls('ui/open-link')[0]?.params.url", in_frame=False)
+        assert opened == "https://media.example/a?signature=1"
+        assert nothing_leaves(browser, host)
 
 
 async def test_host_that_passes_no_calls_on_sees_preview_path_and_asks_in_its_chat(show, emulator):

@@ -10,6 +10,7 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 
 from mediagen.app.app import App
 from mediagen.errors import MediaGenError
+from mediagen.server.callers import app_of
 
 # As base64 it has to stay below 1 MB, which is what some clients accept.
 PART_BYTES: Final = 700_000
@@ -26,9 +27,8 @@ def add_parts(server: MCPServer[App]) -> None:
         mime_type="application/octet-stream",
     )
     async def part(artifact_id: str, number: str, context: Context[App]) -> bytes:
-        app: App = context.request_context.lifespan_context
         try:
-            path = await app.generator.artifact_file(artifact_id)
+            path = await app_of(context).generator.artifact_file(artifact_id)
         except MediaGenError as error:
             raise ResourceNotFoundError(str(error)) from error
         content = await anyio.to_thread.run_sync(_read, path, number)
