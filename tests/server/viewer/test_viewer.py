@@ -13,7 +13,7 @@ from mcp.client.extension import ClientExtension
 from mcp.types import BlobResourceContents, TextResourceContents
 from tests.conftest import Connect
 
-from mediagen.server.build import LARGEST_RESOURCE, build_server
+from mediagen.server.build import build_server
 from mediagen.server.viewer.parts import PART_BYTES
 from mediagen.server.viewer.viewer import VIEWER_URI, viewer_page
 
@@ -50,9 +50,18 @@ def test_page_never_makes_markup_of_text():
     )
 
 
-def test_page_and_server_agree_on_the_size_of_a_message():
+async def test_page_and_server_agree_on_what_one_message_holds(connect: Connect):
     assert f"const LARGEST_MESSAGE = {PART_BYTES};" in viewer_page()
-    assert PART_BYTES == LARGEST_RESOURCE
+    async with connect() as client:
+        made = await client.call_tool("generate_image", {"prompt": "a boat", "preview": False})
+        artifact = made.structured_content["artifacts"][0]
+        Path(artifact["path"]).write_bytes(bytes(PART_BYTES))
+        [whole] = (await client.read_resource(artifact["uri"])).contents
+        Path(artifact["path"]).write_bytes(bytes(PART_BYTES + 1))
+        with pytest.raises(MCPError):
+            await client.read_resource(artifact["uri"])
+    assert isinstance(whole, BlobResourceContents)
+    assert base64.b64decode(whole.blob) == bytes(PART_BYTES)
 
 
 async def test_viewer_is_offered_as_an_app_that_needs_nothing_from_outside(connect: Connect, era: str):

@@ -141,8 +141,9 @@ async def test_extend_asks_for_words_and_price_before_it_spends(show, emulator):
         source = {"source": host.result.structured_content["job_id"], "prompt": "more waves"}
         assert dry == {**source, "dry_run": True, "preview": False}
         assert real == {**source, "wait_seconds": 0, "max_usd": pytest.approx(0.21, abs=0.1)}
-        context = await browser.until("calls('ui/update-model-context')[0]?.params.content[0].text", in_frame=False)
-        assert "succeeded" in context
+        told = "calls('ui/update-model-context').map(message => message.params.content[0].text)"
+        await browser.until(f"{told}[0]", in_frame=False)
+        await browser.until(f"{told}.at(-1).includes('now succeeded')", in_frame=False)
         await click(browser, "back")
         await browser.until("document.querySelector('#stage video')?.duration < 4")
         assert nothing_leaves(browser, host)
