@@ -1,4 +1,4 @@
-"""Writes the generated references and the tables of the README; with --check only says whether they are current."""
+"""Writes the generated references, parts of the skills and tables of the README; --check only says what is stale."""
 
 import argparse
 import ast
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from _skill_pages import copies, image_limits, video_limits
 from pydantic import SecretStr
 
 from mediagen import errors
@@ -362,7 +363,10 @@ def wanted_files() -> dict[Path, str]:
     before, _, rest = text.partition(start)
     _, _, after = rest.partition(end)
     files[readme] = f"{before}{start}\n{tool_table()}{end}{after}"
-    return files
+    skills = ROOT / "skills"
+    files[skills / "generate-image" / "reference" / "limits.md"] = GENERATED + image_limits()
+    files[skills / "generate-video" / "reference" / "limits.md"] = GENERATED + video_limits()
+    return files | copies(ROOT, files)
 
 
 def main() -> int:

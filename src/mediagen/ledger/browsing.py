@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeVar
 from mediagen.errors import InvalidRequestError
 from mediagen.jobs import Artifact, JobStatus
 from mediagen.ledger import queries
-from mediagen.ledger.claims import Claims
 from mediagen.ledger.engines.base import Connection, Row
 from mediagen.ledger.ids import ARTIFACT_ID
 from mediagen.ledger.rows import artifact_from
+from mediagen.ledger.transactions import Transactions
 
 AFTER_ALL_IDS = "zz"
 LONGEST_TEXT = 200
@@ -67,7 +67,7 @@ class JobState:
     files: int
 
 
-class Browsing(Claims):
+class Browsing(Transactions):
     """What clients browse. Part of `Ledger`."""
 
     async def list_files(self, *, limit: int, cursor: str | None = None) -> FilePage:

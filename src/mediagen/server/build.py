@@ -15,7 +15,11 @@ from mediagen.server.completion import add_completion
 from mediagen.server.instructions import instructions
 from mediagen.server.prompts.answers import add_prompts
 from mediagen.server.resources.answers import add_resources
+from mediagen.server.tasks.extension import TasksExtension
+from mediagen.server.tasks.jobs import JobTasks
 from mediagen.server.toolsets import TOOLS
+from mediagen.server.viewer.parts import add_parts
+from mediagen.server.viewer.viewer import viewer
 from mediagen.settings import Settings
 
 SIGTERM_SECONDS = 0.05
@@ -46,12 +50,14 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
         instructions=instructions(settings.toolsets),
         version=__version__,
         tools=[tool.build() for tool in TOOLS if tool.toolset in settings.toolsets],
+        extensions=[TasksExtension(JobTasks()), viewer()],
         lifespan=lifespan,
         log_level="WARNING",
     )
     add_resources(server, settings)
     add_prompts(server)
     add_completion(server)
+    add_parts(server)
     return server
 
 
