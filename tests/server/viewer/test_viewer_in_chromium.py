@@ -127,11 +127,15 @@ async def test_extend_asks_for_words_and_price_before_it_spends(show, emulator):
         await browser.evaluate(
             "(t => { t.value = 'more waves'; t.dispatchEvent(new Event('input')); })(document.activeElement)"
         )
+        await browser.evaluate(
+            "(b => new MutationObserver(() => window.isAsleepAtFirst ??= b.disabled)"
+            ".observe(b, { attributeFilter: ['hidden'] }))(document.getElementById('confirm'))"
+        )
         await click(browser, "quote")
         told = await browser.until("/^\\$0\\.\\d+ quoted/.exec(document.getElementById('price').textContent)?.input")
         assert "The emulator charges nothing." in told
         # What comes under the pointer must not be hit by the second half of a double click.
-        assert await browser.evaluate("document.getElementById('confirm').disabled")
+        assert await browser.evaluate("window.isAsleepAtFirst")
         assert paid(emulator) == 1
         await click(browser, "confirm")
         await browser.until("document.getElementById('status').textContent === 'Clip: succeeded'")
