@@ -227,8 +227,8 @@ def span_troubles(span: str) -> Iterator[str]:
     """What is wrong with words set as code; every one has to be known."""
     if CALL.match(span):
         return  # looked at with all calls
-    if span.startswith("mediagen "):
-        yield from command_troubles(span)
+    if (command := span.removeprefix("uvx --from FOLDER ")).startswith("mediagen "):
+        yield from command_troubles(command)
     elif (match := re.fullmatch(r"([a-z_]+)=(.+)", span)) and not span.startswith("export"):
         yield from _pair_troubles(span, match[1], match[2])
     elif re.fullmatch(r"[\w\[\]]+(\.\w+)+", span) and not FOREIGN.fullmatch(span):
