@@ -151,9 +151,9 @@ async def test_list_names_the_fixed_ones_and_the_files_newest_first(connect: Con
         second = (await call(client, "resize_image", source="copied.png", width=64))["artifacts"][0]
         listed = (await client.list_resources()).resources
     assert [str(entry.uri) for entry in listed] == [
-        "mediagen://models", "mediagen://prices", second["uri"], first["uri"],
+        "mediagen://models", "mediagen://prices", "ui://mediagen/viewer", second["uri"], first["uri"],
     ]  # fmt: skip
-    entry = listed[3]
+    entry = listed[4]
     assert entry.name == Path(first["path"]).name
     assert (entry.mime_type, entry.size) == (first["mime_type"], first["size_bytes"])
     assert entry.annotations is not None
@@ -176,8 +176,8 @@ async def test_list_is_paged_and_each_file_comes_once(connect: Connect):
                 break
         with pytest.raises(MCPError) as refused:
             await client.list_resources(cursor="nonsense")
-    assert [len(page) for page in pages] == [PAGE, 58 - PAGE]
-    assert len({uri for page in pages for uri in page}) == 58
+    assert [len(page) for page in pages] == [PAGE, 59 - PAGE]
+    assert len({uri for page in pages for uri in page}) == 59
     assert refused.value.error.code == INVALID_PARAMS
 
 
@@ -189,6 +189,7 @@ async def test_templates_are_listed_with_titles(connect: Connect):
         "mediagen://artifacts/{artifact_id}/preview",
         "mediagen://jobs/{job_id}",
         "mediagen://errors/{code}",
+        "mediagen://artifacts/{artifact_id}/parts/{number}",
     ]
     assert all(template.title and template.description for template in templates)
     assert templates[0].mime_type is None
