@@ -3,12 +3,14 @@
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from tests.ledger.ledger_values import NOON, a_job, an_artifact
 
 from mediagen.errors import JobNotFoundError
 from mediagen.jobs import ChainLink, Job, JobError, JobStatus
+from mediagen.ledger.approvals import Approval
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.repeats import Wish
 from mediagen.ledger.scoped import ScopedLedger, ledger_of
@@ -18,7 +20,16 @@ ERROR = JobError(code="cancelled", message="No.", retryable=False, billed="no")
 # Of everybody, or of nobody: the caps, what is usual of a model, the file itself, the lease of this process.
 COMMON = {"aclose", "check_caps", "open", "place", "recoveries", "renew", "spent", "typical_seconds"}
 # Asks the database with the principal.
-IN_THE_STATEMENT = {"files_of_content", "find_remote", "find_request", "list_jobs", "spending"}
+IN_THE_STATEMENT = {
+    "complete_artifact_ids",
+    "complete_job_ids",
+    "files_of_content",
+    "find_remote",
+    "find_request",
+    "list_files",
+    "list_jobs",
+    "spending",
+}
 
 
 async def made(ledger: Ledger, job: Job) -> Job:
@@ -59,6 +70,11 @@ async def test_each_principal_finds_its_own_job_alone(ledger):
     assert await ada.find_remote(job.job_id)
     assert await ledger.find_remote(job.job_id)
     assert await bob.find_remote(job.job_id) is None
+    for scoped, number in ((ada, 1), (ledger, 1), (bob, 0)):
+        assert len((await scoped.list_files(limit=9)).files) == number
+        assert len(await scoped.complete_job_ids("", limit=9)) == number
+        assert len(await scoped.complete_artifact_ids("", limit=9)) == number
+        assert len(await scoped.states([job.job_id])) == number
     assert await ada.find_repeat(wish)
     assert await bob.find_repeat(wish) is None
     assert await ada.job_of_operation(f"operations/{job.job_id}") == job.job_id
@@ -140,3 +156,25 @@ async def test_a_chain_cannot_be_gone_on_with_by_another(ledger):
     second = replace(a_job(), kind="video", chain=ChainLink(chain_id=first.job_id, link=2, times=3))
     with pytest.raises(JobNotFoundError):
         await ledger_of(ledger, "bob").create(second)
+
+
+async def test_the_question_about_a_price_is_the_principals(ledger):
+    ada, bob = ledger_of(ledger, "ada"), ledger_of(ledger, "bob")
+    job_id = a_job().job_id
+    asked = Approval(
+        job_id=job_id,
+        principal="bob",
+        tool="generate_video",
+        arguments={},
+        question="?",
+        usd=Decimal(9),
+        created_at=NOON,
+    )
+    await ada.ask_approval(asked)
+    assert (await ada.approval(job_id) or asked).principal == "ada"
+    assert await ledger.approval(job_id)
+    assert await bob.approval(job_id) is None
+    assert not await bob.decide_approval(job_id, "accept")
+    assert not await bob.end_approval(job_id, refusal="no")
+    assert await ada.decide_approval(job_id, "accept")
+    assert await ada.end_approval(job_id, refusal="no")

@@ -11,6 +11,8 @@ import anyio.to_thread
 
 from mediagen.jobs import Artifact, Job, JobStatus, Kind
 from mediagen.ledger import liveness, reading, repeats, writing
+from mediagen.ledger.approvals import Approvals
+from mediagen.ledger.browsing import Browsing
 from mediagen.ledger.caps import Cap, check_caps, usd
 from mediagen.ledger.claims import Claims
 from mediagen.ledger.engines import database_at
@@ -28,18 +30,13 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class Ledger(Claims):
+class Ledger(Claims, Browsing, Approvals):
     """Every job and paid call that was ever begun, shared by all processes that use the same file or database.
 
     Opened at first use. Each method is one transaction, run in a worker thread, and durable when it returns; each
     raises LedgerError when the database is locked, read-only, full, damaged, of a newer version or out of reach.
     Whoever made the ledger calls `aclose`; a method called after that opens the database again.
-
-    Attributes:
-        principal: Whose jobs alone are seen; None, whoever owns the machine, sees all.
     """
-
-    principal: str | None = None
 
     def __init__(
         self,

@@ -138,6 +138,16 @@ UPDATE jobs SET delivered_at = :now
 WHERE job_id = :job_id AND delivered_at IS NULL AND status NOT IN ('submitting', 'running', 'downloading')
 """
 
+INSERT_APPROVAL = """
+INSERT INTO approvals (job_id, principal, tool, arguments, question, usd, created_at)
+VALUES (:job_id, :principal, :tool, :arguments, :question, :usd, :created_at)
+"""
+SELECT_APPROVAL = "SELECT * FROM approvals WHERE job_id = :job_id"
+DECIDE_APPROVAL = """
+UPDATE approvals SET decision = :decision, decided_at = :decided_at WHERE job_id = :job_id AND decision IS NULL
+"""
+END_APPROVAL = "UPDATE approvals SET outcome = :outcome WHERE job_id = :job_id AND outcome IS NULL"
+
 SELECT_JOB = "SELECT * FROM jobs WHERE job_id = :job_id"
 SELECT_REQUEST = """
 SELECT * FROM jobs WHERE coalesce(principal, '') = coalesce(:principal, '') AND request_id = :request_id
@@ -189,6 +199,38 @@ SELECT_FILES_OF_CONTENT = """
 SELECT artifacts.artifact_id, artifacts.job_id FROM artifacts JOIN jobs USING (job_id)
 WHERE artifacts.sha256 = :sha256 AND (:is_all OR jobs.principal = :principal)
 ORDER BY jobs.seq DESC, artifacts.ordinal, artifacts.sample LIMIT :limit
+"""
+# Ids sort by time: no page reads more rows than it shows, however many there are.
+LIST_ARTIFACTS = """
+SELECT artifacts.*, jobs.updated_at AS made_at, jobs.model, jobs.requested
+FROM artifacts JOIN jobs ON jobs.job_id = artifacts.job_id
+WHERE artifacts.artifact_id < :before AND (:is_all OR jobs.principal = :principal)
+ORDER BY artifacts.artifact_id DESC LIMIT :limit
+"""
+# Among the newest only: no index serves a part of an id.
+COMPLETE_JOB_IDS = """
+SELECT job_id AS id FROM jobs
+WHERE job_id >= coalesce((SELECT job_id FROM jobs ORDER BY job_id DESC LIMIT 1 OFFSET 19999), '')
+    AND instr(job_id, :text) AND instr(kind, :kind) AND (:is_all OR principal = :principal)
+ORDER BY job_id DESC LIMIT :limit
+"""
+COMPLETE_ARTIFACT_IDS = """
+SELECT artifact_id AS id FROM artifacts
+WHERE artifact_id >= coalesce((SELECT artifact_id FROM artifacts ORDER BY artifact_id DESC LIMIT 1 OFFSET 19999), '')
+    AND instr(artifact_id, :text) AND instr(mime_type, :kind)
+    AND (:is_all OR EXISTS (
+        SELECT 1 FROM jobs WHERE jobs.job_id = artifacts.job_id AND jobs.principal = :principal
+    ))
+ORDER BY artifact_id DESC LIMIT :limit
+"""
+# What tells whether a caller would be told something new of a job: without reading its wide columns.
+SELECT_STATES = """
+SELECT
+    job_id, chain_id, status, updated_at, note, chain_stopped,
+    (SELECT count(*) FROM artifacts WHERE artifacts.job_id = jobs.job_id) AS files
+FROM jobs
+WHERE job_id IN (SELECT value FROM json_each(:job_ids)) OR chain_id IN (SELECT value FROM json_each(:chain_ids))
+ORDER BY job_id
 """
 # Without its name the planner prefers jobs_by_status and sorts.
 SELECT_OPEN_JOBS = """

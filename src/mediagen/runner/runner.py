@@ -12,6 +12,7 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.runner.resolving import Decision, resolve
 from mediagen.runner.scheduler import Changes, Scheduler
 from mediagen.runner.steps import CallSteps, not_sent
+from mediagen.runner.watching import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class Runner:
 
     Attributes:
         scheduler: Advances the jobs.
+        watcher: Tells of changes to those who follow jobs.
     """
 
     def __init__(self, steps: CallSteps, scheduler: Scheduler, changes: Changes) -> None:
@@ -33,11 +35,12 @@ class Runner:
         self._steps = steps
         self._ledger = steps.ledger
         self._changes = changes
+        self.watcher = Watcher(steps.ledger, changes, steps.clock)
 
     def of(self, ledger: Ledger) -> "Runner":
         """The same runner for a caller who sees only the jobs of a scoped ledger; what runs is everybody's."""
         runner = Runner(self._steps, self.scheduler, self._changes)
-        runner._ledger = ledger
+        runner._ledger, runner.watcher = ledger, self.watcher
         return runner
 
     async def resume(self, only: str | None = None) -> list[Job]:

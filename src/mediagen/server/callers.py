@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mcp.server import ServerRequestContext
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import Context
 from pydantic import BaseModel
@@ -12,13 +13,14 @@ from mediagen.errors import InvalidRequestError
 PRINCIPAL_CLAIM = "mediagen_principal"
 
 
-def app_of(context: Context[Any, Any]) -> App:
+def app_of(context: Context[Any, Any] | ServerRequestContext[Any, Any]) -> App:
     """The app as the caller of a request works with it; whoever owns the machine sees all.
 
     Raises:
         AuthenticationError: The server is shared, and the request is nobody's.
     """
-    app: App = context.request_context.lifespan_context
+    request = context.request_context if isinstance(context, Context) else context
+    app: App = request.lifespan_context
     return app.of(principal_of_request())
 
 

@@ -7,16 +7,18 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import BaseModel, Field, ValidationError
 
 from mediagen.app.app import App
-from mediagen.errors import MediaGenError
+from mediagen.errors import ApprovalNeededError, MediaGenError
 from mediagen.report.harmless import harmless
 from mediagen.report.text import error_in_words
-from mediagen.requests import explain_invalid
+from mediagen.requests import GenerationRequest, explain_invalid
+from mediagen.server import approval
 from mediagen.server.callers import app_of, refuse_folders
 from mediagen.server.publishing import veiled, veiled_text
+from mediagen.server.tasks.call import current_call
 
 Handler = Callable[[App, Any, Context[App]], Awaitable[CallToolResult]]
 
@@ -40,13 +42,29 @@ class RequestTool(Tool):
         app: App | None = None
         try:
             app = app_of(context)
-            refuse_folders(app, request)
-            result = veiled(app, await self.handler(app, request, context))
+            result = veiled(app, await self._answer(app, request, context))
             return self.fn_metadata.convert_result(result) if convert_result else result
         except MediaGenError as error:
             raise ToolError(harmless(veiled_text(app, error_in_words(error)))) from None
         except Exception as error:
             raise UnexpectedToolError(f"{self.name} failed because of a defect in mediagen.") from error
+
+    async def _answer(
+        self, app: App, request: BaseModel, context: Context[App]
+    ) -> CallToolResult | InputRequiredResult:
+        """Call the handler; where somebody has to agree to the price first, ask and call it again."""
+        refuse_folders(app, request)
+        if not isinstance(request, GenerationRequest):
+            return await self.handler(app, request, context)
+        request = approval.answered_before(context, request)
+        try:
+            return await self.handler(app, request, context)
+        except ApprovalNeededError as error:
+            if (call := current_call()) and approval.can_ask(context):
+                call.asked = await approval.keep_question(error, app, self.name, request)
+                raise
+            agreed = await approval.ask(error, context, request)
+            return agreed if isinstance(agreed, InputRequiredResult) else await self.handler(app, agreed, context)
 
 
 def flat_schema(request_type: type[BaseModel]) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
+from mcp.types import CallToolResult, ContentBlock, InputRequiredResult, ResourceLink, TextContent
 
 from mediagen.app.app import App
 from mediagen.report.job import ArtifactReport, JobReport
@@ -26,6 +26,13 @@ def published(app: App, report: JobReport) -> JobReport:
     )
 
 
+def link_or_path(app: App, artifact_id: str, path: Path) -> str:
+    """Where its reader finds a file."""
+    from mediagen.server.http.links import links_of
+
+    return str(path) if app.principal is None else links_of(app.settings).make(artifact_id)[0]
+
+
 def _linked(app: App, artifact: ArtifactReport) -> ArtifactReport:
     from mediagen.server.http.links import links_of
 
@@ -33,14 +40,17 @@ def _linked(app: App, artifact: ArtifactReport) -> ArtifactReport:
     return artifact.model_copy(update={"path": None, "url": url, "url_expires_at": expires_at})
 
 
-def veiled(app: App, result: CallToolResult) -> CallToolResult:
+Result = TypeVar("Result", CallToolResult, CallToolResult | InputRequiredResult)
+
+
+def veiled(app: App, result: Result) -> Result:
     """The result without the names of this machine's folders, for callers on another one."""
-    if app.principal is None:
+    if app.principal is None or not isinstance(result, CallToolResult):
         return result
     return result.model_copy(
         update={
             "content": [_veiled_block(app, block) for block in result.content],
-            "structured_content": _veiled_value(app, result.structured_content),
+            "structured_content": veiled_value(app, result.structured_content),
         }
     )
 
@@ -63,13 +73,16 @@ def _veiled_block(app: App, block: ContentBlock) -> ContentBlock:
     return block
 
 
-def _veiled_value(app: App, value: Any) -> Any:
+def veiled_value(app: App, value: Any) -> Any:
+    """The same of all texts in a structure."""
+    if app.principal is None:
+        return value
     if isinstance(value, str):
         return veiled_text(app, value)
     if isinstance(value, list):
-        return [_veiled_value(app, item) for item in value]
+        return [veiled_value(app, item) for item in value]
     if isinstance(value, dict):
-        return {name: _veiled_value(app, item) for name, item in value.items()}
+        return {name: veiled_value(app, item) for name, item in value.items()}
     return value
 
 

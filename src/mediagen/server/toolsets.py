@@ -15,6 +15,7 @@ from mediagen.report.media import MediaReport
 from mediagen.report.spending import SpendReport
 from mediagen.server.errors import Handler, RequestTool, flat_schema
 from mediagen.server.tools import checks, editing, generation, jobs
+from mediagen.server.viewer.viewer import VIEWER_URI
 
 PAID = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
 FREE = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
@@ -39,6 +40,7 @@ class ToolDefinition:
     annotations: ToolAnnotations
     always_load: bool = False
     search_hint: str = ""
+    viewer: bool = False
 
     def build(self) -> RequestTool:
         """Make the tool as the SDK knows it."""
@@ -60,6 +62,8 @@ class ToolDefinition:
             meta["anthropic/alwaysLoad"] = True
         if self.search_hint:
             meta["anthropic/searchHint"] = self.search_hint
+        if self.viewer:
+            meta["ui"] = {"resourceUri": VIEWER_URI}
         return meta or None
 
 
@@ -76,6 +80,7 @@ TOOLS: tuple[ToolDefinition, ...] = (
         result=JobReport,
         annotations=PAID,
         always_load=True,
+        viewer=True,
     ),
     ToolDefinition(
         name="generate_video",
@@ -90,6 +95,7 @@ TOOLS: tuple[ToolDefinition, ...] = (
         result=JobReport,
         annotations=PAID,
         always_load=True,
+        viewer=True,
     ),
     ToolDefinition(
         name="extend_video",
@@ -103,6 +109,7 @@ TOOLS: tuple[ToolDefinition, ...] = (
         result=JobReport,
         annotations=PAID,
         always_load=True,
+        viewer=True,
     ),
     ToolDefinition(
         name="check_api",
@@ -137,6 +144,7 @@ TOOLS: tuple[ToolDefinition, ...] = (
         result=JobReport,
         annotations=LOCAL,
         always_load=True,
+        viewer=True,
     ),
     ToolDefinition(
         name="list_jobs",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from mcp import Client, MCPError
+from mcp.types import ResourceTemplateReference
 from tests.conftest import DATA
 from tests.server.http.conftest import SECRET, HttpServer
 from tests.server.http.issuer import AUDIENCE, Issuer
@@ -69,9 +70,17 @@ async def test_files_of_one_do_not_exist_for_the_other(shared: HttpServer, ada: 
     async with shared.client(ada, era) as mine, shared.client(bob, era) as other:
         made = await call(mine, "generate_image", prompt="a boat")
         uri = made["artifacts"][0]["uri"]
-        assert (await mine.read_resource(uri)).contents
-        with pytest.raises(MCPError, match="There is no artifact"):
-            await other.read_resource(uri)
+        for address in (uri, f"{uri}/preview", f"{uri}/parts/0", f"mediagen://jobs/{made['job_id']}"):
+            read = await mine.read_resource(address)
+            assert "/out" not in read.model_dump_json(exclude={"contents": {"__all__": {"blob"}}})
+            with pytest.raises(MCPError, match=r"There is no (artifact|job)"):
+                await other.read_resource(address)
+        assert uri in (await mine.list_resources()).model_dump_json()
+        assert "artifacts/art_" not in (await other.list_resources()).model_dump_json()
+        template = ResourceTemplateReference(type="ref/resource", uri="mediagen://artifacts/{artifact_id}")
+        part = {"name": "artifact_id", "value": ""}
+        assert made["artifacts"][0]["artifact_id"] in (await mine.complete(template, part)).completion.values
+        assert (await other.complete(template, part)).completion.values == []
 
 
 async def test_identical_requests_of_two_are_two_jobs_and_of_one_in_a_row_are_one(
