@@ -8,7 +8,7 @@ from mediagen.errors import MediaGenError
 from mediagen.jobs import OPEN_STATUSES
 from mediagen.report.checks import AlternativeReport, EstimateReport
 from mediagen.report.edits import edit_in_words
-from mediagen.report.job import JobListReport, JobReport, NextReport, QuoteReport
+from mediagen.report.job import ArtifactReport, JobListReport, JobReport, NextReport, QuoteReport
 from mediagen.report.money import dollars
 
 
@@ -27,7 +27,8 @@ def summary(report: JobReport, next_words: Callable[[NextReport], str] | None = 
             sound = "with sound" if artifact.has_audio else "silent"
             length = f", {artifact.duration_seconds:g} s, {artifact.fps or 0:g} fps, {sound}"
         lines.append(
-            f"File: {artifact.path} ({artifact.mime_type}, {size}{length}, {artifact.size_bytes} bytes) {artifact.uri}"
+            f"File: {where_is(artifact)} ({artifact.mime_type}, {size}{length}, {artifact.size_bytes} bytes) "
+            f"{artifact.uri}"
         )
         lines += [f"In Cloud Storage: {artifact.gcs_uri}"] if artifact.gcs_uri else []
     if reason := report.effective.get("why_backend"):
@@ -50,6 +51,15 @@ def summary(report: JobReport, next_words: Callable[[NextReport], str] | None = 
         call = next_words(report.next) if next_words else f"{report.next.tool} {report.next.arguments}"
         lines.append(f"Next: {call} - {report.next.reason}")
     return "\n".join(lines)
+
+
+def where_is(artifact: ArtifactReport) -> str:
+    """The path of a file, or the link that stands for it."""
+    if artifact.path is not None:
+        return artifact.path
+    if artifact.url is None or artifact.url_expires_at is None:
+        return artifact.uri
+    return f"{artifact.url} (link until {artifact.url_expires_at:%H:%M} UTC)"
 
 
 def _headline(report: JobReport) -> str:
@@ -135,7 +145,7 @@ def list_summary(report: JobListReport) -> str:
     """One line for each job."""
     lines = [
         f"{job.job_id} {job.kind} {job.status} {job.model} {_cost(job)} "
-        f"{', '.join(artifact.path for artifact in job.artifacts)}".rstrip()
+        f"{', '.join(artifact.path or artifact.uri for artifact in job.artifacts)}".rstrip()
         for job in report.jobs
     ]
     if report.next_cursor:

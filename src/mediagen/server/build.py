@@ -1,5 +1,6 @@
 """Builds the MCP server from settings."""
 
+import dataclasses
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from mediagen import __version__
 from mediagen.app.app import App, open_app
 from mediagen.runner.runner import Runner
 from mediagen.server.completion import add_completion
+from mediagen.server.http.front import Front
 from mediagen.server.instructions import instructions
 from mediagen.server.prompts.answers import add_prompts
 from mediagen.server.resources.answers import add_resources
@@ -25,13 +27,15 @@ from mediagen.settings import Settings
 SIGTERM_SECONDS = 0.05
 
 
-def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPServer[App]:
+def build_server(settings: Settings, *, ends_on_sigterm: bool = False, front: Front | None = None) -> MCPServer[App]:
     """The server with the chosen toolsets; parts are built when a client connects.
 
     Args:
         settings: What the environment says.
         ends_on_sigterm: Whether SIGTERM ends the process as soon as no paid request is on its way.
+        front: Of the HTTP transport: told the app, and says whether its callers have names.
     """
+    is_shared = front is not None and front.is_shared
 
     @asynccontextmanager
     async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:  # noqa: ARG001 - the SDK's signature
@@ -40,14 +44,16 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
                 if ends_on_sigterm:
                     group.start_soon(_end_on_sigterm, app.runner)
                 app.runner.scheduler.start_sweeping()
-                yield app
+                if front:
+                    front.open(app)
+                yield dataclasses.replace(app, is_shared=is_shared)
             group.cancel_scope.cancel()
 
     server = MCPServer[App](
         "mediagen",
         title="mediagen: pictures and films",
         description="Pictures and films on Google's media models.",
-        instructions=instructions(settings.toolsets),
+        instructions=instructions(settings.toolsets, is_shared=is_shared),
         version=__version__,
         tools=[tool.build() for tool in TOOLS if tool.toolset in settings.toolsets],
         extensions=[TasksExtension(JobTasks()), viewer()],

@@ -11,6 +11,7 @@ from mediagen.report.text import list_summary
 from mediagen.requests import CancelJobRequest, GetJobRequest, GetSpendRequest, ListJobsRequest, ResolveJobRequest
 from mediagen.runner.resolving import RESOLVED
 from mediagen.server.progress import ProgressReporter
+from mediagen.server.publishing import published
 from mediagen.server.results import answer, plain_result
 
 
@@ -23,7 +24,7 @@ async def get_job(app: App, request: GetJobRequest, context: Context[App]) -> Ca
 async def list_jobs(app: App, request: ListJobsRequest, context: Context[App]) -> CallToolResult:  # noqa: ARG001 - one signature for all handlers
     """Jobs in the ledger."""
     page = await app.generator.list_jobs(request)
-    report = JobListReport(jobs=[short_row(job) for job in page.jobs], next_cursor=page.next_cursor)
+    report = JobListReport(jobs=[short_row(published(app, job)) for job in page.jobs], next_cursor=page.next_cursor)
     return plain_result(report, list_summary(report))
 
 
