@@ -90,12 +90,13 @@ class Browsing(Transactions):
 
     async def complete_job_ids(self, text: str, *, limit: int, kind: Media | None = None) -> list[str]:
         """Find ids of the newest 20,000 jobs that contain a text, newest first."""
-        return await self._read(_ids, queries.COMPLETE_JOB_IDS, _Part(text, kind, limit, self.principal))
+        return await self._read(_ids, queries.COMPLETE_JOB_IDS, text, kind, limit, self.principal)
 
     async def complete_artifact_ids(self, text: str, *, limit: int, kind: Media | None = None) -> list[str]:
         """Find ids of the newest 20,000 files that contain a text, newest first."""
-        part = _Part(text, f"{kind}/" if kind else None, limit, self.principal)
-        return await self._read(_ids, queries.COMPLETE_ARTIFACT_IDS, part)
+        return await self._read(
+            _ids, queries.COMPLETE_ARTIFACT_IDS, text, f"{kind}/" if kind else None, limit, self.principal
+        )
 
     async def states(self, job_ids: Collection[str], chain_ids: Collection[str] = ()) -> list[JobState]:
         """Read how far some jobs and all links of some chains are, by their ids; unknown ids are ignored."""
@@ -103,8 +104,7 @@ class Browsing(Transactions):
 
 
 def _files(connection: Connection, limit: int, cursor: str | None, principal: str | None) -> FilePage:
-    asked = {"is_all": principal is None, "principal": principal}
-    parameters = {"before": cursor or AFTER_ALL_IDS, "limit": limit + 1, **asked}
+    parameters = {"before": cursor or AFTER_ALL_IDS, "limit": limit + 1, **_whose(principal)}
     rows = connection.execute(queries.LIST_ARTIFACTS, parameters).fetchall()
     has_more, rows = len(rows) > limit, rows[:limit]
     return FilePage(
@@ -132,21 +132,17 @@ def _prompt(requested: str) -> str:
     return prompt if isinstance(prompt, str) else ""
 
 
-class _Part(NamedTuple):
-    """A part of an id that is to be completed."""
-
-    text: str
-    kind: str | None
-    limit: int
-    principal: str | None
+def _whose(principal: str | None) -> dict[str, Any]:
+    return {"is_all": principal is None, "principal": principal}
 
 
-def _ids(connection: Connection, statement: str, part: _Part) -> list[str]:
-    text = part.text.strip().lower()
+def _ids(
+    connection: Connection, statement: str, text: str, kind: str | None, limit: int, principal: str | None
+) -> list[str]:
+    text = text.strip().lower()
     if not PART_OF_ID.fullmatch(text):
         return []
-    asked = {"is_all": part.principal is None, "principal": part.principal}
-    parameters = {"text": text, "kind": part.kind or "", "limit": part.limit, **asked}
+    parameters = {"text": text, "kind": kind or "", "limit": limit, **_whose(principal)}
     return [row["id"] for row in connection.execute(statement, parameters)]
 
 

@@ -218,9 +218,7 @@ COMPLETE_ARTIFACT_IDS = """
 SELECT artifact_id AS id FROM artifacts
 WHERE artifact_id >= coalesce((SELECT artifact_id FROM artifacts ORDER BY artifact_id DESC LIMIT 1 OFFSET 19999), '')
     AND instr(artifact_id, :text) AND instr(mime_type, :kind)
-    AND (:is_all OR EXISTS (
-        SELECT 1 FROM jobs WHERE jobs.job_id = artifacts.job_id AND jobs.principal = :principal
-    ))
+    AND (:is_all OR job_id IN (SELECT job_id FROM jobs WHERE principal = :principal))
 ORDER BY artifact_id DESC LIMIT :limit
 """
 # What tells whether a caller would be told something new of a job: without reading its wide columns.

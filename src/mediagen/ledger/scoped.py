@@ -8,7 +8,6 @@ from typing import Unpack
 from mediagen.errors import JobNotFoundError
 from mediagen.jobs import Artifact, Job, JobError, JobStatus
 from mediagen.ledger.approvals import Approval, Decision
-from mediagen.ledger.browsing import JobState
 from mediagen.ledger.claims import Claims
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.reading import no_artifact, no_job
@@ -172,25 +171,21 @@ class ScopedLedger(Ledger):
         await self.get(job.job_id)
         return await super().end_unsent(job, ordinal, status=status, error=error)
 
-    async def states(self, job_ids: Collection[str], chain_ids: Collection[str] = ()) -> list[JobState]:
-        """Read how far some jobs of the principal, and all links of some of its chains, are."""
-        return [state for state in await super().states(job_ids, chain_ids) if await self._is_own(state.job_id)]
-
-    async def ask_approval(self, approval: Approval) -> None:
-        """Take in a question that is put to the principal."""
-        await super().ask_approval(replace(approval, principal=self.principal))
-
     async def approval(self, job_id: str) -> Approval | None:
         """Read what the principal was asked about a job."""
-        asked = await super().approval(job_id)
-        return asked if asked and asked.principal == self.principal else None
+        found = await super().approval(job_id)
+        return found if found and found.principal == self.principal else None
+
+    async def ask_approval(self, approval: Approval) -> None:
+        """Take in a question to the principal."""
+        await super().ask_approval(replace(approval, principal=self.principal))
 
     async def decide_approval(self, job_id: str, decision: Decision) -> bool:
-        """Keep the answer of the principal."""
+        """Keep the principal's answer."""
         return await self.approval(job_id) is not None and await super().decide_approval(job_id, decision)
 
     async def end_approval(self, job_id: str, *, made: str | None = None, refusal: str | None = None) -> bool:
-        """Keep what became of an answer of the principal."""
+        """Keep what became of the principal's answer."""
         is_own = await self.approval(job_id) is not None
         return is_own and await super().end_approval(job_id, made=made, refusal=refusal)
 

@@ -42,7 +42,9 @@ class RequestTool(Tool):
         app: App | None = None
         try:
             app = app_of(context)
-            result = veiled(app, await self._answer(app, request, context))
+            refuse_folders(app, request)
+            result = await self._answer(app, request, context)
+            result = veiled(app, result) if isinstance(result, CallToolResult) else result
             return self.fn_metadata.convert_result(result) if convert_result else result
         except MediaGenError as error:
             raise ToolError(harmless(veiled_text(app, error_in_words(error)))) from None
@@ -53,7 +55,6 @@ class RequestTool(Tool):
         self, app: App, request: BaseModel, context: Context[App]
     ) -> CallToolResult | InputRequiredResult:
         """Call the handler; where somebody has to agree to the price first, ask and call it again."""
-        refuse_folders(app, request)
         if not isinstance(request, GenerationRequest):
             return await self.handler(app, request, context)
         request = approval.answered_before(context, request)

@@ -26,11 +26,13 @@ def published(app: App, report: JobReport) -> JobReport:
     )
 
 
-def link_or_path(app: App, artifact_id: str, path: Path) -> str:
-    """Where its reader finds a file."""
+def where_to_open(app: App, artifact_id: str, path: Path) -> str:
+    """Where the reader of an answer finds a file: its path, or a link for callers on another machine."""
+    if app.principal is None:
+        return str(path)
     from mediagen.server.http.links import links_of
 
-    return str(path) if app.principal is None else links_of(app.settings).make(artifact_id)[0]
+    return links_of(app.settings).make(artifact_id)[0]
 
 
 def _linked(app: App, artifact: ArtifactReport) -> ArtifactReport:

@@ -93,14 +93,14 @@ async def _list_templates(
 
 
 async def _read(others: Handler, context: Context[App], params: ReadResourceRequestParams) -> ReadResourceResult:
-    uri = str(params.uri)
+    uri, app = str(params.uri), app_of(context)
     for definition in RESOURCES:
         value = definition.value_in(uri)
         if value is not None:
             try:
-                return _answer(uri, await definition.read(app_of(context), value))
+                return _answer(app, uri, await definition.read(app, value))
             except (MediaGenError, ResourceError) as error:
-                raise _refusal(error, uri, app_of(context)) from None
+                raise _refusal(error, uri, app) from None
             except Exception as error:
                 # Only the kind of the exception: its text may hold a prompt.
                 logger.error("reading %s failed: %s", definition.address, kind_of(error))  # noqa: TRY400 - as above
@@ -110,10 +110,10 @@ async def _read(others: Handler, context: Context[App], params: ReadResourceRequ
     return rest
 
 
-def _answer(uri: str, content: Content) -> ReadResourceResult:
+def _answer(app: App, uri: str, content: Content) -> ReadResourceResult:
     if isinstance(content.data, str):
         return ReadResourceResult(
-            contents=[TextResourceContents(uri=uri, mime_type=content.mime_type, text=content.data)]
+            contents=[TextResourceContents(uri=uri, mime_type=content.mime_type, text=veiled_text(app, content.data))]
         )
     blob = base64.b64encode(content.data).decode()
     return ReadResourceResult(contents=[BlobResourceContents(uri=uri, mime_type=content.mime_type, blob=blob)])
@@ -122,5 +122,8 @@ def _answer(uri: str, content: Content) -> ReadResourceResult:
 def _refusal(error: MediaGenError | ResourceError, uri: str | None = None, app: App | None = None) -> MCPError:
     is_callers = isinstance(error, InvalidRequestError | JobNotFoundError)
     words = error_in_words(error) if isinstance(error, MediaGenError) else str(error)
-    words = harmless(veiled_text(app, words))
-    return MCPError(INVALID_PARAMS if is_callers else INTERNAL_ERROR, words, {"uri": uri} if uri else None)
+    return MCPError(
+        INVALID_PARAMS if is_callers else INTERNAL_ERROR,
+        harmless(veiled_text(app, words)),
+        {"uri": uri} if uri else None,
+    )
