@@ -8,6 +8,7 @@ from typing import Unpack
 from mediagen.errors import JobNotFoundError
 from mediagen.jobs import Artifact, Job, JobError, JobStatus
 from mediagen.ledger.approvals import Approval, Decision
+from mediagen.ledger.browsing import JobState
 from mediagen.ledger.claims import Claims
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.reading import no_artifact, no_job
@@ -175,6 +176,10 @@ class ScopedLedger(Ledger):
         """Read what the principal was asked about a job."""
         found = await super().approval(job_id)
         return found if found and found.principal == self.principal else None
+
+    async def states(self, job_ids: Collection[str], chain_ids: Collection[str] = ()) -> list[JobState]:
+        """Read how far some jobs of the principal, and all links of some of its chains, are."""
+        return [state for state in await super().states(job_ids, chain_ids) if await self._is_own(state.job_id)]
 
     async def ask_approval(self, approval: Approval) -> None:
         """Take in a question to the principal."""

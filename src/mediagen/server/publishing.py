@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from mcp.types import CallToolResult, ContentBlock, InputRequiredResult, ResourceLink, TextContent
+from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
 
 from mediagen.app.app import App
 from mediagen.report.job import ArtifactReport, JobReport
@@ -42,17 +42,14 @@ def _linked(app: App, artifact: ArtifactReport) -> ArtifactReport:
     return artifact.model_copy(update={"path": None, "url": url, "url_expires_at": expires_at})
 
 
-Result = TypeVar("Result", CallToolResult, CallToolResult | InputRequiredResult)
-
-
-def veiled(app: App, result: Result) -> Result:
+def veiled(app: App, result: CallToolResult) -> CallToolResult:
     """The result without the names of this machine's folders, for callers on another one."""
-    if app.principal is None or not isinstance(result, CallToolResult):
+    if app.principal is None:
         return result
     return result.model_copy(
         update={
             "content": [_veiled_block(app, block) for block in result.content],
-            "structured_content": veiled_value(app, result.structured_content),
+            "structured_content": _veiled_value(app, result.structured_content),
         }
     )
 
@@ -75,16 +72,13 @@ def _veiled_block(app: App, block: ContentBlock) -> ContentBlock:
     return block
 
 
-def veiled_value(app: App, value: Any) -> Any:
-    """The same of all texts in a structure."""
-    if app.principal is None:
-        return value
+def _veiled_value(app: App, value: Any) -> Any:
     if isinstance(value, str):
         return veiled_text(app, value)
     if isinstance(value, list):
-        return [veiled_value(app, item) for item in value]
+        return [_veiled_value(app, item) for item in value]
     if isinstance(value, dict):
-        return {name: veiled_value(app, item) for name, item in value.items()}
+        return {name: _veiled_value(app, item) for name, item in value.items()}
     return value
 
 

@@ -1,6 +1,7 @@
 """Real servers over HTTP, as subprocesses, and callers with tokens of an issuer."""
 
 import contextlib
+import json
 import signal
 import socket
 import subprocess
@@ -83,13 +84,22 @@ class HttpServer:
         self.process.wait()
 
     @contextlib.asynccontextmanager
-    async def client(self, token: str | None, era: str) -> AsyncIterator[Client]:
+    async def client(self, token: str | None, era: str, **more: Any) -> AsyncIterator[Client]:
         """An MCP client with a token."""
         async with (
-            httpx2.AsyncClient(headers=bearer(token), trust_env=False, timeout=60) as http,
-            Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=era) as client,
+            httpx2.AsyncClient(
+                headers=bearer(token), trust_env=False, timeout=60, event_hooks={"request": [name_task]}
+            ) as http,
+            Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=era, **more) as client,
         ):
             yield client
+
+
+async def name_task(request: httpx2.Request) -> None:
+    """Name the task in the headers, as the specification of tasks has it and the SDK's client does not know."""
+    body = json.loads(request.content or b"{}")
+    if str(body.get("method")).startswith("tasks/"):
+        request.headers["Mcp-Name"] = body["params"]["taskId"]
 
 
 def bearer(token: str | None) -> dict[str, str]:

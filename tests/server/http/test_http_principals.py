@@ -5,12 +5,16 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client, MCPError
+from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp.types import ResourceTemplateReference
 from tests.conftest import DATA
 from tests.server.http.conftest import SECRET, HttpServer
 from tests.server.http.issuer import AUDIENCE, Issuer
+from tests.server.tasks.task_client import Tasks, ended, send
+from tests.server.tasks.task_client import call as begun
 
 
 @pytest.fixture
@@ -234,3 +238,37 @@ async def test_a_session_of_one_is_not_the_others(shared: HttpServer, ada: str, 
 def test_files_of_two_lie_in_two_folders(shared: HttpServer, tmp_path_factory: pytest.TempPathFactory):
     out = next(Path(tmp_path_factory.getbasetemp()).glob("shared*")) / "out"
     assert not [path for path in out.iterdir() if path.is_file()]
+
+
+async def test_tasks_of_one_do_not_exist_for_the_other(shared: HttpServer, ada: str, bob: str):
+    follows = {"extensions": [Tasks()]}
+    async with shared.client(ada, "auto", **follows) as mine, shared.client(bob, "auto", **follows) as other:
+        task = await begun(mine, "generate_video", prompt="waves", duration_seconds=3)
+        for method in ("tasks/get", "tasks/cancel"):
+            with pytest.raises(MCPError) as foreign:
+                await send(other, method, task["taskId"])
+            with pytest.raises(MCPError) as unknown:
+                await send(other, method, f"job_{'0' * 26}")
+            assert foreign.value.error.code == unknown.value.error.code
+        done = await ended(mine, task["taskId"])
+    assert done["status"] == "completed"
+    assert done["result"]["structuredContent"]["artifacts"][0]["url"].startswith(AUDIENCE)
+
+
+async def test_changes_of_one_are_not_told_to_the_other(shared: HttpServer, ada: str, bob: str):
+    async with shared.client(ada, "auto") as mine, shared.client(bob, "auto") as other:
+        wish = {"prompt": "a whale", "duration_seconds": 3, "wait_seconds": 0}
+        job_id = (await call(mine, "generate_video", **wish))["job_id"]
+        address = f"mediagen://jobs/{job_id}"
+        async with (
+            mine.listen(resource_subscriptions=[address], resources_list_changed=True) as seen,
+            other.listen(resource_subscriptions=[address], resources_list_changed=True) as unseen,
+        ):
+            with anyio.fail_after(30):
+                assert isinstance(await anext(aiter(seen)), ResourcesListChanged | ResourceUpdated)
+            assert (await call(mine, "get_job", job_id=job_id, wait_seconds=60))["status"] == "succeeded"
+            heard = await call(other, "generate_image", prompt="a boat")
+            with anyio.fail_after(30):
+                # The first that is told to the other is of the other's own.
+                assert isinstance(await anext(aiter(unseen)), ResourcesListChanged)
+            assert heard["artifacts"]
