@@ -2,13 +2,16 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeVar
 
 import anyio
 from mcp.server import MCPServer
+from mcp.server.extension import Extension
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.server.mcpserver.tools import Tool
 
 from mediagen import __version__
 from mediagen.app.app import App, open_app
@@ -21,6 +24,9 @@ from mediagen.settings import Settings
 # As base64 it has to stay below 1 MB, which is what some clients accept.
 LARGEST_RESOURCE = 700_000
 SIGTERM_SECONDS = 0.05
+
+PartsT = TypeVar("PartsT")
+Lifespan = Callable[[MCPServer[PartsT]], AbstractAsyncContextManager[PartsT]]
 
 
 def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPServer[App]:
@@ -41,18 +47,43 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
                 yield app
             group.cancel_scope.cancel()
 
-    server = MCPServer[App](
-        "mediagen",
-        title="mediagen: pictures and films",
-        description="Pictures and films on Google's media models.",
-        instructions=instructions(settings.toolsets),
-        version=__version__,
+    server = make_server(
         tools=[tool.build() for tool in TOOLS if tool.toolset in settings.toolsets],
         lifespan=lifespan,
-        log_level="WARNING",
+        instructions=instructions(settings.toolsets),
     )
     _add_artifact_resource(server)
     return server
+
+
+def make_server(
+    *,
+    tools: Sequence[Tool],
+    lifespan: Lifespan[PartsT],
+    instructions: str,
+    extensions: Sequence[Extension] = (),
+) -> MCPServer[PartsT]:
+    """A server of ours with whatever tools it is given; resources and prompts are added to what is returned.
+
+    The one place that constructs a server, so that the conformance suite meets the same one as clients do.
+
+    Args:
+        tools: In the order in which they are listed.
+        lifespan: Opens the parts that the tools work with.
+        instructions: What a model is told before it calls anything.
+        extensions: Protocol extensions, the first outermost.
+    """
+    return MCPServer[PartsT](
+        "mediagen",
+        title="mediagen: pictures and films",
+        description="Pictures and films on Google's media models.",
+        instructions=instructions,
+        version=__version__,
+        tools=[*tools],
+        extensions=extensions,
+        lifespan=lifespan,
+        log_level="WARNING",
+    )
 
 
 async def _end_on_sigterm(runner: Runner) -> None:

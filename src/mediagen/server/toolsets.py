@@ -13,7 +13,8 @@ from mediagen.report.checks import CheckReport, EstimateReport
 from mediagen.report.job import JobListReport, JobReport
 from mediagen.report.media import MediaReport
 from mediagen.report.spending import SpendReport
-from mediagen.server.errors import Handler, RequestTool, flat_schema
+from mediagen.server.errors import Handler, RequestTool
+from mediagen.server.schemas import input_schema, output_schema
 from mediagen.server.tools import checks, editing, generation, jobs
 
 PAID = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
@@ -51,7 +52,8 @@ class ToolDefinition:
             meta=self._meta(),
         )
         fields = {name: getattr(base, name) for name in Tool.model_fields}
-        fields["parameters"] = flat_schema(self.request)
+        fields["parameters"] = input_schema(self.request)
+        fields["fn_metadata"] = base.fn_metadata.model_copy(update={"output_schema": output_schema(self.result)})
         return RequestTool(**fields, request_type=self.request, handler=self.handler)
 
     def _meta(self) -> dict[str, Any] | None:
