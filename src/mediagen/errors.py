@@ -3,6 +3,7 @@
     MediaGenError
     ├── InvalidRequestError          nothing was sent; names the field, the value and what is allowed
     ├── BudgetExceededError          the quote is above a cap; nothing was sent
+    │   └── ApprovalNeededError      above the approval threshold: somebody has to agree to the price
     ├── ConfigurationError           whoever runs the server must act
     │   └── AuthenticationError      the credentials are missing or were refused
     ├── EndpointError                Google answered with a failure
@@ -18,6 +19,7 @@
 Messages are for the caller: what happened and what to change; never a key, a prompt or a signed URL.
 """
 
+from decimal import Decimal
 from typing import Literal
 
 Billed = Literal["no", "yes", "unknown"]
@@ -78,6 +80,22 @@ class BudgetExceededError(MediaGenError):
     """The quote is above a spending cap or needs approval; nothing was sent."""
 
     code = "budget_exceeded"
+
+
+class ApprovalNeededError(BudgetExceededError):
+    """Above the approval threshold: somebody has to agree to the price first; nothing was sent.
+
+    Attributes:
+        usd: The price that is to be agreed to, in US dollars.
+        basis: How it came about.
+    """
+
+    code = "approval_needed"
+
+    def __init__(self, message: str, *, usd: Decimal, basis: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.usd = usd
+        self.basis = basis
 
 
 class ConfigurationError(MediaGenError):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from mediagen.errors import BudgetExceededError
+from mediagen.errors import ApprovalNeededError, BudgetExceededError
 from mediagen.generator.policy import Limits, ProfileLimits
 from mediagen.jobs import Quote
 from mediagen.ledger.caps import Cap
@@ -32,11 +32,12 @@ def check_budget(quote: Quote, max_usd: Decimal | None, limits: Limits) -> tuple
                 f"or raise {name}.",
             )
     if max_usd is None and quote.usd > limits.confirm_above_usd:
-        raise BudgetExceededError(
+        raise ApprovalNeededError(
             f"The job is quoted at ${quote.usd} ({quote.basis}), above the approval threshold of "
             f"${limits.confirm_above_usd}. Nothing was sent.",
             hint=f"Ask whoever pays; then repeat the call with max_usd={quote.usd} or more.",
-            code="approval_needed",
+            usd=quote.usd,
+            basis=quote.basis,
         )
     return ()
 

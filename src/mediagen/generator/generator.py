@@ -23,7 +23,6 @@ from mediagen.generator.affordable import LIMITED, fits_in_words, fitting, left_
 from mediagen.generator.alternatives import Alternatives
 from mediagen.generator.budget import caps, check_budget, check_may_spend
 from mediagen.generator.chains import (
-    as_link,
     chain_of,
     first_link,
     later_link,
@@ -35,11 +34,11 @@ from mediagen.generator.chains import (
 )
 from mediagen.generator.clips import stored_file
 from mediagen.generator.destinations import folder_of
+from mediagen.generator.new_job import USUAL, Terms, new_job
 from mediagen.generator.plan import (
     Plan,
     as_requested,
     in_own_folder,
-    origins_told,
     shorten_data,
     uploaded_uri,
     with_upload,
@@ -48,7 +47,7 @@ from mediagen.generator.planner import AddressOf, Planner
 from mediagen.generator.policy import Policy
 from mediagen.generator.reach import Endpoints
 from mediagen.generator.wishes import Wishes, repeat_in_words
-from mediagen.jobs import Job, JobStatus, PaidCall
+from mediagen.jobs import Job, JobStatus
 from mediagen.ledger.ids import new_job_id
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import KeptRequest
@@ -65,7 +64,7 @@ from mediagen.requests import (
 )
 from mediagen.routing import Route
 from mediagen.runner.runner import OnProgress, Runner
-from mediagen.storage.local import LocalStorage, sanitise_name
+from mediagen.storage.local import LocalStorage
 
 NOT_PART_OF_A_WISH = frozenset({"wait_seconds", "preview", "max_usd", "force_new", "dry_run", "request_id"})
 SPOOL = "spool"  # folder beside the ledger in which paid answers are kept first
@@ -95,30 +94,38 @@ class Generator:
     wishes: Wishes
     clock: Callable[[], datetime]
 
-    async def generate_image(self, request: GenerateImageRequest, on_progress: OnProgress | None = None) -> JobReport:
+    async def generate_image(
+        self, request: GenerateImageRequest, on_progress: OnProgress | None = None, terms: Terms = USUAL
+    ) -> JobReport:
         """Make or edit pictures. Costs money.
 
         Raises:
             InvalidRequestError, BudgetExceededError, ConfigurationError: Nothing was sent.
         """
-        return await self._make(request, partial(self.planner.plan_image, request), on_progress)
+        return await self._make(request, partial(self.planner.plan_image, request), on_progress, terms)
 
-    async def generate_video(self, request: GenerateVideoRequest, on_progress: OnProgress | None = None) -> JobReport:
+    async def generate_video(
+        self, request: GenerateVideoRequest, on_progress: OnProgress | None = None, terms: Terms = USUAL
+    ) -> JobReport:
         """Make a clip. Costs money.
 
         Raises:
             InvalidRequestError, BudgetExceededError, ConfigurationError: Nothing was sent.
         """
         planner = dataclasses.replace(self.planner, on_progress=on_progress)
-        return await self._make(request, partial(planner.plan_video, request, self._address_of(request)), on_progress)
+        return await self._make(
+            request, partial(planner.plan_video, request, self._address_of(request)), on_progress, terms
+        )
 
-    async def extend_video(self, request: ExtendVideoRequest, on_progress: OnProgress | None = None) -> JobReport:
+    async def extend_video(
+        self, request: ExtendVideoRequest, on_progress: OnProgress | None = None, terms: Terms = USUAL
+    ) -> JobReport:
         """Continue a clip. Costs money.
 
         Raises:
             InvalidRequestError, BudgetExceededError, ConfigurationError, JobNotFoundError: Nothing was sent.
         """
-        return await self._make(request, partial(self._plan_first_link, request, on_progress), on_progress)
+        return await self._make(request, partial(self._plan_first_link, request, on_progress), on_progress, terms)
 
     async def make_next_link(self, before: Job) -> None:
         """Make the link of a chain that goes on from a finished one, and start it.
@@ -142,6 +149,14 @@ class Generator:
         """
         job = await self.ledger.get(request.job_id)
         return await self._follow_one(job, request.wait_seconds or 0.0, on_progress)
+
+    async def follow(self, job_id: str, wait_seconds: float) -> JobReport:
+        """State of what a job was begun for: of a chain, its newest link.
+
+        Raises:
+            JobNotFoundError: No such job.
+        """
+        return await self._follow(await self.ledger.get(job_id), wait_seconds, None)
 
     async def list_jobs(self, request: ListJobsRequest) -> JobPage:
         """Jobs in the ledger, newest first.
@@ -195,13 +210,17 @@ class Generator:
         return await stored_file(self.ledger, artifact_id)
 
     async def _make(
-        self, request: GenerationRequest, plan: Callable[[], Awaitable[Plan]], on_progress: OnProgress | None
+        self,
+        request: GenerationRequest,
+        plan: Callable[[], Awaitable[Plan]],
+        on_progress: OnProgress | None,
+        terms: Terms,
     ) -> JobReport:
         if existing := await self._already_asked(request):
             note = f"This is the earlier job of request_id {request.request_id!r}; nothing new was sent."
             await self.wishes.take_up(existing)
-            return await self._follow(existing, request.wait_seconds, on_progress, note)
-        return await self._run(await plan(), request, on_progress)
+            return await self._follow(existing, terms.wait_seconds_of(request), on_progress, note)
+        return await self._run(await plan(), request, on_progress, terms)
 
     async def _plan_first_link(self, request: ExtendVideoRequest, on_progress: OnProgress | None) -> Plan:
         if not request.times or request.times == 1:
@@ -250,17 +269,19 @@ class Generator:
             )
         return job
 
-    async def _run(self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
+    async def _run(
+        self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None, terms: Terms
+    ) -> JobReport:
         if not request.dry_run:
             plan, repeat = await self.wishes.made_out(plan, request, folder_of(request, plan.project.folder))
             if repeat:
-                return await self._follow_repeat(repeat, request, on_progress)
+                return await self._follow_repeat(repeat, request, on_progress, terms)
         try:
             quote = plan.link.quote if plan.link else plan.quote
             check_may_spend(plan.project.limits, plan.route.backend)
             warnings = check_budget(quote, request.max_usd, plan.project.limits)
             if request.dry_run:
-                await self._check_caps(plan, self._draft(plan, request, ""))
+                await self._check_caps(plan, self._draft(plan, request))
         except BudgetExceededError as error:
             await self._tell_what_fits(error, plan, request)
             if not request.dry_run:
@@ -268,40 +289,42 @@ class Generator:
             warnings = (f"It would be refused: {error}",)
         plan = dataclasses.replace(plan, warnings=(*plan.warnings, *warnings))
         if request.dry_run:
-            return dry_run_report(self._draft(plan, request, ""), shorten_data(plan.bodies[0]))
+            return dry_run_report(self._draft(plan, request), shorten_data(plan.bodies[0]))
         try:
-            job, is_new = await self._send(plan, request)
+            job, is_new = await self._send(plan, request, terms)
         except BudgetExceededError as error:
             await self._tell_what_fits(error, plan, request)
             raise
         if not is_new:
-            return await self._follow_repeat(job, request, on_progress)
-        return await self._follow(job, request.wait_seconds, on_progress)
+            return await self._follow_repeat(job, request, on_progress, terms)
+        return await self._follow(job, terms.wait_seconds_of(request), on_progress)
 
-    async def _follow_repeat(self, job: Job, request: GenerationRequest, on_progress: OnProgress | None) -> JobReport:
+    async def _follow_repeat(
+        self, job: Job, request: GenerationRequest, on_progress: OnProgress | None, terms: Terms
+    ) -> JobReport:
         note = repeat_in_words(job, self.clock())
         await self.wishes.take_up(job)
-        return await self._follow(job, request.wait_seconds, on_progress, note)
+        return await self._follow(job, terms.wait_seconds_of(request), on_progress, note)
 
     async def _tell_what_fits(self, error: BudgetExceededError, plan: Plan, request: GenerationRequest) -> None:
         if error.code in LIMITED:
             left = await left_usd(plan, request.max_usd, ledger=self.ledger, now=self.clock())
             error.hint = f"{fits_in_words(fitting(plan, left, self.planner.prices), left)} {error.hint}"
 
-    async def _send(self, plan: Plan, request: GenerationRequest) -> tuple[Job, bool]:
+    async def _send(self, plan: Plan, request: GenerationRequest, terms: Terms = USUAL) -> tuple[Job, bool]:
         """Take the job in and start it; returns another one, and False, when it is there already."""
-        job_id, folder = new_job_id(self.clock), folder_of(request, plan.project.folder)
+        job_id, folder = terms.job_id or new_job_id(self.clock), folder_of(request, plan.project.folder)
         plan = in_own_folder(plan, job_id)
         await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None, setting="MEDIAGEN_STATE_DIR")
         await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
         base_url = await self.endpoints.base_url(plan.route)
         if plan.upload:
             # A video is not sent away for a job that is refused; what holds is the check when it is taken in.
-            await self._check_caps(plan, self._draft(plan, request, base_url))
+            await self._check_caps(plan, new_job(plan, request, job_id=job_id, base_url=base_url, now=self.clock()))
         bodies = await self._with_upload(plan)
         usual = await self.ledger.typical_seconds(plan.model, plan.effective.get("resolution"))
         plan = dataclasses.replace(plan, estimated_seconds=usual or plan.estimated_seconds)
-        draft = self._draft(plan, request, base_url, job_id)
+        draft = new_job(plan, request, job_id=job_id, base_url=base_url, now=self.clock())
         # Between the row and its start nothing may come in between, or the job would wait until this process ends.
         with anyio.CancelScope(shield=True):
             job = await self.ledger.create(
@@ -311,6 +334,7 @@ class Generator:
                 replace_request_id=request.force_new,
                 is_own=self.runner.scheduler.drives_here,
                 whole_usd=whole_chain_usd(plan),
+                is_approved=terms.job_id is not None,
             )
             if job.job_id == draft.job_id:
                 self.runner.scheduler.start(
@@ -336,42 +360,9 @@ class Generator:
             uri = await endpoint.upload(plan.upload.path, plan.upload.mime_type)
         return tuple(with_upload(body, uri) for body in plan.bodies)
 
-    def _draft(self, plan: Plan, request: GenerationRequest, base_url: str, job_id: str | None = None) -> Job:
-        now, folder = self.clock(), folder_of(request, plan.project.folder)
-        job_id = job_id or new_job_id(self.clock)
-        draft = Job(
-            job_id=job_id,
-            kind=plan.kind,
-            mode=plan.mode,
-            backend=plan.route.backend,
-            endpoint=plan.route.surface,
-            base_url=base_url,
-            model=plan.model,
-            created_at=now,
-            updated_at=now,
-            requested=plan.requested,
-            effective={**plan.effective, "output_dir": str(folder)},
-            origins={
-                **origins_told(plan, request),
-                "output_dir": "explicit" if request.output_dir else plan.project.folder_origin,
-            },
-            quote=plan.quote,
-            output_dir=str(folder),
-            output_name=sanitise_name(request.output_name) if request.output_name else None,
-            calls=tuple(
-                PaidCall(job_id=job_id, ordinal=ordinal, status=JobStatus.SUBMITTING, samples=samples)
-                for ordinal, samples in enumerate(plan.samples)
-            ),
-            adjustments=plan.adjustments,
-            warnings=plan.warnings,
-            request_id=request.request_id,
-            profile=plan.project.name,
-            fingerprint=plan.fingerprint,
-            parent_job_id=plan.parent_job_id,
-            input_files=plan.input_files,
-            estimated_seconds=plan.estimated_seconds,
-        )
-        return draft if plan.link is None else as_link(draft, plan.link, is_dry_run=request.dry_run)
+    def _draft(self, plan: Plan, request: GenerationRequest) -> Job:
+        """The job as it would be, which is not made."""
+        return new_job(plan, request, job_id=new_job_id(self.clock), base_url="", now=self.clock())
 
     async def _follow(
         self, job: Job, wait_seconds: float | None, on_progress: OnProgress | None, *notes: str

@@ -1,35 +1,20 @@
 """Who drives a job and who may send it, over the transactions of the ledger."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Concatenate, ParamSpec, TypeVar
 
-import anyio.to_thread
-
-from mediagen.errors import LedgerError
 from mediagen.jobs import Job, JobError, JobStatus
 from mediagen.ledger import writing
-from mediagen.ledger.engines.base import INTERRUPTED, Access, Connection, Database
-from mediagen.ledger.liveness import Liveness
+from mediagen.ledger.engines.base import Access
+from mediagen.ledger.transactions import Transactions
 from mediagen.ledger.writing import Step
 
-REPEATS = 2  # a server that is going down may cut a second connection
 
-T = TypeVar("T")
-P = ParamSpec("P")
-
-
-class Claims:
+class Claims(Transactions):
     """Claims of this process on jobs, and its rights to send them. Part of `Ledger`."""
-
-    def __init__(self, database: Database, owners: Liveness, clock: Callable[[], datetime]) -> None:
-        self._database = database
-        self._owners = owners
-        self._clock = clock
 
     async def renew(self) -> None:
         """Begin the lease of this process anew; to be called more often than a lease lasts while it drives jobs."""
-        await anyio.to_thread.run_sync(lambda: self._transact(self._owners.renew, Access.WRITE))
+        await self._in_thread(self._owners.renew, Access.WRITE)
 
     async def claim(self, job_id: str, *, is_left: bool = False) -> Job | None:
         """Take over an open job whose process is gone, or does not go on with it.
@@ -110,26 +95,3 @@ class Claims:
             JobNotFoundError: There is none of that id.
         """
         return await self._write(writing.claim_chain, job_id, self._owners)
-
-    async def _read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await anyio.to_thread.run_sync(
-            lambda: self._transact(lambda connection: work(connection, *args, **kwargs), Access.READ)
-        )
-
-    async def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await anyio.to_thread.run_sync(
-            lambda: self._transact(lambda connection: work(connection, *args, **kwargs), Access.EXCLUSIVE)
-        )
-
-    def _transact(self, work: Callable[[Connection], T], access: Access) -> T:
-        for _ in range(REPEATS):
-            try:
-                return self._transact_once(work, access)
-            except LedgerError as error:
-                if error.code != INTERRUPTED:
-                    raise
-        return self._transact_once(work, access)
-
-    def _transact_once(self, work: Callable[[Connection], T], access: Access) -> T:
-        with self._database.transaction(access) as connection:
-            return work(connection)

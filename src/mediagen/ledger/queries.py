@@ -134,6 +134,16 @@ UPDATE jobs SET delivered_at = :now
 WHERE job_id = :job_id AND delivered_at IS NULL AND status NOT IN ('submitting', 'running', 'downloading')
 """
 
+INSERT_APPROVAL = """
+INSERT INTO approvals (job_id, principal, tool, arguments, question, usd, created_at)
+VALUES (:job_id, :principal, :tool, :arguments, :question, :usd, :created_at)
+"""
+SELECT_APPROVAL = "SELECT * FROM approvals WHERE job_id = :job_id"
+DECIDE_APPROVAL = """
+UPDATE approvals SET decision = :decision, decided_at = :decided_at WHERE job_id = :job_id AND decision IS NULL
+"""
+END_APPROVAL = "UPDATE approvals SET outcome = :outcome WHERE job_id = :job_id AND outcome IS NULL"
+
 SELECT_JOB = "SELECT * FROM jobs WHERE job_id = :job_id"
 SELECT_REQUEST = "SELECT * FROM jobs WHERE request_id = :request_id"
 SELECT_CHAIN = "SELECT * FROM jobs WHERE chain_id = :chain_id ORDER BY chain_link"

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from mediagen.errors import JobNotFoundError
 from mediagen.jobs import OPEN_STATUSES, Api, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Usage
-from mediagen.ledger import queries, reading, repeats
+from mediagen.ledger import approvals, queries, reading, repeats
 from mediagen.ledger.caps import Cap, check_caps
 from mediagen.ledger.engines.base import Connection
 from mediagen.ledger.liveness import Liveness
@@ -70,6 +70,7 @@ class More(TypedDict, total=False):
     replace_request_id: bool
     is_own: bool
     whole_usd: Decimal | None
+    is_approved: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +81,7 @@ class NewJob:
         requests: What is to be sent in each of its calls.
         is_own: Whether this process drives it; otherwise whoever claims it first.
         whole_usd: What has to fit under the caps, where more jobs follow by themselves.
+        is_approved: Whether somebody was asked about its price; the agreement is used up then.
     """
 
     job: Job
@@ -88,6 +90,7 @@ class NewJob:
     replace_request_id: bool = False
     is_own: bool = True
     whole_usd: Decimal | None = None
+    is_approved: bool = False
 
 
 def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
@@ -103,6 +106,8 @@ def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
     if not new.replace_request_id and (repeat := repeats.find_of(connection, job)):
         return repeat
     check_caps(job, new.caps, counted_since=partial(reading.counted_since, connection), whole_usd=new.whole_usd)
+    if new.is_approved:
+        approvals.use(connection, job.job_id)
     owner = owners.register(connection) if new.is_own else None
     connection.execute(queries.INSERT_JOB, job_row(replace(job, fence=1 if owner else 0), owner=owner))
     connection.executemany(queries.INSERT_CALL, [call_row(job, call) for call in job.calls])

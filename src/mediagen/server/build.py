@@ -18,6 +18,8 @@ from mediagen.app.app import App, open_app
 from mediagen.errors import MediaGenError
 from mediagen.runner.runner import Runner
 from mediagen.server.instructions import instructions
+from mediagen.server.tasks.extension import TasksExtension
+from mediagen.server.tasks.jobs import JobTasks
 from mediagen.server.toolsets import TOOLS
 from mediagen.settings import Settings
 
@@ -49,6 +51,7 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
 
     server = make_server(
         tools=[tool.build() for tool in TOOLS if tool.toolset in settings.toolsets],
+        extensions=[TasksExtension(JobTasks())],
         lifespan=lifespan,
         instructions=instructions(settings.toolsets),
     )

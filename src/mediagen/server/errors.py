@@ -6,14 +6,17 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import BaseModel, Field, ValidationError
 
 from mediagen.app.app import App
-from mediagen.errors import MediaGenError
+from mediagen.errors import ApprovalNeededError, MediaGenError
 from mediagen.report.harmless import harmless
 from mediagen.report.text import error_in_words
-from mediagen.requests import explain_invalid
+from mediagen.requests import GenerationRequest, explain_invalid
+from mediagen.server import approval
+from mediagen.server.callers import app_of
+from mediagen.server.tasks.call import current_call
 
 Handler = Callable[[App, Any, Context[App]], Awaitable[CallToolResult]]
 
@@ -35,9 +38,24 @@ class RequestTool(Tool):
             # No `from error`: the cause would carry the caller's values into logs.
             raise ToolError(harmless(explain_invalid(error, self.request_type))) from None
         try:
-            result = await self.handler(context.request_context.lifespan_context, request, context)
+            result = await self._answer(request, context)
             return self.fn_metadata.convert_result(result) if convert_result else result
         except MediaGenError as error:
             raise ToolError(harmless(error_in_words(error))) from None
         except Exception as error:
             raise UnexpectedToolError(f"{self.name} failed because of a defect in mediagen.") from error
+
+    async def _answer(self, request: BaseModel, context: Context[App]) -> CallToolResult | InputRequiredResult:
+        """Call the handler; where somebody has to agree to the price first, ask and call it again."""
+        app = app_of(context)
+        if not isinstance(request, GenerationRequest):
+            return await self.handler(app, request, context)
+        request = approval.answered_before(context, request)
+        try:
+            return await self.handler(app, request, context)
+        except ApprovalNeededError as error:
+            if (call := current_call()) and approval.can_ask(context):
+                call.asked = await approval.keep_question(error, app, self.name, request)
+                raise
+            agreed = await approval.ask(error, context, request)
+            return agreed if isinstance(agreed, InputRequiredResult) else await self.handler(app, agreed, context)

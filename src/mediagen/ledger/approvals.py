@@ -1,0 +1,149 @@
+"""Jobs that wait until somebody agrees to their price: nothing is made or sent before."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, get_args
+
+from mediagen.errors import InvalidRequestError, JobNotFoundError, LedgerError
+from mediagen.ledger import queries
+from mediagen.ledger.engines.base import Connection, Row
+from mediagen.ledger.rows import time_text
+from mediagen.ledger.transactions import Transactions
+
+Decision = Literal["accept", "decline", "cancel"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Approval:
+    """A job that is asked for and not agreed to yet, or what became of it.
+
+    Attributes:
+        job_id: Of the job that is made once it is agreed to.
+        principal: Whose it is; None is whoever owns the machine.
+        tool: By which it was asked for.
+        arguments: As they were given.
+        question: What is asked, in words.
+        usd: What is agreed to at most.
+        decision: None while nobody has answered.
+        decided_at: When that was.
+        made: Job that fulfils it; None when none was made.
+        refusal: Why nothing was made although it was agreed to.
+    """
+
+    job_id: str
+    principal: str | None
+    tool: str
+    arguments: Mapping[str, Any]
+    question: str
+    usd: Decimal
+    created_at: datetime
+    decision: Decision | None = None
+    decided_at: datetime | None = None
+    made: str | None = None
+    refusal: str | None = None
+
+
+class Approvals(Transactions):
+    """What waits for an answer about its price. Part of `Ledger`."""
+
+    async def ask_approval(self, approval: Approval) -> None:
+        """Take in a question before it is put."""
+        await self._write(insert, approval)
+
+    async def approval(self, job_id: str) -> Approval | None:
+        """Read what was asked about a job that is or was to be made; None when nothing was."""
+        return await self._read(find, job_id)
+
+    async def decide_approval(self, job_id: str, decision: Decision) -> bool:
+        """Keep the answer.
+
+        Returns:
+            False, with nothing changed, when it was answered before.
+        """
+        return await self._write(decide, job_id, decision, self._clock())
+
+    async def end_approval(self, job_id: str, *, made: str | None = None, refusal: str | None = None) -> bool:
+        """Keep what became of an answer, other than that its own job was made.
+
+        Returns:
+            False, with nothing changed, when that is known already.
+        """
+        return await self._write(end, job_id, made=made, refusal=refusal)
+
+
+def insert(connection: Connection, approval: Approval) -> None:
+    """Take in a question."""
+    connection.execute(
+        queries.INSERT_APPROVAL,
+        {
+            "job_id": approval.job_id,
+            "principal": approval.principal,
+            "tool": approval.tool,
+            "arguments": json.dumps(dict(approval.arguments)),
+            "question": approval.question,
+            "usd": str(approval.usd),
+            "created_at": time_text(approval.created_at),
+        },
+    )
+
+
+def find(connection: Connection, job_id: str) -> Approval | None:
+    """Read a question.
+
+    Raises:
+        LedgerError: A column holds what no version of this program wrote.
+    """
+    row = connection.execute(queries.SELECT_APPROVAL, {"job_id": job_id}).fetchone()
+    try:
+        return _approval(row) if row else None
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise LedgerError(f"The question about the price of {job_id} in the ledger cannot be read.") from error
+
+
+def decide(connection: Connection, job_id: str, decision: Decision, now: datetime) -> bool:
+    """Keep an answer, unless there is one."""
+    told = {"job_id": job_id, "decision": decision, "decided_at": time_text(now)}
+    return connection.execute(queries.DECIDE_APPROVAL, told).rowcount > 0
+
+
+def end(connection: Connection, job_id: str, *, made: str | None = None, refusal: str | None = None) -> bool:
+    """Keep what became of an answer, unless that is known."""
+    outcome = json.dumps({"made": made, "refusal": refusal})
+    return connection.execute(queries.END_APPROVAL, {"job_id": job_id, "outcome": outcome}).rowcount > 0
+
+
+def use(connection: Connection, job_id: str) -> None:
+    """Use up the agreement to a job that is now made, in the transaction that takes it in.
+
+    Raises:
+        JobNotFoundError: There is no agreement, or no longer.
+        InvalidRequestError: It was used: the job, or one in its place, is there already (code ``already_made``).
+    """
+    approval = find(connection, job_id)
+    if approval is None or approval.decision != "accept":
+        raise JobNotFoundError(f"Nobody has agreed to the price of {job_id}.")
+    if not end(connection, job_id, made=job_id):
+        raise InvalidRequestError(f"Job {job_id} was made already.", code="already_made")
+
+
+def _approval(row: Row) -> Approval:
+    outcome = json.loads(row["outcome"]) if row["outcome"] else {}
+    decision = row["decision"]
+    if decision is not None and decision not in get_args(Decision):
+        raise ValueError(decision)
+    return Approval(
+        job_id=row["job_id"],
+        principal=row["principal"],
+        tool=row["tool"],
+        arguments=dict(json.loads(row["arguments"])),
+        question=row["question"],
+        usd=Decimal(row["usd"]),
+        created_at=datetime.fromisoformat(row["created_at"]),
+        decision=decision,
+        decided_at=datetime.fromisoformat(row["decided_at"]) if row["decided_at"] else None,
+        made=outcome.get("made"),
+        refusal=outcome.get("refusal"),
+    )

@@ -1,0 +1,187 @@
+"""Jobs as tasks: the id of a task is that of its job, which is durable before anybody hears of it.
+
+A job whose price somebody has to agree to first is a task that asks for input; no job is made, nothing is sent before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mcp.server.context import CallNext, HandlerResult
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolRequestParams, CallToolResult, TextContent
+
+from mediagen.app.app import App
+from mediagen.errors import InvalidRequestError, JobNotFoundError, MediaGenError
+from mediagen.generator.deliveries import tells_the_end
+from mediagen.jobs import OPEN_STATUSES
+from mediagen.ledger.approvals import Approval
+from mediagen.report.harmless import harmless
+from mediagen.report.text import error_in_words
+from mediagen.requests import CancelJobRequest
+from mediagen.server import approval as approving
+from mediagen.server.callers import app_of
+from mediagen.server.results import answer
+from mediagen.server.tasks.call import TaskCall, as_task
+from mediagen.server.tasks.extension import RequestContext, Task
+from mediagen.server.toolsets import TOOLS
+
+SHORTEST_POLL, LONGEST_POLL = 0.2, 5.0
+ALREADY_MADE = "already_made"
+CANCELLED = "It was cancelled; nothing was sent."
+PAID_TOOLS = {tool.name: tool for tool in TOOLS if tool.name in {"generate_image", "generate_video", "extend_video"}}
+
+
+class JobTasks:
+    """The task source of the server: the job ledger."""
+
+    def __init__(self) -> None:
+        self._making: set[str] = set()
+
+    def takes(self, params: CallToolRequestParams) -> bool:
+        """Clips, and several pictures; a single picture is waited for, so that it is seen."""
+        if params.name not in PAID_TOOLS:
+            return False
+        count = (params.arguments or {}).get("count")
+        return params.name != "generate_image" or (isinstance(count, int) and count > 1)
+
+    async def begin(self, context: RequestContext, call: CallNext) -> Task | HandlerResult:
+        """Begin a job, or ask about its price; what is refused, or known already, is answered at once."""
+        with as_task(TaskCall()) as task_call:
+            result = await call(context)
+        task_id = task_call.asked or _running_job(result)
+        task = await self.find(task_id, context) if task_id else None
+        return task or result
+
+    async def find(self, task_id: str, context: RequestContext) -> Task | None:
+        """Read a job, or the question about its price."""
+        app = app_of(context)
+        asked = await app.generator.ledger.approval(task_id)
+        if asked is None:
+            return await self._of_job(task_id, task_id, context)
+        if asked.decision == "accept" and asked.made is None and asked.refusal is None:
+            # Whoever took the answer did not come to it, or is at it.
+            await self._make(asked, context)
+            asked = await app.generator.ledger.approval(task_id) or asked
+        if asked.made:
+            return await self._of_job(asked.made, task_id, context)
+        return _of_question(asked, app)
+
+    async def answer(self, task_id: str, answers: Mapping[str, Any], context: RequestContext) -> None:
+        """Keep what was said about the price; with a yes the job is made."""
+        said = answers.get(approving.KEY)
+        ledger = app_of(context).generator.ledger
+        asked = await ledger.approval(task_id)
+        if asked is None or not isinstance(said, Mapping):
+            return
+        decision = approving.decision_of(said)
+        if await ledger.decide_approval(task_id, decision) and decision == "accept":
+            await self._make(asked, context)
+
+    async def cancel(self, task_id: str, context: RequestContext) -> None:
+        """Take back the question, or stop the job; what cannot be stopped goes on."""
+        app = app_of(context)
+        ledger = app.generator.ledger
+        asked = await ledger.approval(task_id)
+        if asked and (
+            await ledger.decide_approval(task_id, "cancel") or await ledger.end_approval(task_id, refusal=CANCELLED)
+        ):
+            return
+        try:
+            newest = await app.generator.follow(asked.made or task_id if asked else task_id, 0.0)
+            await app.generator.cancel_job(CancelJobRequest(job_id=newest.job_id or task_id))
+        except (InvalidRequestError, JobNotFoundError):
+            # It has ended, or nothing was made after all: as good as stopped.
+            return
+
+    async def _make(self, asked: Approval, context: RequestContext) -> None:
+        """Make the job that was agreed to. Whoever else makes it at the same time: one of them is made."""
+        if asked.job_id in self._making:
+            return
+        self._making.add(asked.job_id)
+        try:
+            await _make(asked, context)
+        finally:
+            self._making.discard(asked.job_id)
+
+    async def _of_job(self, job_id: str, task_id: str, context: RequestContext) -> Task | None:
+        app = app_of(context)
+        try:
+            report = await app.generator.follow(job_id, 0.0)
+            job = await app.generator.ledger.get(report.job_id or job_id)
+        except JobNotFoundError:
+            return None
+        task = Task(
+            task_id=task_id,
+            status="working",
+            created_at=job.created_at,
+            updated_at=job.updated_at,
+            message=harmless(report.progress.message),
+            poll_milliseconds=_poll_milliseconds(app),
+        )
+        if report.status in OPEN_STATUSES or (report.status == "succeeded" and not tells_the_end(report)):
+            return task
+        if report.status == "cancelled":
+            return replace(task, status="cancelled", message="It was cancelled.")
+        result = await answer(app, report, with_preview=bool(report.requested.get("preview", True)))
+        return replace(task, status="completed", message="", result=_wire(result))
+
+
+async def _make(asked: Approval, context: RequestContext) -> None:
+    app, tool = app_of(context), PAID_TOOLS[asked.tool]
+    request = tool.request.model_validate({**asked.arguments, "max_usd": asked.usd})
+    try:
+        with as_task(TaskCall(job_id=asked.job_id)):
+            result = await tool.handler(app, request, Context(request_context=context))
+    except MediaGenError as error:
+        if error.code != ALREADY_MADE:
+            await app.generator.ledger.end_approval(asked.job_id, refusal=error_in_words(error))
+        return
+    made = (result.structured_content or {}).get("job_id")
+    if made != asked.job_id:
+        # The same wish is being fulfilled, or was and nobody heard of it.
+        await app.generator.ledger.end_approval(asked.job_id, made=made)
+
+
+def _of_question(asked: Approval, app: App) -> Task:
+    task = Task(
+        task_id=asked.job_id,
+        status="working",
+        created_at=asked.created_at,
+        updated_at=asked.decided_at or asked.created_at,
+        message="The job is being prepared.",
+        poll_milliseconds=_poll_milliseconds(app),
+    )
+    if asked.decision is None:
+        form = {"mode": "form", "message": asked.question, "requestedSchema": approving.form(asked.usd)}
+        return replace(
+            task,
+            status="input_required",
+            message="Waits until somebody agrees to the price; nothing is sent before.",
+            questions={approving.KEY: {"method": "elicitation/create", "params": form}},
+        )
+    if asked.decision == "cancel" or asked.refusal == CANCELLED:
+        return replace(task, status="cancelled", message=CANCELLED)
+    if asked.decision == "accept" and asked.refusal is None:
+        return task
+    said = asked.refusal or error_in_words(approving.declined(asked.usd))
+    result = CallToolResult(content=[TextContent(type="text", text=harmless(said))], is_error=True)
+    return replace(task, status="completed", message="", result=_wire(result))
+
+
+def _running_job(result: HandlerResult) -> str | None:
+    """Id of the job that a call began or found, when it still goes on."""
+    if not isinstance(result, CallToolResult) or result.is_error:
+        return None
+    told = result.structured_content or {}
+    goes_on = told.get("status") in OPEN_STATUSES or (told.get("next") or {}).get("tool") == "get_job"
+    return told.get("job_id") if goes_on else None
+
+
+def _poll_milliseconds(app: App) -> int:
+    return round(1000 * min(LONGEST_POLL, max(SHORTEST_POLL, app.settings.poll_seconds / 2)))
+
+
+def _wire(result: CallToolResult) -> dict[str, Any]:
+    wire: dict[str, Any] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+    return wire

@@ -1,0 +1,127 @@
+"""Above the approval threshold whoever pays is asked, in both protocol eras; nothing is sent before they say yes."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.types import CallToolResult, ElicitResult
+from tests.conftest import paid
+
+from mediagen.emulator.thread import EmulatorHandle
+from mediagen.server.approval import decision_of, form
+from mediagen.server.build import build_server
+from mediagen.settings import Settings
+
+DEAR = {"MEDIAGEN_CONFIRM_ABOVE_USD": "0.001"}
+Asking = Callable[..., AbstractAsyncContextManager[tuple[Client, list[Any]]]]
+
+
+@pytest.fixture
+def asking(make_settings: Callable[..., Settings], era: str) -> Asking:
+    """Opens a client that answers every question with the same, and keeps the questions."""
+
+    @asynccontextmanager
+    async def asking_with(answer: ElicitResult | None, **changes: str) -> AsyncIterator[tuple[Client, list[Any]]]:
+        asked: list[Any] = []
+
+        async def say(context: Any, params: Any) -> ElicitResult:
+            asked.append(params)
+            assert answer
+            return answer
+
+        server = build_server(make_settings(**{**DEAR, **changes}))
+        async with Client(server, mode=era, elicitation_callback=say if answer else None) as client:
+            yield client, asked
+
+    return asking_with
+
+
+def text_of(result: CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+YES = ElicitResult(action="accept", content={"agree": True})
+
+
+@pytest.mark.parametrize("tool", ["generate_image", "generate_video"])
+async def test_price_is_asked_once_and_a_yes_makes_it(asking: Asking, emulator: EmulatorHandle, tool: str):
+    async with asking(YES) as (client, asked):
+        made = await client.call_tool(tool, {"prompt": "a fox"})
+    assert not made.is_error, text_of(made)
+    assert len(asked) == 1
+    assert "$" in asked[0].message
+    assert "a fox" in asked[0].message
+    assert paid(emulator) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ElicitResult(action="decline"),
+        ElicitResult(action="cancel"),
+        ElicitResult(action="accept", content={"agree": False}),
+    ],
+    ids=str,
+)
+async def test_no_sends_nothing_and_says_so(asking: Asking, emulator: EmulatorHandle, answer: ElicitResult):
+    async with asking(answer) as (client, asked):
+        refused = await client.call_tool("generate_image", {"prompt": "a fox"})
+    assert refused.is_error
+    assert "declined. Nothing was sent." in text_of(refused)
+    assert len(asked) == 1
+    assert paid(emulator) == 0
+
+
+async def test_client_that_cannot_ask_is_told_to_give_max_usd(asking: Asking, emulator: EmulatorHandle):
+    async with asking(None) as (client, _):
+        refused = await client.call_tool("generate_image", {"prompt": "a fox"})
+        assert paid(emulator) == 0
+        made = await client.call_tool("generate_image", {"prompt": "a fox", "max_usd": 1})
+    assert "max_usd=" in text_of(refused)
+    assert not made.is_error
+    assert paid(emulator) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments"),
+    [({}, {"max_usd": 0.0001}), ({}, {"dry_run": True}), ({"MEDIAGEN_MAX_USD_PER_CALL": "0.0001"}, {})],
+    ids=["above max_usd", "dry run", "above a cap"],
+)
+async def test_nobody_is_asked_where_a_yes_would_change_nothing(
+    asking: Asking, emulator: EmulatorHandle, changes: dict[str, str], arguments: dict[str, Any]
+):
+    async with asking(YES, **changes) as (client, asked):
+        await client.call_tool("generate_image", {"prompt": "a fox", **arguments})
+    assert asked == []
+    assert paid(emulator) == 0
+
+
+async def test_long_prompt_is_shortened_in_the_question(asking: Asking):
+    async with asking(ElicitResult(action="decline")) as (client, asked):
+        await client.call_tool("generate_image", {"prompt": "fox " * 1000})
+    assert len(asked[0].message) < 500
+
+
+@pytest.mark.parametrize(
+    ("answer", "decision"),
+    [
+        ({"action": "accept"}, "accept"),
+        ({"action": "accept", "content": {}}, "accept"),
+        ({"action": "accept", "content": {"agree": "no"}}, "decline"),
+        ({"action": "accept", "content": {"agree": False}}, "decline"),
+        ({"action": "decline"}, "decline"),
+        ({"action": "cancel"}, "cancel"),
+        ({"action": "sure"}, "cancel"),
+        ({}, "cancel"),
+    ],
+    ids=str,
+)
+def test_only_a_plain_yes_is_one(answer: dict[str, Any], decision: str):
+    assert decision_of(answer) == decision
+
+
+def test_form_is_one_box_that_is_set():
+    assert form(Decimal("3.2"))["properties"]["agree"] == {"type": "boolean", "title": "Spend $3.20", "default": True}
