@@ -4,8 +4,6 @@ Run it with `python -m tests.conformance.server PORT`.
 """
 
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from mcp.server import MCPServer, ServerRequestContext
@@ -19,8 +17,10 @@ from mcp.types import (
 )
 from tests.conformance.answers import add_prompts, add_resources, answering_tools
 from tests.conformance.asking import add_asking_prompt, asking_tools
+from tests.conformance.tasks import MemoryTasks, quick_tools, task_tools
 
 from mediagen.server.build import make_server
+from mediagen.server.tasks.extension import TasksExtension
 
 RETRY_MILLISECONDS = 100
 
@@ -48,17 +48,13 @@ class KeptEvents(EventStore):
         return stream
 
 
-@asynccontextmanager
-async def no_parts(server: MCPServer[None]) -> AsyncIterator[None]:
-    """These tools work with nothing."""
-    yield
-
-
 def fixture_server() -> MCPServer[None]:
     """The server that the suite can call every scenario on."""
+    tasks = MemoryTasks()
     server = make_server(
-        tools=[*answering_tools(), *asking_tools()],
-        lifespan=no_parts,
+        tools=[*answering_tools(), *asking_tools(), *quick_tools(), *task_tools()],
+        extensions=[TasksExtension(tasks)],
+        lifespan=tasks.running,
         instructions="Answers the MCP conformance suite.",
     )
     add_resources(server)

@@ -18,10 +18,10 @@ from mediagen.jobs import (
     Kind,
     Origin,
     PaidCall,
-    progress_of,
     public_address,
 )
 from mediagen.report.difference import difference_in_words
+from mediagen.report.progress import progress_of
 from mediagen.report.unsettled import ASK, how_to_settle, is_unsettled, what_now
 
 ROW_CHARACTERS = 200
