@@ -13,6 +13,7 @@ from mediagen.media.preview import preview
 from mediagen.report.harmless import harmless, writable
 from mediagen.report.job import ArtifactReport, JobReport
 from mediagen.report.text import summary
+from mediagen.server.brief import brief_job, fitting
 
 FAILED_STATES = frozenset({"failed", "filtered", "unconfirmed", "expired"})
 
@@ -23,13 +24,12 @@ async def job_result(report: JobReport, *, with_preview: bool, ffmpeg: str | Non
     image: ImageContent | None = None
     if with_preview and report.artifacts:
         image, warnings = await _preview(report.artifacts[0], ffmpeg)
-    report = report.model_copy(update={"warnings": [*report.warnings, *warnings]})
-    content: list[ContentBlock] = [TextContent(type="text", text=harmless(summary(report)))]
+    report = brief_job(report.model_copy(update={"warnings": [*report.warnings, *warnings]}))
+    text, told = fitting(harmless(summary(report)), structured(report))
+    content: list[ContentBlock] = [TextContent(type="text", text=text)]
     content += [image] if image else []
     content += [_link(artifact) for artifact in report.artifacts]
-    return CallToolResult(
-        content=content, structured_content=structured(report), is_error=report.status in FAILED_STATES
-    )
+    return CallToolResult(content=content, structured_content=told, is_error=report.status in FAILED_STATES)
 
 
 async def answer(app: App, report: JobReport, *, with_preview: bool) -> CallToolResult:
@@ -41,9 +41,8 @@ async def answer(app: App, report: JobReport, *, with_preview: bool) -> CallTool
 
 def plain_result(report: BaseModel, text: str) -> CallToolResult:
     """Result of a tool that makes no files."""
-    return CallToolResult(
-        content=[TextContent(type="text", text=harmless(text))], structured_content=structured(report)
-    )
+    words, told = fitting(harmless(text), structured(report))
+    return CallToolResult(content=[TextContent(type="text", text=words)], structured_content=told)
 
 
 def structured(report: BaseModel) -> dict[str, Any]:
