@@ -1,4 +1,4 @@
-"""Writes the generated references and the tables of the README; with --check only says whether they are current."""
+"""Writes the generated references, parts of the skills and tables of the README; --check only says what is stale."""
 
 import argparse
 import ast
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from _skill_pages import copies, image_limits, video_limits
 from pydantic import SecretStr
 
 from mediagen import errors
@@ -18,13 +19,17 @@ from mediagen.catalog.matrix import Cell, cells
 from mediagen.catalog.spec import SURFACE_NAMES
 from mediagen.cli.parser import EDITS, build_parser
 from mediagen.defaults import DEFAULT_VIDEO_SECONDS, Layers, VideoSource, image_parameters, video_parameters
+from mediagen.endpoints.wire.generate_content import FINISH_REASONS
 from mediagen.endpoints.wire.source_refusals import REFUSALS
 from mediagen.generator.estimates import usual_quote
 from mediagen.jobs import Quote
 from mediagen.modes import MODES, NEEDS
 from mediagen.presets import built_in_presets
 from mediagen.pricing import Prices
+from mediagen.report import error_codes as report_codes
 from mediagen.requests import EstimateCostRequest, VideoMode
+from mediagen.server.prompts.definitions import prompt_data
+from mediagen.server.resources.definitions import RESOURCES
 from mediagen.server.schemas import input_schema
 from mediagen.server.toolsets import PAID, TOOLS
 from mediagen.settings import Settings, variables_of
@@ -142,14 +147,55 @@ def errors_page() -> str:
         for kind in vars(errors).values()
         if inspect.isclass(kind) and issubclass(kind, errors.MediaGenError)
     ]  # fmt: skip
-    codes = [(owner, ", ".join(f"`{code}`" for code in sorted(found))) for owner, found in error_codes().items()]
+    owners: dict[str, list[str]] = {
+        kind.code: [f"`{kind.__name__}`"]
+        for kind in vars(errors).values()
+        if inspect.isclass(kind) and issubclass(kind, errors.MediaGenError)
+    }
+    for owner, found in error_codes().items():
+        for code in found:
+            owners[code] = [*dict.fromkeys([*owners.get(code, []), owner])]
+    for reason in FINISH_REASONS:
+        owners[reason.lower()] = [*owners.get(reason.lower(), []), "Google's reason"]
+    codes = [
+        (f"`{code.code}`", ", ".join(owners[code.code]),
+         code.retryable, code.billed, code.means, code.remedy)
+        for code in sorted(report_codes.error_codes().values(), key=lambda code: code.code)
+    ]  # fmt: skip
     return (
         f"# Errors\n\n{table(('class', 'code', 'retryable', 'billed', 'meaning'), rows)}\n"
         "## Codes\n\n"
         "A class is the kind of trouble, a code the very one; an error without one of its own has that of its class.\n"
-        "Google's reason for ending without a picture is a code, too, in lower case.\n\n"
-        + table(("class", "codes"), codes)
+        'Google\'s reason for ending without a picture is a code, too, in lower case. Where it says "sometimes" or\n'
+        '"varies", the error itself tells. Clients read the same at `mediagen://errors/{code}`.\n\n'
+        + table(("code", "of", "retryable", "billed", "meaning", "what to do"), codes)
     )
+
+
+def resources_page() -> str:
+    """Every resource."""
+    rows = [
+        (f"`{resource.address}`", resource.mime_type or "that of the file", resource.description)
+        for resource in RESOURCES
+    ]
+    return (
+        "# Resources\n\nHow they are listed, completed and followed: [resources](../guides/resources.md).\n\n"
+        + table(("address", "type", "what it holds"), rows)
+    )
+
+
+def prompts_page() -> str:
+    """Every prompt with its arguments."""
+    pages = ["# Prompts\n"]
+    for prompt in prompt_data().prompts.values():
+        rows = (
+            (f"`{argument.name}`" + ("*" if argument.required else ""), argument.description,
+             (argument.completes or "").replace("_", " "), argument.otherwise)
+            for argument in prompt.arguments
+        )  # fmt: skip
+        heading = ("argument", "meaning", "completed by", "when it is not given")
+        pages.append(f"## `{prompt.name}`\n\n{prompt.title}. {prompt.description}\n\n{table(heading, rows)}")
+    return "\n".join(pages)
 
 
 def error_codes() -> dict[str, set[str]]:
@@ -302,6 +348,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "models.md": models_page,
     "modes.md": modes_page,
     "errors.md": errors_page,
+    "resources.md": resources_page,
+    "prompts.md": prompts_page,
     "cli.md": cli_page,
 }
 
@@ -315,7 +363,10 @@ def wanted_files() -> dict[Path, str]:
     before, _, rest = text.partition(start)
     _, _, after = rest.partition(end)
     files[readme] = f"{before}{start}\n{tool_table()}{end}{after}"
-    return files
+    skills = ROOT / "skills"
+    files[skills / "generate-image" / "reference" / "limits.md"] = GENERATED + image_limits()
+    files[skills / "generate-video" / "reference" / "limits.md"] = GENERATED + video_limits()
+    return files | copies(ROOT, files)
 
 
 def main() -> int:

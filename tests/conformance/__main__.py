@@ -23,7 +23,7 @@ def main() -> int:
     try:
         programs = install()
     except RegistryUnreachableError as error:
-        print(f"SKIPPED  the npm registry cannot be reached: {error}")
+        print(f"skipped  the npm registry cannot be reached: {error}")
         return 0
     except InstallationError as error:
         print(f"FAILED   {error}")

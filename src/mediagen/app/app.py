@@ -200,8 +200,9 @@ async def _runner(steps: CallSteps, queue: "HintQueue | None") -> AsyncIterator[
         scheduler = Distributed(steps, advancer, changes, queue)
     else:
         scheduler = Embedded(steps, advancer, changes)
-    async with scheduler:
-        yield Runner(steps, scheduler, changes)
+    runner = Runner(steps, scheduler, changes)
+    async with scheduler, runner.watcher:
+        yield runner
 
 
 def _editor(settings: Settings, planner: Planner, steps: CallSteps) -> Editor:

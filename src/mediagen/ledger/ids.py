@@ -9,6 +9,7 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing th
 ID_CHARACTERS = 26
 RANDOM_BITS = 80
 JOB_ID = re.compile(r"job_[0-9a-z]+")
+ARTIFACT_ID = re.compile(r"art_[0-9a-z]{1,60}")
 
 
 def new_job_id(clock: Callable[[], datetime]) -> str:

@@ -12,6 +12,7 @@ import anyio.to_thread
 from mediagen.jobs import Artifact, Job, JobStatus, Kind
 from mediagen.ledger import liveness, reading, repeats, writing
 from mediagen.ledger.approvals import Approvals
+from mediagen.ledger.browsing import Browsing
 from mediagen.ledger.caps import Cap, check_caps, usd
 from mediagen.ledger.claims import Claims
 from mediagen.ledger.engines import database_at
@@ -30,7 +31,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class Ledger(Claims, Approvals):
+class Ledger(Claims, Browsing, Approvals):
     """Every job and paid call that was ever begun, shared by all processes that use the same file or database.
 
     Opened at first use. Each method is one transaction, run in a worker thread, and durable when it returns; each

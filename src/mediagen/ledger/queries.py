@@ -193,6 +193,32 @@ SELECT_FILES_OF_CONTENT = """
 SELECT artifacts.artifact_id, artifacts.job_id FROM artifacts JOIN jobs USING (job_id)
 WHERE artifacts.sha256 = :sha256 ORDER BY jobs.seq DESC, artifacts.ordinal, artifacts.sample LIMIT :limit
 """
+# Ids sort by time: no page reads more rows than it shows, however many there are.
+LIST_ARTIFACTS = """
+SELECT artifacts.*, jobs.updated_at AS made_at, jobs.model, jobs.requested
+FROM artifacts JOIN jobs ON jobs.job_id = artifacts.job_id
+WHERE artifacts.artifact_id < :before ORDER BY artifacts.artifact_id DESC LIMIT :limit
+"""
+# Among the newest only: no index serves a part of an id.
+COMPLETE_JOB_IDS = """
+SELECT job_id AS id FROM (SELECT job_id, kind FROM jobs ORDER BY job_id DESC LIMIT 20000) AS newest
+WHERE instr(job_id, :text) AND instr(kind, :kind) ORDER BY job_id DESC LIMIT :limit
+"""
+COMPLETE_ARTIFACT_IDS = """
+SELECT artifact_id AS id FROM (
+    SELECT artifact_id, mime_type FROM artifacts ORDER BY artifact_id DESC LIMIT 20000
+) AS newest
+WHERE instr(artifact_id, :text) AND instr(mime_type, :kind) ORDER BY artifact_id DESC LIMIT :limit
+"""
+# What tells whether a caller would be told something new of a job: without reading its wide columns.
+SELECT_STATES = """
+SELECT
+    job_id, chain_id, status, updated_at, note, chain_stopped,
+    (SELECT count(*) FROM artifacts WHERE artifacts.job_id = jobs.job_id) AS files
+FROM jobs
+WHERE job_id IN (SELECT value FROM json_each(:job_ids)) OR chain_id IN (SELECT value FROM json_each(:chain_ids))
+ORDER BY job_id
+"""
 # Without its name the planner prefers jobs_by_status and sorts.
 SELECT_OPEN_JOBS = """
 SELECT * FROM jobs INDEXED BY jobs_open WHERE status IN ('submitting', 'running', 'downloading') ORDER BY seq

@@ -175,13 +175,14 @@ def _call(row: Row, artifacts: Iterable[Row]) -> PaidCall:
         usage=Usage(**_parsed(row["usage"])) if row["usage"] else None,
         charge=_charge(_parsed(row["charge"])) if row["charge"] else None,
         error=JobError(**_parsed(row["error"])) if row["error"] else None,
-        artifacts=tuple(_artifact(artifact) for artifact in artifacts),
+        artifacts=tuple(artifact_from(artifact) for artifact in artifacts),
         warnings=tuple(_parsed(row["warnings"])),
         attempt=row["attempt"],
     )
 
 
-def _artifact(row: Row) -> Artifact:
+def artifact_from(row: Row) -> Artifact:
+    """Read the record of a file back."""
     return Artifact(
         artifact_id=row["artifact_id"],
         path=row["path"],

@@ -187,6 +187,7 @@ class Embedded:
                     break
                 pause = (due_at - self._steps.clock()).total_seconds()
                 await anyio.sleep(min(max(0.0, pause), LONGEST_PAUSE_SECONDS))
+            self._changes.tell(job_id)
         except MediaGenError as error:
             # Another process had it and cannot be asked now; a later sweep sees to it.
             logger.warning("job %s is left to a later sweep: %s", job_id, error.code)

@@ -12,6 +12,7 @@ from mediagen.report.progress import progress_of
 from mediagen.runner.resolving import Decision, resolve
 from mediagen.runner.scheduler import Changes, Scheduler
 from mediagen.runner.steps import CallSteps, not_sent
+from mediagen.runner.watching import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class Runner:
 
     Attributes:
         scheduler: Advances the jobs.
+        watcher: Tells of changes to those who follow jobs.
     """
 
     def __init__(self, steps: CallSteps, scheduler: Scheduler, changes: Changes) -> None:
@@ -33,6 +35,7 @@ class Runner:
         self._steps = steps
         self._ledger = steps.ledger
         self._changes = changes
+        self.watcher = Watcher(steps.ledger, changes, steps.clock)
 
     async def resume(self, only: str | None = None) -> list[Job]:
         """Take over open jobs that nobody advances; see `Scheduler.resume`."""

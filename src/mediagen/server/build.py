@@ -9,22 +9,22 @@ from typing import TypeVar
 import anyio
 from mcp.server import MCPServer
 from mcp.server.extension import Extension
-from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.tools import Tool
 
 from mediagen import __version__
 from mediagen.app.app import App, open_app
-from mediagen.errors import MediaGenError
 from mediagen.runner.runner import Runner
+from mediagen.server.completion import add_completion
 from mediagen.server.instructions import instructions
+from mediagen.server.prompts.answers import add_prompts
+from mediagen.server.resources.answers import add_resources
 from mediagen.server.tasks.extension import TasksExtension
 from mediagen.server.tasks.jobs import JobTasks
 from mediagen.server.toolsets import TOOLS
+from mediagen.server.viewer.parts import add_parts
+from mediagen.server.viewer.viewer import viewer
 from mediagen.settings import Settings
 
-# As base64 it has to stay below 1 MB, which is what some clients accept.
-LARGEST_RESOURCE = 700_000
 SIGTERM_SECONDS = 0.05
 
 PartsT = TypeVar("PartsT")
@@ -51,11 +51,14 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
 
     server = make_server(
         tools=[tool.build() for tool in TOOLS if tool.toolset in settings.toolsets],
-        extensions=[TasksExtension(JobTasks())],
+        extensions=[TasksExtension(JobTasks()), viewer()],
         lifespan=lifespan,
         instructions=instructions(settings.toolsets),
     )
-    _add_artifact_resource(server)
+    add_resources(server, settings)
+    add_prompts(server)
+    add_completion(server)
+    add_parts(server)
     return server
 
 
@@ -97,23 +100,3 @@ async def _end_on_sigterm(runner: Runner) -> None:
                 await anyio.sleep(SIGTERM_SECONDS)
             # Standard input is being read in a thread that cannot be interrupted; everything of ours is on the disk.
             os._exit(128 + signal.SIGTERM)
-
-
-def _add_artifact_resource(server: MCPServer[App]) -> None:
-    @server.resource(
-        "mediagen://artifacts/{artifact_id}",
-        name="artifact",
-        title="Generated file",
-        description="A picture or clip that mediagen made.",
-        mime_type="application/octet-stream",
-    )
-    async def artifact(artifact_id: str, context: Context[App]) -> bytes:
-        app: App = context.request_context.lifespan_context
-        try:
-            path = await app.generator.artifact_file(artifact_id)
-        except MediaGenError as error:
-            raise ResourceNotFoundError(str(error)) from error
-        size = path.stat().st_size
-        if size > LARGEST_RESOURCE:
-            raise ResourceError(f"The file has {size} bytes, too many for a message; open it at {path}.")
-        return path.read_bytes()

@@ -8,7 +8,8 @@ from mcp.server.mcpserver import Context
 from mediagen.app.app import App
 
 
-def app_of(context: Context[App] | ServerRequestContext[App, Any]) -> App:
+def app_of(context: Context[Any, Any] | ServerRequestContext[Any, Any]) -> App:
     """The parts that serve this request."""
     request = context.request_context if isinstance(context, Context) else context
-    return request.lifespan_context
+    app: App = request.lifespan_context
+    return app

@@ -16,6 +16,7 @@ from mediagen.report.spending import SpendReport
 from mediagen.server.errors import Handler, RequestTool
 from mediagen.server.schemas import input_schema, output_schema
 from mediagen.server.tools import checks, editing, generation, jobs
+from mediagen.server.viewer.viewer import VIEWER_URI
 
 PAID = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
 FREE = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
@@ -40,6 +41,7 @@ class ToolDefinition:
     annotations: ToolAnnotations
     always_load: bool = False
     search_hint: str = ""
+    viewer: bool = False
 
     def build(self) -> RequestTool:
         """Make the tool as the SDK knows it."""
@@ -62,6 +64,8 @@ class ToolDefinition:
             meta["anthropic/alwaysLoad"] = True
         if self.search_hint:
             meta["anthropic/searchHint"] = self.search_hint
+        if self.viewer:
+            meta["ui"] = {"resourceUri": VIEWER_URI}
         return meta or None
 
 
@@ -78,6 +82,7 @@ TOOLS: tuple[ToolDefinition, ...] = (
         result=JobReport,
         annotations=PAID,
         always_load=True,
+        viewer=True,
     ),
     ToolDefinition(
         name="generate_video",
@@ -92,6 +97,7 @@ TOOLS: tuple[ToolDefinition, ...] = (
         result=JobReport,
         annotations=PAID,
         always_load=True,
+        viewer=True,
     ),
     ToolDefinition(
         name="extend_video",
@@ -105,6 +111,7 @@ TOOLS: tuple[ToolDefinition, ...] = (
         result=JobReport,
         annotations=PAID,
         always_load=True,
+        viewer=True,
     ),
     ToolDefinition(
         name="check_api",
@@ -139,6 +146,7 @@ TOOLS: tuple[ToolDefinition, ...] = (
         result=JobReport,
         annotations=LOCAL,
         always_load=True,
+        viewer=True,
     ),
     ToolDefinition(
         name="list_jobs",

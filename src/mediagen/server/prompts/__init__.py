@@ -1,0 +1,1 @@
+"""The prompts as data, and what completes their arguments."""

@@ -1,0 +1,124 @@
+"""Answers what clients ask of resources: lists, templates and contents."""
+
+import base64
+import logging
+from functools import partial
+from pathlib import Path
+
+from mcp import MCPError
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceError
+from mcp.types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    Annotations,
+    BlobResourceContents,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    Resource,
+    TextResourceContents,
+)
+
+from mediagen.app.app import App
+from mediagen.errors import InvalidRequestError, JobNotFoundError, MediaGenError
+from mediagen.ledger.browsing import ListedFile
+from mediagen.report.harmless import harmless
+from mediagen.report.text import error_in_words
+from mediagen.runner.scheduler import kind_of
+from mediagen.server.callers import app_of
+from mediagen.server.registry import Handler, handle, handler_of
+from mediagen.server.resources.contents import Content
+from mediagen.server.resources.definitions import RESOURCES
+from mediagen.server.resources.notices import add_notices
+from mediagen.settings import Settings
+
+PAGE = 50
+PROMPT_CHARACTERS = 160
+
+logger = logging.getLogger(__name__)
+
+
+def add_resources(server: MCPServer[App], settings: Settings) -> None:  # noqa: ARG001 - one signature for all rooms
+    """Have the server offer our resources beside those that it has already, and tell of their changes."""
+    others = handler_of(server, "resources/list")
+    handle(server, "resources/list", PaginatedRequestParams, partial(_list, others))
+    others = handler_of(server, "resources/templates/list")
+    handle(server, "resources/templates/list", PaginatedRequestParams, partial(_list_templates, others))
+    others = handler_of(server, "resources/read")
+    handle(server, "resources/read", ReadResourceRequestParams, partial(_read, others))
+    add_notices(server)
+
+
+async def _list(others: Handler, context: Context[App], params: PaginatedRequestParams) -> ListResourcesResult:
+    listed: list[Resource] = []
+    if params.cursor is None:
+        listed = [definition.as_resource() for definition in RESOURCES if not definition.is_template]
+        rest = await others(context, params)
+        assert isinstance(rest, ListResourcesResult)
+        listed += rest.resources
+    try:
+        page = await app_of(context).generator.ledger.list_files(limit=max(1, PAGE - len(listed)), cursor=params.cursor)
+    except MediaGenError as error:
+        raise _refusal(error) from None
+    listed += [_listed(file) for file in page.files]
+    return ListResourcesResult(resources=listed, next_cursor=page.next_cursor)
+
+
+def _listed(file: ListedFile) -> Resource:
+    prompt = " ".join(harmless(file.prompt[: PROMPT_CHARACTERS + 1]).split())
+    if len(prompt) > PROMPT_CHARACTERS:
+        prompt = f"{prompt[:PROMPT_CHARACTERS].rstrip()}…"
+    return Resource(
+        uri=file.artifact.uri,
+        name=harmless(Path(file.artifact.path).name),
+        description=f"{prompt} ({file.model})" if prompt else f"Made with {file.model}.",
+        mime_type=file.artifact.mime_type,
+        size=file.artifact.size_bytes,
+        annotations=Annotations(last_modified=file.made_at.isoformat()),
+    )
+
+
+async def _list_templates(
+    others: Handler, context: Context[App], params: PaginatedRequestParams
+) -> ListResourceTemplatesResult:
+    rest = await others(context, params)
+    assert isinstance(rest, ListResourceTemplatesResult)
+    ours = [definition.as_template() for definition in RESOURCES if definition.is_template]
+    return ListResourceTemplatesResult(resource_templates=[*ours, *rest.resource_templates])
+
+
+async def _read(others: Handler, context: Context[App], params: ReadResourceRequestParams) -> ReadResourceResult:
+    uri = str(params.uri)
+    for definition in RESOURCES:
+        value = definition.value_in(uri)
+        if value is not None:
+            try:
+                return _answer(uri, await definition.read(app_of(context), value))
+            except (MediaGenError, ResourceError) as error:
+                raise _refusal(error, uri) from None
+            except Exception as error:
+                # Only the kind of the exception: its text may hold a prompt.
+                logger.error("reading %s failed: %s", definition.address, kind_of(error))  # noqa: TRY400 - as above
+                raise MCPError(INTERNAL_ERROR, "Reading failed because of a defect in mediagen.") from error
+    rest = await others(context, params)
+    assert isinstance(rest, ReadResourceResult)
+    return rest
+
+
+def _answer(uri: str, content: Content) -> ReadResourceResult:
+    if isinstance(content.data, str):
+        return ReadResourceResult(
+            contents=[TextResourceContents(uri=uri, mime_type=content.mime_type, text=content.data)]
+        )
+    blob = base64.b64encode(content.data).decode()
+    return ReadResourceResult(contents=[BlobResourceContents(uri=uri, mime_type=content.mime_type, blob=blob)])
+
+
+def _refusal(error: MediaGenError | ResourceError, uri: str | None = None) -> MCPError:
+    is_callers = isinstance(error, InvalidRequestError | JobNotFoundError)
+    words = error_in_words(error) if isinstance(error, MediaGenError) else str(error)
+    return MCPError(INVALID_PARAMS if is_callers else INTERNAL_ERROR, harmless(words), {"uri": uri} if uri else None)

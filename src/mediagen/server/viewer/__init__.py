@@ -1,0 +1,1 @@
+"""The viewer that hosts with MCP Apps show beside a result."""

@@ -1,0 +1,108 @@
+"""What skills, agent, prompts and README say about mediagen is true."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.conftest import Connect
+from tests.skills.claims import ROOT, troubles, troubles_for_people
+
+SKILLS = ROOT / "skills"
+TEXTS = sorted([*SKILLS.rglob("*.md"), *(ROOT / "agents").glob("*.md")])
+FOR_PEOPLE = [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+
+
+def of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def headings(path: Path) -> list[str]:
+    return re.findall(r"^## (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=of)
+def test_every_claim_of_a_skill_or_agent_is_true(path: Path):
+    assert troubles(path.read_text(encoding="utf-8"), path.parent) == []
+
+
+@pytest.mark.parametrize("path", FOR_PEOPLE, ids=of)
+def test_every_claim_of_readme_and_guides_is_true(path: Path):
+    assert troubles_for_people(path.read_text(encoding="utf-8"), path.parent) == []
+
+
+async def test_every_claim_of_a_prompt_is_true(connect: Connect):
+    async with connect(MEDIAGEN_TOOLSETS="core,jobs,edit") as client:
+        for prompt in (await client.list_prompts()).prompts:
+            given = {argument.name: "an example" for argument in prompt.arguments or () if argument.required}
+            messages = (await client.get_prompt(prompt.name, given)).messages
+            for text in [message.content.text for message in messages if message.content.type == "text"]:
+                assert troubles_for_people(text) == [], prompt.name
+
+
+@pytest.mark.parametrize(
+    ("text", "trouble"),
+    [
+        ("`make_image(prompt=\"a cat\")`", "there is no tool make_image"),
+        ('`generate_image(prompt="a cat", size="1K")`', "generate_image has no argument size"),
+        ("`generate_image()`", "prompt is missing"),
+        ('`generate_image("a cat")`', "has an argument without a name"),
+        ('`generate_video(prompt="a cat", duration_seconds="eight")`', "duration_seconds='eight'"),
+        ('`generate_video(prompt="a cat", preset="cinema")`', "preset='cinema' is none of"),
+        ('`generate_image(prompt="a cat", aspect_ratio="7:5")`', "aspect_ratio='7:5' is none of"),
+        ("```\nextend_video(source=\"a.mp4\")\n```", "prompt is missing"),
+        ("`mask_mode=paint`", "mask_mode=paint"),
+        ("`length=8`", "no tool has an argument length"),
+        ("Use veo-2.0-generate-001 for it.", "there is no model veo-2.0-generate-001"),
+        ("Imagen is `imagen-4.0-generate-001`.", "there is no model imagen-4.0-generate-001"),
+        ("In 480p.", "there is no resolution 480p"),
+        ("In 8K.", "there is no image size 8K"),
+        ("`MEDIAGEN_OUT`", "there is no variable MEDIAGEN_OUT"),
+        ("mediagen://pictures/1", "there is no address mediagen://pictures/1"),
+        ("mcp__media__generate_image", "there is no tool mcp__media__generate_image"),
+        ("mcp__mediagen__make_image", "there is no tool mcp__mediagen__make_image"),
+        ("Exit code 9 means that.", "there is no exit code 9"),
+        ("`mediagen film a`", "mediagen film a"),
+        ("`mediagen concat --slow a b`", "--slow"),
+        ("`artifacts[].file`", "no result has artifacts[].file"),
+        ("`quote.dollars`", "no result has quote.dollars"),
+        ("`/generate-song`", "there is no command /generate-song"),
+        ("`sleeping`", "nothing is called sleeping"),
+        ("`mediagen-mcp[films]`", "there is no extra mediagen-mcp[films]"),
+        ("[more](reference/none.md)", "the link reference/none.md leads nowhere"),
+    ],
+)  # fmt: skip
+def test_a_false_claim_is_found(text: str, trouble: str):
+    assert trouble in "\n".join(troubles(text))
+
+
+def test_true_claims_raise_no_trouble():
+    text = (
+        'Call `generate_video(prompt="a fox", model="veo-3.1-fast", resolution="1080p", dry_run=true)`, look at '
+        "`quote.usd` and `artifacts[].path`, then `mediagen jobs list`; `status` is `succeeded`."
+    )
+    assert troubles(text) == []
+
+
+def test_topics_of_help_are_those_that_it_lists():
+    page = SKILLS / "generative" / "reference" / "help.md"
+    listed = re.findall(r"`(\w+)`", page.read_text(encoding="utf-8").partition("Topics:")[2].partition(".\n")[0])
+    assert listed == headings(page)
+    assert {"image", "video", "examples", "modes"} <= set(listed)
+
+
+def test_every_word_after_config_has_its_part():
+    routes = (SKILLS / "generative" / "SKILL.md").read_text(encoding="utf-8")
+    row = next(line for line in routes.splitlines() if line.startswith("| `config`"))
+    named = re.findall(r"`(\w+)`", row)[1:]
+    assert named == [
+        heading for heading in headings(SKILLS / "generative" / "reference" / "config.md") if " " not in heading
+    ]
+
+
+def test_every_reference_file_is_linked_from_a_skill():
+    linked = {
+        (path.parent / target).resolve()
+        for path in SKILLS.rglob("*.md")
+        for target in re.findall(r"\]\(([^)#\s]+)\)", path.read_text(encoding="utf-8"))
+    }
+    assert [of(path) for path in SKILLS.rglob("reference/*.md") if path.resolve() not in linked] == []
