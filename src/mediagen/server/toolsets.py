@@ -104,8 +104,9 @@ TOOLS: tuple[ToolDefinition, ...] = (
         title="Continue a clip",
         toolset="core",
         description="Continue an existing clip: source is a job_id, an artifact URI, a local path, a gs:// or https "
-        "address, or a Gemini file; it is made what Google takes. COSTS MONEY like generate_video, times=N about N "
-        "times as much. Takes 1-5 minutes each; follow it with get_job.",
+        "address, or a Gemini file; it is made what Google takes. COSTS MONEY: about $0.02-$0.60 per second, times=N "
+        "about N times as much. Takes 1-5 minutes each; if it is still running when this returns, follow it with "
+        "get_job and do not call this again.",
         request=requests.ExtendVideoRequest,
         handler=generation.extend_video,
         result=JobReport,
@@ -117,8 +118,8 @@ TOOLS: tuple[ToolDefinition, ...] = (
         name="check_api",
         title="Test the set-up",
         toolset="core",
-        description="Test every configured API: address, credentials, models, bucket; and this machine. "
-        "Says what to do about problems. Free, always.",
+        description="Test every configured API: address, credentials, models, bucket (a marker object is written and "
+        "removed); and this machine. Says what to do about problems. Free, always; takes seconds.",
         request=requests.CheckApiRequest,
         handler=checks.check_api,
         result=CheckReport,
@@ -145,7 +146,9 @@ TOOLS: tuple[ToolDefinition, ...] = (
         handler=jobs.get_job,
         result=JobReport,
         annotations=LOCAL,
+        # Where a clip still runs, the answer names this tool as the next call.
         always_load=True,
+        search_hint="is the image or video ready, wait for a running generation",
         viewer=True,
     ),
     ToolDefinition(
@@ -175,7 +178,7 @@ TOOLS: tuple[ToolDefinition, ...] = (
         name="cancel_job",
         title="Stop a job",
         toolset="jobs",
-        description="Ask Google to stop a running job. What is already made is still billed.",
+        description="Ask Google to stop a running job. Free, takes seconds; what is already made is still billed.",
         request=requests.CancelJobRequest,
         handler=jobs.cancel_job,
         result=JobReport,
