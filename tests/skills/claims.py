@@ -130,13 +130,15 @@ def calls(text: str) -> Iterator[tuple[str, str]]:
 
 
 def arguments(source: str) -> dict[str, Any]:
-    """Arguments of a call as they are written, with `true` and `false` of JSON.
+    """Arguments of a call as they are written, with `true` and `false` of JSON, and … for any value.
 
     Raises:
         ValueError: It cannot be read, or has an argument without a name.
     """
+    outside = re.split(r"(\"(?:\\.|[^\"\\])*\")", source)
+    outside[::2] = [part.replace(ANY, f'"{ANY}"') for part in outside[::2]]
     try:
-        call = ast.parse(source, mode="eval").body
+        call = ast.parse("".join(outside), mode="eval").body
     except SyntaxError as error:
         raise ValueError(f"cannot be read: {error.msg}") from error
     if not isinstance(call, ast.Call) or call.args:
@@ -173,7 +175,7 @@ def call_troubles(name: str, source: str) -> Iterator[str]:
 
 def value_troubles(request: type[BaseModel], argument: str, value: object) -> Iterator[str]:
     """What is wrong with the value of an argument."""
-    if value == ANY:
+    if value in (ANY, [ANY]):
         return
     info = request.model_fields[argument]
     adapter: TypeAdapter[Any] = TypeAdapter(info.rebuild_annotation())
@@ -227,8 +229,8 @@ def span_troubles(span: str) -> Iterator[str]:
     """What is wrong with words set as code; every one has to be known."""
     if CALL.match(span):
         return  # looked at with all calls
-    if span.startswith("mediagen "):
-        yield from command_troubles(span)
+    if (command := span.removeprefix("uvx --from FOLDER ")).startswith("mediagen "):
+        yield from command_troubles(command)
     elif (match := re.fullmatch(r"([a-z_]+)=(.+)", span)) and not span.startswith("export"):
         yield from _pair_troubles(span, match[1], match[2])
     elif re.fullmatch(r"[\w\[\]]+(\.\w+)+", span) and not FOREIGN.fullmatch(span):

@@ -67,11 +67,8 @@ def test_server_json_names_the_package_its_version_and_real_variables():
     document = server()
     (package,) = document["packages"]
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    assert (package["identifier"], document["version"], package["version"]) == (
-        project["name"],
-        __version__,
-        __version__,
-    )
+    assert package["identifier"] == project["name"]
+    assert document["version"] == package["version"] == project["version"] == __version__
     # uvx runs the command of the package's own name.
     assert package["identifier"] in project["scripts"]
     assert {variable["name"] for variable in package["environmentVariables"]} <= VARIABLES

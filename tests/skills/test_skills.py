@@ -17,8 +17,10 @@ from mediagen.settings import read_settings
 SKILLS = sorted((ROOT / "skills").glob("*/SKILL.md"))
 AGENTS = sorted((ROOT / "agents").glob("*.md"))
 FREE_TOOLS = {tool.name for tool in TOOLS if tool.annotations in (FREE, LOCAL, MAKES)}
-# Of Claude Code itself, and harmless: they ask, or list names of files.
-OF_THE_HOST = {"AskUserQuestion", "Glob"}
+# Of Claude Code itself, and harmless: they ask, list names of files, or read the skill's own pages. Within a plugin the
+# latter would be asked for otherwise; two slashes begin an absolute path.
+OWN_PAGES = {"Read(/${CLAUDE_SKILL_DIR}/**)", "Read(/${CLAUDE_PLUGIN_ROOT}/skills/**)"}
+OF_THE_HOST = {"AskUserQuestion", "Glob", *OWN_PAGES}
 SKILL_FIELDS = {"name", "description", "argument-hint", "allowed-tools"}
 AGENT_FIELDS = {"name", "description", "tools", "model", "color"}
 THAI = re.compile(r"[\u0e00-\u0e7f]+")
@@ -78,6 +80,7 @@ def test_skill_pre_approves_only_what_is_free_under_both_prefixes(path: Path):
         (["mcp__mediagen__check_api"], "mcp__plugin_mediagen_mediagen__check_api is missing"),
         (["mcp__mediagen__*"], "mcp__mediagen__* is not free"),
         (["Bash"], "Bash goes too far"),
+        (["Read"], "Read goes too far"),
     ],
 )
 def test_pre_approval_of_more_is_found(tools: list[str], trouble: str):

@@ -201,14 +201,16 @@ WHERE artifacts.artifact_id < :before ORDER BY artifacts.artifact_id DESC LIMIT 
 """
 # Among the newest only: no index serves a part of an id.
 COMPLETE_JOB_IDS = """
-SELECT job_id AS id FROM (SELECT job_id, kind FROM jobs ORDER BY job_id DESC LIMIT 20000) AS newest
-WHERE instr(job_id, :text) AND instr(kind, :kind) ORDER BY job_id DESC LIMIT :limit
+SELECT job_id AS id FROM jobs
+WHERE job_id >= coalesce((SELECT job_id FROM jobs ORDER BY job_id DESC LIMIT 1 OFFSET 19999), '')
+    AND instr(job_id, :text) AND instr(kind, :kind)
+ORDER BY job_id DESC LIMIT :limit
 """
 COMPLETE_ARTIFACT_IDS = """
-SELECT artifact_id AS id FROM (
-    SELECT artifact_id, mime_type FROM artifacts ORDER BY artifact_id DESC LIMIT 20000
-) AS newest
-WHERE instr(artifact_id, :text) AND instr(mime_type, :kind) ORDER BY artifact_id DESC LIMIT :limit
+SELECT artifact_id AS id FROM artifacts
+WHERE artifact_id >= coalesce((SELECT artifact_id FROM artifacts ORDER BY artifact_id DESC LIMIT 1 OFFSET 19999), '')
+    AND instr(artifact_id, :text) AND instr(mime_type, :kind)
+ORDER BY artifact_id DESC LIMIT :limit
 """
 # What tells whether a caller would be told something new of a job: without reading its wide columns.
 SELECT_STATES = """

@@ -43,6 +43,7 @@ class Host:
     context: dict[str, Any] = field(default_factory=lambda: {"theme": "dark"})
     allows_blob: bool = True
     as_task: bool = False
+    loses: str | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
@@ -75,6 +76,8 @@ class Host:
         message = await request.json()
         self.asked.append(message)
         params = message["params"]
+        if self.loses and self.loses == params.get("name") and "dry_run" not in params["arguments"]:
+            return JSONResponse({"error": {"code": -32001, "message": "Request timed out"}})
         try:
             match message["method"]:
                 case "tools/call":

@@ -38,7 +38,7 @@ def show(program: str, make_settings: Callable[..., Settings], tmp_path: Path) -
     @asynccontextmanager
     async def shown(tool: str, arguments: dict[str, Any], **changes: Any) -> AsyncIterator[tuple[Chromium, Host]]:
         with_result = changes.pop("with_result", True)
-        settings = make_settings(MEDIAGEN_TOOLSETS="core,jobs,edit", **changes.pop("variables", {}))
+        settings = make_settings(**{"MEDIAGEN_TOOLSETS": "core,jobs,edit", **changes.pop("variables", {})})
         async with Client(build_server(settings), mode="auto") as client:
             result = await client.call_tool(tool, arguments) if with_result else None
             if change := changes.pop("change", None):
@@ -127,11 +127,15 @@ async def test_extend_asks_for_words_and_price_before_it_spends(show, emulator):
         await browser.evaluate(
             "(t => { t.value = 'more waves'; t.dispatchEvent(new Event('input')); })(document.activeElement)"
         )
+        await browser.evaluate(
+            "(b => new MutationObserver(() => window.isAsleepAtFirst ??= b.disabled)"
+            ".observe(b, { attributeFilter: ['hidden'] }))(document.getElementById('confirm'))"
+        )
         await click(browser, "quote")
         told = await browser.until("/^\\$0\\.\\d+ quoted/.exec(document.getElementById('price').textContent)?.input")
         assert "The emulator charges nothing." in told
         # What comes under the pointer must not be hit by the second half of a double click.
-        assert await browser.evaluate("document.getElementById('confirm').disabled")
+        assert await browser.evaluate("window.isAsleepAtFirst")
         assert paid(emulator) == 1
         await click(browser, "confirm")
         await browser.until("document.getElementById('status').textContent === 'Clip: succeeded'")
@@ -205,6 +209,41 @@ async def test_save_hands_the_file_to_the_host_as_it_is(show):
         assert base64.b64decode(resource["blob"]) == Path(second["path"]).read_bytes()
         assert resource["uri"] == f"file:///{Path(second['path']).name}"
         assert resource["mimeType"] == second["mime_type"]
+
+
+async def test_lost_answer_is_told_and_nothing_is_sent_again_by_itself(show, emulator):
+    async with show("generate_image", {"prompt": "a boat"}, loses="generate_image") as (browser, host):
+        await click(browser, "vary")
+        await click(browser, "confirm")
+        alert = "document.getElementById('alert')"
+        await browser.until(f"!{alert}.hidden && {alert}.textContent.startsWith('Request timed out')")
+        assert "It may have been sent" in await browser.evaluate(f"{alert}.textContent")
+        assert await browser.evaluate("document.getElementById('confirm').hidden")
+        assert [arguments.get("dry_run") for _, arguments in host.tools_called()] == [True, None]
+    assert paid(emulator) == 1
+
+
+async def test_job_that_cannot_be_followed_is_said_to_go_on(show, emulator):
+    emulator.add_fault(fault="delay", seconds=1, match={"path_contains": "interactions"})
+    core = {"MEDIAGEN_TOOLSETS": "core"}
+    async with show("generate_video", {**CLIP, "wait_seconds": 0}, variables=core) as (browser, host):
+        await browser.until("document.getElementById('alert').textContent.startsWith('The job cannot be followed')")
+        assert await browser.evaluate("document.getElementById('follow').offsetParent !== null")
+        assert [name for name, _ in host.tools_called()] == ["get_job"]
+
+
+async def test_file_that_comes_incomplete_is_told_with_its_path(show):
+    def is_larger(result: CallToolResult) -> None:
+        assert result.structured_content
+        result.structured_content["artifacts"][1]["size_bytes"] = PART_BYTES + 1
+
+    async with show("generate_image", {"prompt": "a boat", "count": 2}, change=is_larger) as (browser, host):
+        await browser.until("document.querySelectorAll('#pick button').length === 2")
+        await browser.evaluate("document.querySelectorAll('#pick button')[1].click()")
+        await click(browser, "play")
+        told = await browser.until("document.getElementById('alert').textContent")
+        assert host.result.structured_content["artifacts"][1]["path"] in told
+        assert not await browser.evaluate("document.querySelector('#stage img')?.naturalWidth > 768")
 
 
 async def test_file_of_another_machine_is_saved_through_its_link(show):

@@ -95,6 +95,8 @@ async def _listen(
     try:
         async with _following(context, bus, addresses, wants_files=bool(params.notifications.resources_list_changed)):
             return await ListenHandler(bus)(context.request_context, params)
+    except MediaGenError as error:
+        raise MCPError(INTERNAL_ERROR, harmless(str(error))) from None
     finally:
         streams.discard(token)
 
