@@ -13,15 +13,16 @@ LONGEST_TEXT = 4_000
 MOST_WARNINGS = 20
 # Characters of one text and entries of one list, tried one after another until all of it fits.
 LIMITS = ((LONGEST_TEXT, 1_000), (1_000, 100), (200, 20))
-# What a caller has to be able to use as it stands.
+# What a caller has to be able to use as it stands: whoever asks for a variation sends the prompt again, and pays.
 WHOLE = frozenset(
-    {"artifact_id", "gcs_uri", "job_id", "next", "next_cursor", "operation", "path", "sha256", "status", "uri"}
+    {"artifact_id", "gcs_uri", "job_id", "negative_prompt", "next", "next_cursor", "operation", "path", "prompt"}
+    | {"sha256", "status", "uri"}
 )
 SHORTENED = "This result was too long for a message; the longest texts and lists in it were cut."
 
 
 def brief_job(report: JobReport) -> JobReport:
-    """The report with its longest texts cut: what the caller said, what was made of it, and too many warnings."""
+    """The report with its longest texts cut, but for the caller's prompt, and too many warnings counted."""
     warnings = report.warnings
     if len(warnings) > MOST_WARNINGS:
         warnings = [*warnings[:MOST_WARNINGS], f"… and {len(warnings) - MOST_WARNINGS} warnings more."]
