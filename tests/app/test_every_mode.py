@@ -355,7 +355,7 @@ async def test_clip_that_was_made_is_extended_from_its_job(
             report = await ask(app, cell, source=source.job_id, preview=False)
             assert report.status == "succeeded", (name_of(cell), report.error)
             (sent,) = paid_requests(lasting_emulator, since)
-            made = dataclasses.replace(media, clip=Path(source.artifacts[0].path))
+            made = dataclasses.replace(media, clip=source.artifacts[0].file)
             assert made.labelled(sent["body"]) == wanted_continuation(cell, made, source), name_of(cell)
             assert (await app.generator.ledger.get(report.job_id or "")).parent_job_id == source.job_id
 

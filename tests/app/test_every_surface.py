@@ -333,7 +333,7 @@ async def _make_sources(environment: dict[str, str], account: Path, folder: Path
                     report = await _ask(app, "generate_video", {"prompt": "a start", "backend": backend, **model})
                     assert report.job_id, report.error
                     jobs[way, name] = report.job_id
-                    files[name] = Path(report.artifacts[0].path)
+                    files[name] = report.artifacts[0].file
     return Sources(state=folder / "state", jobs=jobs, files=files)
 
 
@@ -438,7 +438,7 @@ class Bench:
         if len(report.artifacts) != wanted.files:
             return f"{len(report.artifacts)} files instead of {wanted.files}"
         kept = self.pictures if wanted.tool == "generate_image" else self.clips
-        kept += [Path(artifact.path) for artifact in report.artifacts]
+        kept += [artifact.file for artifact in report.artifacts]
         in_bucket = wanted.arguments.get("storage_uri") or wanted.arguments.get("upload_to")
         if not in_bucket:
             return None
@@ -446,7 +446,7 @@ class Bench:
         if not uri.startswith(in_bucket):
             return f"is at {uri!r} instead of {in_bucket}"
         name = uri.removeprefix(f"{IN_BUCKET}/")
-        there, path = self.emulator.object_bytes(BUCKET, name), Path(report.artifacts[0].path)
+        there, path = self.emulator.object_bytes(BUCKET, name), report.artifacts[0].file
         # Ours carries the record of how it was made; what Google wrote does not.
         same = there == path.read_bytes() or hashlib.sha256(there).hexdigest() == sha256_as_made(path)
         return None if same else "has another content in the bucket"

@@ -254,7 +254,7 @@ async def test_record_beside_a_clip_cannot_choose_the_host_that_gets_the_token(
 ) -> None:
     async with open_app(make_settings()) as app:
         made = await wait_for(app, (await clip(app)).job_id)
-    film = Path(made.artifacts[0].path)
+    film = made.artifacts[0].file
     record = {"model": "gemini-omni-1.2-flash", "location": "global", "project": "film-1"}
     record[name] = value.format(host=stranger.url.removeprefix("http://"))
     film.with_suffix(".json").write_text(

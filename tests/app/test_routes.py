@@ -456,7 +456,7 @@ async def test_job_whose_login_is_gone_waits_with_a_note(read: Read, emulator: E
 async def test_record_beside_the_file_holds_no_credential(read: Read, work: Path):
     async with open_app(read(**TOKEN)) as app:
         report = await image(app)
-    record = Path(report.artifacts[0].path).with_suffix(".json").read_text()
+    record = report.artifacts[0].file.with_suffix(".json").read_text()
     assert json.loads(record)["backend"] == "vertex"
     assert "ya29" not in record
 

@@ -103,7 +103,7 @@ async def test_dry_run_names_the_price_of_the_whole_chain(make_settings: MakeSet
         report = await plan_extension(app, first.job_id, times=3, duration_seconds=LINK_SECONDS)
         ended = await chain(app, first.job_id, max_usd=report.effective["chain_usd"], output_name="m" * 120)
         made = await links(app)
-    assert Path(ended.artifacts[0].path).stem == "m" * 118 + "_3"
+    assert ended.artifacts[0].file.stem == "m" * 118 + "_3"
     assert report.effective["chain_usd"] == pytest.approx(sum(float(job.quote.usd or 0) for job in made), abs=0.01)
     assert single.quote.usd
     assert report.quote.usd == single.quote.usd
@@ -199,7 +199,7 @@ async def test_same_request_id_returns_the_same_chain(make_settings: MakeSetting
         made = await links(app)
     assert again.job_id == report.job_id
     assert "earlier job" in " ".join(again.warnings)
-    assert [Path(job.artifacts[0].path).name for job in made] == ["my film 🎬_1.mp4", "my film 🎬_2.mp4"]
+    assert [job.artifacts[0].file.name for job in made] == ["my film 🎬_1.mp4", "my film 🎬_2.mp4"]
     assert paid(emulator) == 3
 
 
@@ -214,7 +214,7 @@ async def test_filtered_link_ends_the_chain_and_names_what_is_made(make_settings
         assert len(await links(app)) == 2
     told = " ".join(report.warnings)
     assert "Chain ended at link 2 of 3, which is filtered." in told
-    assert made[0].artifacts[0].path in told
+    assert str(made[0].artifacts[0].file) in told
     assert f"extend_video(source='{made[0].job_id}', times=2)" in told
 
 
@@ -321,7 +321,7 @@ async def test_source_that_is_gone_stops_the_chain(make_settings: MakeSettings, 
         async with open_app(make_settings(**vertex(emulator.url))) as app:
             first = await plan_clip(app, dry_run=False, model=FAST_VEO, duration_seconds=4)
             report = await extend(app, first.job_id, times=3)
-    Path(report.artifacts[0].path).unlink()
+    report.artifacts[0].file.unlink()
     async with open_app(make_settings(**vertex(emulator.url))) as app:
         await app.runner.resume()
         report = await until(app, report, "succeeded", "Chain stopped after link 1 of 3: The file of artifact")

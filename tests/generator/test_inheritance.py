@@ -177,7 +177,7 @@ async def test_every_clip_keeps_its_address_at_google_in_its_sidecar(make_settin
         veo = await make_veo(app, backend="vertex", storage_uri="gs://film-media/takes/")
         omni = await plan_clip(app, dry_run=False, backend="gemini", duration_seconds=3)
     of_veo, of_omni = (
-        json.loads(Path(report.artifacts[0].path).with_suffix(".json").read_text("utf-8"))["api_response"]
+        json.loads(report.artifacts[0].file.with_suffix(".json").read_text("utf-8"))["api_response"]
         for report in (veo, omni)
     )
     assert of_veo["video_uri"].startswith("gs://film-media/takes/")

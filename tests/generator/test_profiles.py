@@ -120,7 +120,7 @@ async def test_key_of_the_profile_is_the_one_that_is_sent(
     assert report.error is not None
     assert "SKETCH_KEY" in report.error.message + report.error.hint
     assert other.status == "succeeded", other.error
-    assert Path(other.artifacts[0].path).parent == work / "films"
+    assert other.artifacts[0].file.parent == work / "films"
     assert "bad-key-of-sketch" not in report.model_dump_json() + other.model_dump_json()
     assert "AIza-of-env" not in report.model_dump_json() + other.model_dump_json()
 

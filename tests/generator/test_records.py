@@ -36,7 +36,7 @@ async def made(app: App, **changes: Any) -> Path:
     """A picture from the emulator."""
     report = await image(app, **changes)
     assert report.status == "succeeded", report.error
-    return Path(report.artifacts[0].path)
+    return report.artifacts[0].file
 
 
 def read(sidecar: Path) -> Sidecar:
@@ -57,7 +57,7 @@ async def test_file_is_found_in_the_ledger_after_it_was_renamed_and_moved(make_s
         report = await image(app, prompt="a fox", aspect_ratio="3:2")
         elsewhere = tmp_path / "ที่อื่น 📁" / "my fox.bin"
         elsewhere.parent.mkdir()
-        shutil.move(report.artifacts[0].path, elsewhere)
+        shutil.move(report.artifacts[0].file, elsewhere)
         found = await app.records.find(str(elsewhere))
     assert (found.found_in, found.job_id, found.is_in_ledger) == ("ledger", report.job_id, True)
     assert (found.prompt, found.model, found.kind, found.mode) == ("a fox", report.model, "image", "text_to_image")
@@ -73,7 +73,7 @@ async def test_file_is_found_in_the_ledger_after_it_was_renamed_and_moved(make_s
 
 async def test_signed_file_is_found_in_the_ledger_and_stays_as_it_is(make_settings: MakeSettings, state: Path):
     async with open_app(make_settings(), confine_inputs=False) as app:
-        film = Path((await clip(app)).artifacts[0].path)
+        film = (await clip(app)).artifacts[0].file
         content = film.read_bytes() + box(b"uuid", C2PA_UUID + bytes(4) + b"manifest\0" + bytes(8) + JUMBF)
         renamed = film.with_name("holiday.mp4")
         renamed.write_bytes(content)
@@ -94,8 +94,8 @@ async def test_newest_of_several_jobs_with_the_same_content_is_shown_and_the_oth
         # Without a record inside, which would tell them apart.
         change(state / "ledger.sqlite3", "UPDATE artifacts SET sha256 = ?", _sha((work / "cat.png").read_bytes()))
         found = await app.records.find("cat.png")
-        shutil.copy(work / "cat.png", first.artifacts[0].path)
-        in_place = await app.records.find(first.artifacts[0].path)
+        shutil.copy(work / "cat.png", first.artifacts[0].file)
+        in_place = await app.records.find(str(first.artifacts[0].file))
     assert found.job_id == second.job_id
     assert first.job_id
     assert first.job_id in " ".join(found.warnings)
@@ -107,7 +107,7 @@ async def test_job_and_artifact_are_found_by_their_names(make_settings: MakeSett
         report = await image(app, count=2)
         by_job = await app.records.find(str(report.job_id))
         by_artifact = await app.records.find(report.artifacts[1].uri)
-        Path(report.artifacts[1].path).unlink()
+        report.artifacts[1].file.unlink()
         gone = await app.records.find(report.artifacts[1].uri)
         with pytest.raises(JobNotFoundError):
             await app.records.find("job_00000000000000000000000000")
@@ -127,7 +127,7 @@ async def test_summary_tells_what_a_clip_was_made_from(make_settings: MakeSettin
 
         asked = ExtendVideoRequest(source=str(first.job_id), prompt="more", duration_seconds=3)
         second = await app.generator.extend_video(asked)
-        found = await app.records.find(second.artifacts[0].path)
+        found = await app.records.find(str(second.artifacts[0].file))
     assert (found.parent_job_id, found.ancestors) == (first.job_id, [first.job_id])
     assert f"From:    {first.job_id}" in record_summary(found)
     assert record_summary(found).count(str(first.job_id)) == 1
@@ -167,7 +167,7 @@ async def test_file_saved_anew_is_found_by_the_record_inside_and_said_to_be_chan
 ):
     async with open_app(make_settings(), confine_inputs=False) as app:
         report = await image(app, prompt="a fox")
-        path = Path(report.artifacts[0].path)
+        path = report.artifacts[0].file
         record = inner(read(path.with_suffix(".json")))
         edited = tmp_path / "edited.png"
         Image.open(path).rotate(90).save(edited)

@@ -321,7 +321,7 @@ async def test_a_moved_clip_is_had_from_where_google_keeps_it_or_its_loss_is_tol
 ):
     async with open_app(settings) as app:
         omni = await made(app, backend="gemini", model=OMNI_11, resolution="1080p")
-        Path(omni.artifacts[0].path).unlink()
+        omni.artifacts[0].file.unlink()
         by_name = await extend(app, omni.job_id, **TARGETS["Gemini Omni"])
         assert by_name.status == "succeeded", by_name.error
         fetched = await extend(app, omni.job_id, **TARGETS["Vertex Omni"])
@@ -337,7 +337,7 @@ async def test_a_moved_clip_is_had_from_where_google_keeps_it_or_its_loss_is_tol
 async def test_a_moved_clip_of_veo_is_extended_in_its_bucket(settings: Settings, emulator):
     async with open_app(settings) as app:
         veo = await made(app, backend="vertex", model=VEO, storage_uri="gs://media/takes/")
-        Path(veo.artifacts[0].path).unlink()
+        veo.artifacts[0].file.unlink()
         report = await extend(app, veo.job_id, **TARGETS["Vertex Veo"])
         record = await source_record(app, report)
     assert report.status == "succeeded", report.error

@@ -96,6 +96,7 @@ def _plan(path: Path, statement: str) -> str:
         "model": "veo",
         "scale": "720p",
         "is_emulated": 0,
+        "principal": None,
     }
     connection = sqlite3.connect(path)
     try:

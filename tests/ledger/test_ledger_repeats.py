@@ -160,7 +160,7 @@ async def test_repeat_is_found_by_the_index_among_many_jobs(ledger: Ledger, path
             """,
             row,
         )
-        parameters = {"fingerprint": "same", "since": ""}
+        parameters = {"fingerprint": "same", "principal": None, "since": ""}
         plan = [line[3] for line in connection.execute(f"EXPLAIN QUERY PLAN {queries.SELECT_REPEATS}", parameters)]
     assert await found(ledger, wish()) == job.job_id
     assert not [line for line in plan if line.startswith("SCAN")], json.dumps(plan)

@@ -49,8 +49,8 @@ async def test_clips_that_google_writes_to_a_bucket_are_fetched_from_there(
     for artifact in report.artifacts:
         assert artifact.gcs_uri is not None
         assert artifact.gcs_uri.startswith(f"{PREFIX}/")
-        assert object_sha256(emulator, artifact.gcs_uri) == sha256_as_made(artifact.path)
-        record = json.loads(Path(artifact.path).with_suffix(".json").read_text())
+        assert object_sha256(emulator, artifact.gcs_uri) == sha256_as_made(artifact.file)
+        record = json.loads(artifact.file.with_suffix(".json").read_text())
         assert record["api_response"]["video_uri"] == artifact.gcs_uri
     assert report.remote.uri == report.artifacts[0].gcs_uri
     assert left_behind(work, ledger_file) == []
@@ -152,8 +152,8 @@ async def test_one_clip_of_two_deleted_leaves_the_other_and_says_so(
     assert [artifact.gcs_uri for artifact in done.artifacts] == [second]
     assert any("1 of 2 files" in warning for warning in done.warnings)
     assert done.charge.usd == done.quote.usd
-    record = json.loads(Path(done.artifacts[0].path).with_suffix(".json").read_text())
-    assert Path(done.artifacts[0].path).stem.endswith("_1")
+    record = json.loads(done.artifacts[0].file.with_suffix(".json").read_text())
+    assert done.artifacts[0].file.stem.endswith("_1")
     assert (record["ordinal"], record["api_response"]["video_uri"]) == (1, second)
     assert left_behind(work, ledger_file) == []
 
@@ -176,8 +176,8 @@ async def test_copy_and_original_may_lie_in_buckets_both(vertex_settings: Vertex
     assert report.status == "succeeded", report.error
     assert report.remote.uri is not None
     assert report.remote.uri.startswith(f"gs://{BUCKET}/made/")
-    assert report.artifacts[0].gcs_uri == f"gs://{BUCKET}/copies/{Path(report.artifacts[0].path).name}"
-    assert object_sha256(emulator, report.remote.uri) == sha256_as_made(report.artifacts[0].path)
+    assert report.artifacts[0].gcs_uri == f"gs://{BUCKET}/copies/{report.artifacts[0].file.name}"
+    assert object_sha256(emulator, report.remote.uri) == sha256_as_made(report.artifacts[0].file)
     assert object_sha256(emulator, report.artifacts[0].gcs_uri) == report.artifacts[0].sha256
 
 
@@ -189,7 +189,7 @@ async def test_copy_to_a_missing_bucket_is_a_warning_that_says_what_to_do(vertex
     said = " ".join(report.warnings)
     assert "gcloud storage buckets create gs://no-such-bucket" in said
     assert "gcloud storage cp --no-clobber" in said
-    assert report.artifacts[0].path in said
+    assert str(report.artifacts[0].file) in said
 
 
 async def test_copy_that_is_forbidden_is_a_warning_with_the_role(

@@ -64,7 +64,7 @@ async def test_answer_that_comes_late_takes_the_place_of_the_record_of_its_failu
         report = await until(app, report, "succeeded")
     assert sorted(path.name for path in work.glob("*late*")) == ["late.json", "late.mp4"]
     assert json.loads((work / "late.json").read_text())["state"] == "succeeded"
-    assert Path(report.artifacts[0].path).name == "late.mp4"
+    assert report.artifacts[0].file.name == "late.mp4"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")

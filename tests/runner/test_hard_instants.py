@@ -54,7 +54,7 @@ async def test_paid_picture_that_was_kept_before_the_crash_is_delivered(
     """As after kill -9 between the answer and the ledger: the row says submitting, the answer lies beside it."""
     async with open_app(make_settings()) as app:
         report = await image(app)
-    made = Path(report.artifacts[0].path)
+    made = report.artifacts[0].file
     answer = made.read_bytes()
     made.unlink()
     folder = ledger_file.parent / "spool" / f"{report.job_id}-0"
@@ -67,7 +67,7 @@ async def test_paid_picture_that_was_kept_before_the_crash_is_delivered(
         await app.runner.resume()
         done = await wait_for(app, report.job_id)
     assert done.status == "succeeded"
-    assert Path(done.artifacts[0].path).read_bytes() == answer
+    assert done.artifacts[0].file.read_bytes() == answer
     assert not folder.exists()
     assert paid(emulator) == 1
 
@@ -154,7 +154,7 @@ async def test_clip_that_is_whole_on_the_disk_needs_google_no_more(
     """As after kill -9 between the end of a download and the ledger, with the file gone from Google meanwhile."""
     async with open_app(make_settings()) as first:
         report = await clip(first)
-    made = Path(report.artifacts[0].path)
+    made = report.artifacts[0].file
     made.rename(work / f".mediagen-{report.job_id}-0.whole")
     made.with_suffix(".json").unlink()
     change(ledger_file, "DELETE FROM artifacts")

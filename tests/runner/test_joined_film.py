@@ -208,14 +208,14 @@ async def test_extension_over_the_wire_becomes_one_film(make_settings, parts_onl
     ledger_file = Path(environment["MEDIAGEN_STATE_DIR"]) / "ledger.sqlite3"
     async with open_app(make_settings(GOOGLE_GEMINI_BASE_URL=parts_only.url)) as app:
         first = await clip(app)
-        source = Path(first.artifacts[0].path)
+        source = first.artifacts[0].file
         request = ExtendVideoRequest(source=str(source), prompt="more", duration_seconds=3, wait_seconds=0)
         report = await until(app, await app.generator.extend_video(request), "running")
         given = {"source": [{"path": str(source), "sha256": first.artifacts[0].sha256}]}
         change(ledger_file, "UPDATE jobs SET input_files = ? WHERE job_id = ?", json.dumps(given), report.job_id)
         done = await wait_for(app, report.job_id)
     assert done.status == "succeeded", done.error
-    film = Path(done.artifacts[0].path)
+    film = done.artifacts[0].file
     assert done.artifacts[0].duration_seconds == pytest.approx(6, abs=0.1)
     assert film.with_name(f"{film.stem}_part.mp4").is_file()
     assert len(done.warnings) == 1

@@ -198,14 +198,14 @@ async def test_late_answer_of_an_unconfirmed_call_is_taken_in(make_settings: Mak
         assert [path.name for path in folder.glob("paid-*")] == ["paid-1.ticket"]
         await app.runner.resume()
         assert (await wait_for(app, lost.job_id, 0)).status == "unconfirmed"
-        body = {"candidates": [{"content": {"parts": [{"inlineData": inline(Path(report.artifacts[0].path))}]}}]}
+        body = {"candidates": [{"content": {"parts": [{"inlineData": inline(report.artifacts[0].file)}]}}]}
         text = json.dumps(body).encode()
         head = {"status": 200, "headers": [["content-type", "application/json"]], "end": "whole", "size": len(text)}
         (folder / "paid-1.answer").write_bytes(json.dumps(head).encode() + b"\n" + text)
         await app.runner.resume()
         done = await until(app, lost, "succeeded")
         await until_gone(folder)
-    assert Path(done.artifacts[0].path).is_file()
+    assert done.artifacts[0].file.is_file()
     assert paid(emulator) == 2
 
 

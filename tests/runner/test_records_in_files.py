@@ -32,7 +32,7 @@ async def test_picture_and_clip_carry_their_record_and_the_sidecar_their_digest(
     async with open_app(make_settings()) as app:
         reports = [await image(app), await clip(app)]
     for report in reports:
-        path = Path(report.artifacts[0].path)
+        path = report.artifacts[0].file
         record, beside = read_record(path), json.loads(path.with_suffix(".json").read_text())
         assert record is not None
         assert (record["job_id"], record["prompt"], record["status"]) == (report.job_id, beside["prompt"], "SUCCESS")

@@ -157,7 +157,7 @@ async def test_cut_off_download_arrives_whole(make_settings: MakeSettings, emula
     async with open_app(make_settings()) as app:
         report = await clip(app)
     assert report.status == "succeeded", report.error
-    assert sha256_as_made(report.artifacts[0].path) in {file["sha256"] for file in emulator.files()}
+    assert sha256_as_made(report.artifacts[0].file) in {file["sha256"] for file in emulator.files()}
     assert paid(emulator) == 1
 
 
@@ -203,7 +203,7 @@ async def test_picture_is_kept_when_its_folder_cannot_be_written(make_settings: 
         target.unlink()
         done = await wait_for(app, report.job_id)
     assert done.status == "succeeded"
-    assert Path(done.artifacts[0].path).parent == target
+    assert done.artifacts[0].file.parent == target
     assert paid(emulator) == 1
 
 
@@ -211,7 +211,7 @@ async def test_local_clip_is_uploaded_and_extended(make_settings: MakeSettings, 
     async with open_app(make_settings()) as app:
         first = await clip(app)
         copied = work / "my clip.mp4"
-        copied.write_bytes(Path(first.artifacts[0].path).read_bytes())
+        copied.write_bytes(first.artifacts[0].file.read_bytes())
         longer = await app.generator.extend_video(
             ExtendVideoRequest(source="my clip.mp4", prompt="more", duration_seconds=3)
         )

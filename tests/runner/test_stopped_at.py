@@ -163,7 +163,7 @@ async def test_answer_that_a_submitter_stores_late_wins_over_the_word_of_the_use
 ):
     async with open_app(make_settings()) as app:
         made = await image(app)
-        picture = Path(made.artifacts[0].path)
+        picture = made.artifacts[0].file
         with anyio.fail_after(60):
             while list((ledger_file.parent / "spool").glob("job_*")):
                 await anyio.sleep(SOON)
@@ -193,7 +193,7 @@ async def test_call_that_a_late_answer_opens_again_beside_others_is_gone_on_with
 ):
     generate = {"path_contains": "generateContent"}
     async with open_app(make_settings()) as app:
-        picture = Path((await image(app)).artifacts[0].path)
+        picture = (await image(app)).artifacts[0].file
         emulator.add_fault(fault="drop_after_accept", match=generate)
         emulator.add_fault(fault="delay", seconds=2.0, match=generate)
         report = await image(app, prompt="two boats", count=2, wait_seconds=0)

@@ -36,9 +36,9 @@ async def test_samples_come_of_one_paid_request_each_with_its_record(
     assert (submissions(emulator), paid(emulator)) == (1, 1)
     assert [(call.samples, len(call.artifacts)) for call in job.calls] == [(count, count)]
     names = ["fox 🦊.mp4"] if count == 1 else [f"fox 🦊_{number}.mp4" for number in range(count)]
-    assert [Path(artifact.path).name for artifact in report.artifacts] == names
+    assert [artifact.file.name for artifact in report.artifacts] == names
     assert len({artifact.sha256 for artifact in report.artifacts}) == count
-    records = [json.loads(Path(artifact.path).with_suffix(".json").read_text()) for artifact in report.artifacts]
+    records = [json.loads(artifact.file.with_suffix(".json").read_text()) for artifact in report.artifacts]
     assert [record["ordinal"] for record in records] == list(range(count))
     assert [record["output"]["artifact_id"] for record in records] == [file.artifact_id for file in report.artifacts]
     assert "file:" not in json.dumps(records)
@@ -202,7 +202,7 @@ async def test_inline_answer_that_is_cut_off_is_asked_for_again(
         report = await veo(app, count=2)
     assert report.status == "succeeded", report.warnings
     served = {file["sha256"] for file in emulator.files()}
-    assert {sha256_as_made(artifact.path) for artifact in report.artifacts} <= served
+    assert {sha256_as_made(artifact.file) for artifact in report.artifacts} <= served
     assert left_behind(work, ledger_file) == []
     assert paid(emulator) == 1
 
@@ -237,7 +237,7 @@ async def test_output_folder_that_is_removed_meanwhile_is_made_again(
         shutil.rmtree(target)
         done = await wait_for(app, report.job_id)
     assert done.status == "succeeded"
-    assert Path(done.artifacts[0].path).parent == target
+    assert done.artifacts[0].file.parent == target
 
 
 async def test_two_processes_take_over_a_job_once(vertex_settings: VertexSettings, emulator, work: Path):
@@ -261,7 +261,7 @@ async def test_file_placed_before_a_crash_keeps_its_name_though_another_is_free_
     (work / "fox.mp4").write_bytes(b"another film")
     async with open_app(vertex_settings()) as first:
         report = await veo(first, output_name="fox")
-    placed = Path(report.artifacts[0].path)
+    placed = report.artifacts[0].file
     assert placed.name == "fox_2.mp4"
     (work / f".mediagen-{report.job_id}-0.whole").hardlink_to(placed)
     (work / "fox.mp4").unlink()

@@ -27,7 +27,7 @@ from mediagen.settings import Settings
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
 
 LIST = "list changed"
-SECONDS = 30.0
+SECONDS = 120.0  # a deadline, far beyond what an idle machine needs
 
 
 class Heard:

@@ -221,9 +221,9 @@ async def test_words_are_completed(connect: Connect):
         assert await completed(client, prompt("product_shot"), "scene", "") == []
         assert await completed(client, prompt("none_such"), "scene", "") == []
         errors = "mediagen://errors/{code}"
-        assert await completed(client, template(errors), "code", "approv") == ["approval_needed"]
+        assert await completed(client, template(errors), "code", "approval_nee") == ["approval_needed"]
         assert await completed(client, template(errors), "job_id", "") == []
-        assert (await completed(client, template(errors), "code", ""))[0] == "answer_too_large"
+        assert (await completed(client, template(errors), "code", "")) == sorted(error_codes())[:100]
 
 
 async def test_ids_of_what_was_made_are_completed_newest_first(connect: Connect):

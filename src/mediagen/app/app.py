@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mediagen.app.pool import EndpointPool
+from mediagen.app.principals import app_of, editor_of
 from mediagen.app.projects import ConfiguredProjects
 from mediagen.catalog import Catalog
 from mediagen.editor.editor import Editor
-from mediagen.editor.sources import SourceFinder
-from mediagen.editor.workshop import Workshop
 from mediagen.endpoints.wire.body import GeminiBodies, VertexBodies
-from mediagen.errors import ConfigurationError
+from mediagen.errors import AuthenticationError
 from mediagen.generator.alternatives import Alternatives
 from mediagen.generator.chains import Chains
 from mediagen.generator.checks import Checks
@@ -32,7 +31,7 @@ from mediagen.generator.rebuilding import rebuild_from
 from mediagen.generator.records import Records
 from mediagen.generator.spending import Spending
 from mediagen.generator.wishes import Wishes
-from mediagen.jobs import Origin
+from mediagen.jobs import Job
 from mediagen.ledger.engines.base import Address
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
@@ -48,6 +47,7 @@ from mediagen.runner.steps import SETUP_WAITS, CallSteps
 from mediagen.settings import Settings, check_supported
 from mediagen.storage.conversations import Conversations
 from mediagen.storage.local import LocalStorage
+from mediagen.storage.uploads import Uploads
 from mediagen.submitter.base import Submitter, is_supported
 
 if TYPE_CHECKING:
@@ -61,7 +61,13 @@ Role = Literal["command", "server"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class App:
-    """What the server and the command line work with, while it is open."""
+    """What the server and the command line work with, while it is open.
+
+    Attributes:
+        uploads: Files that were sent to the server.
+        principal: Whose jobs alone are seen; None, whoever owns the machine, sees all.
+        is_shared: Whether every caller has a name, so that nobody works with it as a whole.
+    """
 
     settings: Settings
     generator: Generator
@@ -72,6 +78,21 @@ class App:
     records: Records
     spending: Spending
     deliveries: Deliveries
+    uploads: Uploads
+    principal: str | None = None
+    is_shared: bool = False
+
+    def of(self, principal: str | None) -> "App":
+        """The same for one of several principals, as if the jobs of the others did not exist.
+
+        Raises:
+            AuthenticationError: It is shared, and no principal is given.
+        """
+        if principal is not None:
+            return app_of(self, principal)
+        if self.is_shared:
+            raise AuthenticationError("Nobody is authenticated.", hint="Send the token of this server.")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +152,7 @@ async def open_app(
         stack.push_async_callback(pool.aclose)
         steps = _steps(ledger, pool, settings, manner)
         runner = await stack.enter_async_context(_runner(steps, _queue(settings) if role == "server" else None))
-        planner = _planner(_policy(settings, projects), steps, pool, _roots(settings, confine_inputs))
+        planner = _planner(_policy(settings, projects), steps, pool, _loader(settings, ledger, confine_inputs))
         planner = dataclasses.replace(planner, web=web)
         deliveries = await stack.enter_async_context(Deliveries(ledger))
         yield _app(settings, runner, planner, steps, pool, deliveries)
@@ -168,18 +189,28 @@ def _app(
         wishes=Wishes(ledger=steps.ledger, runner=runner, endpoints=pool, deliveries=deliveries, clock=now),
         clock=now,
     )
-    runner.scheduler.on_link_ended = Chains(ledger=steps.ledger, make_next=generator.make_next_link).go_on
-    return App(
+    app = App(
         settings=settings,
         generator=generator,
         checks=Checks(policy=policy, planner=planner, endpoints=pool, storage=storage),
         estimates=Estimates(placement=planner.placement, prices=planner.prices),
-        editor=_editor(settings, planner, steps),
+        editor=editor_of(settings, planner, storage),
         runner=runner,
         records=Records(ledger=steps.ledger, loader=planner.loader),
         spending=Spending(ledger=steps.ledger, clock=now, limits=policy.projects.all_limits()),
         deliveries=deliveries,
+        uploads=_uploads(settings),
     )
+
+    async def make_next(link: Job) -> None:
+        await app.of(link.principal).generator.make_next_link(link)
+
+    runner.scheduler.on_link_ended = Chains(ledger=steps.ledger, make_next=make_next).go_on
+    return app
+
+
+def _uploads(settings: Settings) -> Uploads:
+    return Uploads(root=settings.folder_for_state() / "uploads")
 
 
 def _queue(settings: Settings) -> "HintQueue | None":
@@ -205,26 +236,6 @@ async def _runner(steps: CallSteps, queue: "HintQueue | None") -> AsyncIterator[
         yield runner
 
 
-def _editor(settings: Settings, planner: Planner, steps: CallSteps) -> Editor:
-    projects = planner.placement.policy.projects
-
-    def usual_folder() -> tuple[Path, Origin]:
-        try:
-            project = projects.choose(None)
-        except ConfigurationError:
-            # Which of several profiles would pay does not matter here.
-            return settings.folder_for_files(), "environment" if settings.output_dir else "default"
-        return project.folder, project.folder_origin
-
-    return Editor(
-        sources=SourceFinder(
-            ledger=steps.ledger, loader=planner.loader, stored_file=partial(stored_file, steps.ledger)
-        ),
-        workshop=Workshop(ledger=steps.ledger, storage=steps.collector.storage, usual_folder=usual_folder, clock=now),
-        ffmpeg=settings.ffmpeg,
-    )
-
-
 def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, manner: Manner) -> CallSteps:
     storage = LocalStorage()
     collector = Collector(
@@ -248,16 +259,17 @@ def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, manner: Manne
     )
 
 
-def _roots(settings: Settings, confine_inputs: bool) -> tuple[Path, ...] | None:
-    return settings.roots_for_inputs() if confine_inputs or settings.input_roots is not None else None
+def _loader(settings: Settings, ledger: Ledger, confine_inputs: bool) -> InputLoader:
+    roots = settings.roots_for_inputs() if confine_inputs or settings.input_roots is not None else None
+    return InputLoader(roots, partial(stored_file, ledger), resolve_upload=_uploads(settings).path)
 
 
-def _planner(policy: Policy, steps: CallSteps, pool: EndpointPool, roots: tuple[Path, ...] | None) -> Planner:
+def _planner(policy: Policy, steps: CallSteps, pool: EndpointPool, loader: InputLoader) -> Planner:
     return Planner(
         placement=Placement(policy=policy, catalog=Catalog.load(), clock=now),
         prices=steps.collector.prices,
         ledger=steps.ledger,
-        loader=InputLoader(roots=roots, resolve_artifact=partial(stored_file, steps.ledger)),
+        loader=loader,
         conversations=steps.conversations,
         buckets=pool,
         encoders={"gemini": GeminiBodies(), "vertex": VertexBodies(), "cliproxy": GeminiBodies()},

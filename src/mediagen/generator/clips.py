@@ -12,7 +12,7 @@ from mediagen.jobs import Artifact, Job, PaidCall
 from mediagen.ledger.ids import JOB_ID
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.only_file import only_file
-from mediagen.media.sources import ARTIFACT_PREFIX, DataSource, LocalSource, RemoteSource, parse_source
+from mediagen.media.sources import ARTIFACT_PREFIX, DataSource, LocalSource, RemoteSource, UploadSource, parse_source
 from mediagen.routing import GEMINI_HOST
 from mediagen.storage.gs_uri import parse_gs_object
 
@@ -96,7 +96,7 @@ async def find_clip(source: str, field: str, *, ledger: Ledger, gemini_hosts: Se
             return WebAddress(url=source)
         parse_gs_object(source, field)
         return BucketObject(uri=source)
-    if isinstance(parsed, LocalSource):
+    if isinstance(parsed, LocalSource | UploadSource):
         return LocalClip(source=source)
     if parsed is None or isinstance(parsed, DataSource):
         raise InvalidRequestError(

@@ -39,7 +39,8 @@ class Wishes:
     async def made_out(self, plan: Plan, request: GenerationRequest, folder: Path) -> tuple[Plan, Job | None]:
         """The plan with its fingerprint, and the job that fulfils its wish already; that one asks for no money."""
         address = await self.endpoints.base_url(plan.route)
-        found = await fingerprint(plan, request, folder=folder, address=address)
+        whose = self.ledger.principal
+        found = await fingerprint(plan, request, folder=folder, address=address, principal=whose)
         wish = Wish(fingerprint=found, request_id=request.request_id, now=self.clock())
         await self.deliveries.settled()
         repeat = None if request.force_new else await self.ledger.find_repeat(wish)
@@ -51,7 +52,9 @@ class Wishes:
         await self.runner.resume(only=links[-1].job_id)
 
 
-async def fingerprint(plan: Plan, request: GenerationRequest, *, folder: Path, address: str) -> str:
+async def fingerprint(
+    plan: Plan, request: GenerationRequest, *, folder: Path, address: str, principal: str | None = None
+) -> str:
     """The same text for two requests that would send the same to the same place, and keep the result in the same.
 
     What is sent is compared as it is sent, with the inputs inside it: their contents count, not their names. What
@@ -62,6 +65,7 @@ async def fingerprint(plan: Plan, request: GenerationRequest, *, folder: Path, a
         request: What the caller asked for.
         folder: Where the files go.
         address: Where it is sent.
+        principal: Who asks, on a server that several people share.
     """
     wish = {
         "version": VERSION,
@@ -84,6 +88,8 @@ async def fingerprint(plan: Plan, request: GenerationRequest, *, folder: Path, a
         "upload_to": plan.effective.get("upload_to"),
         "output_dir": str(folder),
         "output_name": request.output_name,
+        # Left out where there is only one: what was compared before there were several stays the same.
+        **({"principal": principal} if principal else {}),
     }
     return await anyio.to_thread.run_sync(_digest_of, wish, plan.bodies)
 

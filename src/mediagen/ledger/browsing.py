@@ -86,23 +86,25 @@ class Browsing(Transactions):
                 field="cursor",
                 hint="Pass the cursor of the page before, or leave it out.",
             )
-        return await self._read(_files, limit, cursor)
+        return await self._read(_files, limit, cursor, self.principal)
 
     async def complete_job_ids(self, text: str, *, limit: int, kind: Media | None = None) -> list[str]:
         """Find ids of the newest 20,000 jobs that contain a text, newest first."""
-        return await self._read(_ids, queries.COMPLETE_JOB_IDS, text, kind, limit)
+        return await self._read(_ids, queries.COMPLETE_JOB_IDS, text, kind, limit, self.principal)
 
     async def complete_artifact_ids(self, text: str, *, limit: int, kind: Media | None = None) -> list[str]:
         """Find ids of the newest 20,000 files that contain a text, newest first."""
-        return await self._read(_ids, queries.COMPLETE_ARTIFACT_IDS, text, f"{kind}/" if kind else None, limit)
+        return await self._read(
+            _ids, queries.COMPLETE_ARTIFACT_IDS, text, f"{kind}/" if kind else None, limit, self.principal
+        )
 
     async def states(self, job_ids: Collection[str], chain_ids: Collection[str] = ()) -> list[JobState]:
         """Read how far some jobs and all links of some chains are, by their ids; unknown ids are ignored."""
         return await self._read(_states, sorted(job_ids), sorted(chain_ids)) if job_ids or chain_ids else []
 
 
-def _files(connection: Connection, limit: int, cursor: str | None) -> FilePage:
-    parameters = {"before": cursor or AFTER_ALL_IDS, "limit": limit + 1}
+def _files(connection: Connection, limit: int, cursor: str | None, principal: str | None) -> FilePage:
+    parameters = {"before": cursor or AFTER_ALL_IDS, "limit": limit + 1, **_whose(principal)}
     rows = connection.execute(queries.LIST_ARTIFACTS, parameters).fetchall()
     has_more, rows = len(rows) > limit, rows[:limit]
     return FilePage(
@@ -130,11 +132,18 @@ def _prompt(requested: str) -> str:
     return prompt if isinstance(prompt, str) else ""
 
 
-def _ids(connection: Connection, statement: str, text: str, kind: str | None, limit: int) -> list[str]:
+def _whose(principal: str | None) -> dict[str, Any]:
+    return {"is_all": principal is None, "principal": principal}
+
+
+def _ids(
+    connection: Connection, statement: str, text: str, kind: str | None, limit: int, principal: str | None
+) -> list[str]:
     text = text.strip().lower()
     if not PART_OF_ID.fullmatch(text):
         return []
-    return [row["id"] for row in connection.execute(statement, {"text": text, "kind": kind or "", "limit": limit})]
+    parameters = {"text": text, "kind": kind or "", "limit": limit, **_whose(principal)}
+    return [row["id"] for row in connection.execute(statement, parameters)]
 
 
 def _states(connection: Connection, job_ids: list[str], chain_ids: list[str]) -> list[JobState]:

@@ -17,6 +17,11 @@ def new_job_id(clock: Callable[[], datetime]) -> str:
     return f"job_{_sortable(clock())}"
 
 
+def new_upload_id(clock: Callable[[], datetime]) -> str:
+    """Make the id of a file that a caller sent: ``upl_`` and 26 characters, sortable by the millisecond."""
+    return f"upl_{_sortable(clock())}"
+
+
 def new_artifact_id(clock: Callable[[], datetime]) -> str:
     """Make an artifact id: ``art_`` and 26 characters, sortable by the millisecond."""
     return f"art_{_sortable(clock())}"

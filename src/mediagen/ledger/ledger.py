@@ -120,7 +120,7 @@ class Ledger(Claims, Browsing, Approvals):
 
     async def find_request(self, request_id: str) -> Job | None:
         """Read the job that was begun under a caller's own id, if any."""
-        return await self._read(reading.request, request_id)
+        return await self._read(reading.request, request_id, self.principal)
 
     async def find_repeat(self, wish: repeats.Wish) -> Job | None:
         """Find the job that was begun for the same wish, when it is open or nobody was told how it ended.
@@ -161,7 +161,8 @@ class Ledger(Claims, Browsing, Approvals):
         Raises:
             InvalidRequestError: The cursor is none.
         """
-        return await self._read(reading.page, Filter(status=status, kind=kind, query=query), limit, cursor)
+        wanted = Filter(status=status, kind=kind, query=query, principal=self.principal)
+        return await self._read(reading.page, wanted, limit, cursor)
 
     async def artifact(self, artifact_id: str) -> tuple[Artifact, Job]:
         """Read one file's record and the job that made it.
@@ -178,7 +179,7 @@ class Ledger(Claims, Browsing, Approvals):
             sha256: Of the content, in lower-case hexadecimal.
             limit: How many at most.
         """
-        return await self._read(reading.files_of_content, sha256, limit)
+        return await self._read(reading.files_of_content, sha256, limit, self.principal)
 
     async def find_remote(self, file_id: str) -> tuple[Artifact, Job] | None:
         """Read the file's record and the job behind the id of a file at Google, among the latest 20,000 paid calls.
@@ -186,7 +187,7 @@ class Ledger(Claims, Browsing, Approvals):
         A call that made fewer files than it was asked for may have lost the order of its addresses; it is not found
         then for those that are missing.
         """
-        return await self._read(reading.remote, file_id)
+        return await self._read(reading.remote, file_id, self.principal)
 
     async def record_finished(self, job: Job) -> None:
         """Take in a job that has ended already, with its calls and files: what was made on this machine.
@@ -339,7 +340,7 @@ class Ledger(Claims, Browsing, Approvals):
 
     async def spending(self, span: Span) -> list[Spending]:
         """Read where the money of a span went; the parts of all groups add up to what the caps count."""
-        return await self._read(spending, span)
+        return await self._read(spending, span, self.principal)
 
     async def _listed(self, job: Job) -> Job:
         """The same job, its folder being listed where a lost file is rebuilt from."""

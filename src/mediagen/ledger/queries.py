@@ -109,7 +109,11 @@ TOUCH_JOB = """
 UPDATE jobs SET status = :status, updated_at = :updated_at, owner = CASE WHEN :is_over THEN NULL ELSE owner END
 WHERE job_id = :job_id
 """
-FORGET_REQUEST = "UPDATE jobs SET request_id = NULL WHERE request_id = :request_id"
+# Two principals may use the same id of their own; the expression is that of jobs_by_request.
+FORGET_REQUEST = """
+UPDATE jobs SET request_id = NULL
+WHERE coalesce(principal, '') = coalesce(:principal, '') AND request_id = :request_id
+"""
 
 # A chain is as far as its newest link. What failed is asked for anew at once; not so the rest of a chain, of which
 # something is made and paid for.
@@ -119,7 +123,7 @@ FROM jobs AS wish JOIN jobs AS newest ON newest.job_id = coalesce(
     (SELECT link.job_id FROM jobs AS link WHERE link.chain_id = wish.chain_id ORDER BY link.chain_link DESC LIMIT 1),
     wish.job_id
 )
-WHERE wish.fingerprint = :fingerprint AND (
+WHERE wish.fingerprint = :fingerprint AND coalesce(wish.principal, '') = coalesce(:principal, '') AND (
     newest.status IN ('submitting', 'running', 'downloading')
     OR (
         newest.delivered_at IS NULL AND newest.updated_at >= :since
@@ -145,7 +149,9 @@ UPDATE approvals SET decision = :decision, decided_at = :decided_at WHERE job_id
 END_APPROVAL = "UPDATE approvals SET outcome = :outcome WHERE job_id = :job_id AND outcome IS NULL"
 
 SELECT_JOB = "SELECT * FROM jobs WHERE job_id = :job_id"
-SELECT_REQUEST = "SELECT * FROM jobs WHERE request_id = :request_id"
+SELECT_REQUEST = """
+SELECT * FROM jobs WHERE coalesce(principal, '') = coalesce(:principal, '') AND request_id = :request_id
+"""
 SELECT_CHAIN = "SELECT * FROM jobs WHERE chain_id = :chain_id ORDER BY chain_link"
 SELECT_LINK = "SELECT * FROM jobs WHERE chain_id = :chain_id AND chain_link = :link"
 SELECT_INTERRUPTED_LINKS = """
@@ -191,25 +197,28 @@ SELECT_BY_OPERATION = "SELECT job_id FROM calls WHERE operation = :operation ORD
 SELECT_ARTIFACT_JOB = "SELECT job_id FROM artifacts WHERE artifact_id = :artifact_id"
 SELECT_FILES_OF_CONTENT = """
 SELECT artifacts.artifact_id, artifacts.job_id FROM artifacts JOIN jobs USING (job_id)
-WHERE artifacts.sha256 = :sha256 ORDER BY jobs.seq DESC, artifacts.ordinal, artifacts.sample LIMIT :limit
+WHERE artifacts.sha256 = :sha256 AND (:is_all OR jobs.principal = :principal)
+ORDER BY jobs.seq DESC, artifacts.ordinal, artifacts.sample LIMIT :limit
 """
 # Ids sort by time: no page reads more rows than it shows, however many there are.
 LIST_ARTIFACTS = """
 SELECT artifacts.*, jobs.updated_at AS made_at, jobs.model, jobs.requested
 FROM artifacts JOIN jobs ON jobs.job_id = artifacts.job_id
-WHERE artifacts.artifact_id < :before ORDER BY artifacts.artifact_id DESC LIMIT :limit
+WHERE artifacts.artifact_id < :before AND (:is_all OR jobs.principal = :principal)
+ORDER BY artifacts.artifact_id DESC LIMIT :limit
 """
 # Among the newest only: no index serves a part of an id.
 COMPLETE_JOB_IDS = """
 SELECT job_id AS id FROM jobs
 WHERE job_id >= coalesce((SELECT job_id FROM jobs ORDER BY job_id DESC LIMIT 1 OFFSET 19999), '')
-    AND instr(job_id, :text) AND instr(kind, :kind)
+    AND instr(job_id, :text) AND instr(kind, :kind) AND (:is_all OR principal = :principal)
 ORDER BY job_id DESC LIMIT :limit
 """
 COMPLETE_ARTIFACT_IDS = """
 SELECT artifact_id AS id FROM artifacts
 WHERE artifact_id >= coalesce((SELECT artifact_id FROM artifacts ORDER BY artifact_id DESC LIMIT 1 OFFSET 19999), '')
     AND instr(artifact_id, :text) AND instr(mime_type, :kind)
+    AND (:is_all OR job_id IN (SELECT job_id FROM jobs WHERE principal = :principal))
 ORDER BY artifact_id DESC LIMIT :limit
 """
 # What tells whether a caller would be told something new of a job: without reading its wide columns.
@@ -232,6 +241,7 @@ SELECT * FROM jobs INDEXED BY jobs_open WHERE status IN ('submitting', 'running'
 """
 LIST_STATUS = " AND status = :status"
 LIST_KIND = " AND kind = :kind"
+LIST_PRINCIPAL = " AND principal = :principal"
 # instr takes its argument literally: % and _ mean themselves.
 LIST_QUERY = " AND (instr(folded_prompt, :query) OR instr(job_id, :query))"
 LIST_ORDER = " ORDER BY seq DESC LIMIT :limit"
@@ -263,7 +273,7 @@ WITH paid AS (
             ELSE FALSE
         END AS unpriced
     FROM calls CROSS JOIN jobs
-    WHERE jobs.job_id = calls.job_id AND calls.created_at >= :since AND calls.created_at < :until
+    WHERE jobs.job_id = calls.job_id AND calls.created_at >= :since AND calls.created_at < :until{whose}
 )
 SELECT
     name,
@@ -283,6 +293,7 @@ SPENDING_KEYS = {
     "profile": "jobs.profile",
     "status": "jobs.status",
 }
+SPENDING_OF_PRINCIPAL = " AND jobs.principal = :principal"
 RECENT_TIMES = """
 SELECT created_at, updated_at FROM jobs
 WHERE status = 'succeeded' AND backend <> 'local' AND model = :model AND resolution IS :scale
@@ -291,18 +302,19 @@ ORDER BY seq DESC LIMIT 20
 """
 
 
-def list_jobs(*, status: str | None, kind: str | None, query: str | None) -> str:
+def list_jobs(*, status: str | None, kind: str | None, query: str | None, principal: str | None = None) -> str:
     """Put together the statement for one page: no condition that is not needed, so that an index serves each."""
     parts = (
         LIST_OPEN_JOBS if status == "open" else LIST_JOBS,
         LIST_STATUS if status and status != "open" else "",
         LIST_KIND if kind else "",
+        LIST_PRINCIPAL if principal else "",
         LIST_QUERY if query else "",
         LIST_ORDER,
     )
     return "".join(parts)
 
 
-def spending(by: str) -> str:
+def spending(by: str, principal: str | None = None) -> str:
     """Put together the statement that sums up the money of a span by one of `SPENDING_KEYS`."""
-    return SPENDING.format(key=SPENDING_KEYS[by])
+    return SPENDING.format(key=SPENDING_KEYS[by], whose=SPENDING_OF_PRINCIPAL if principal else "")

@@ -42,6 +42,19 @@ class Filter:
     status: str | None
     kind: Kind | None
     query: str | None
+    principal: str | None = None
+
+
+def no_job(job_id: str) -> JobNotFoundError:
+    """Error for an id that is none; the same for a job that is not the caller's."""
+    return JobNotFoundError(f"There is no job {job_id!r} in the ledger.", hint="list_jobs shows those there are.")
+
+
+def no_artifact(artifact_id: str) -> JobNotFoundError:
+    """Error for an id that is none; the same for a file that is not the caller's."""
+    return JobNotFoundError(
+        f"There is no artifact {artifact_id!r} in the ledger.", hint="get_job shows the artifacts of a job."
+    )
 
 
 def job(connection: Connection, job_id: str) -> Job:
@@ -52,7 +65,7 @@ def job(connection: Connection, job_id: str) -> Job:
     """
     row = connection.execute(queries.SELECT_JOB, {"job_id": job_id}).fetchone()
     if row is None:
-        raise JobNotFoundError(f"There is no job {job_id!r} in the ledger.", hint="list_jobs shows those there are.")
+        raise no_job(job_id)
     return next(_jobs(connection, [row]))
 
 
@@ -62,9 +75,10 @@ def kept_request(connection: Connection, job_id: str, ordinal: int) -> tuple[Api
     return (row["api"], json.loads(row["body"])) if row else None
 
 
-def request(connection: Connection, request_id: str) -> Job | None:
+def request(connection: Connection, request_id: str, principal: str | None = None) -> Job | None:
     """Read the job of a caller's own id."""
-    rows = connection.execute(queries.SELECT_REQUEST, {"request_id": request_id}).fetchall()
+    asked = {"request_id": request_id, "principal": principal}
+    rows = connection.execute(queries.SELECT_REQUEST, asked).fetchall()
     return next(_jobs(connection, rows), None)
 
 
@@ -105,11 +119,14 @@ def job_of_operation(connection: Connection, operation: str) -> str | None:
 
 def page(connection: Connection, wanted: Filter, limit: int, cursor: str | None) -> Page:
     """Read one page of jobs."""
-    statement = queries.list_jobs(status=wanted.status, kind=wanted.kind, query=wanted.query)
+    statement = queries.list_jobs(
+        status=wanted.status, kind=wanted.kind, query=wanted.query, principal=wanted.principal
+    )
     parameters = {
         "before": _position(cursor),
         "status": wanted.status,
         "kind": wanted.kind,
+        "principal": wanted.principal,
         "query": (wanted.query or "").casefold(),
         "limit": limit + 1,
     }
@@ -129,16 +146,17 @@ def artifact(connection: Connection, artifact_id: str) -> tuple[Artifact, Job]:
     """
     row = connection.execute(queries.SELECT_ARTIFACT_JOB, {"artifact_id": artifact_id}).fetchone()
     if row is None:
-        raise JobNotFoundError(
-            f"There is no artifact {artifact_id!r} in the ledger.", hint="get_job shows the artifacts of a job."
-        )
+        raise no_artifact(artifact_id)
     owner = job(connection, row["job_id"])
     return next(found for found in owner.artifacts if found.artifact_id == artifact_id), owner
 
 
-def files_of_content(connection: Connection, sha256: str, limit: int) -> list[tuple[Artifact, Job]]:
+def files_of_content(
+    connection: Connection, sha256: str, limit: int, principal: str | None = None
+) -> list[tuple[Artifact, Job]]:
     """Read the files that had a content, and the jobs that made them, newest first; damaged rows are left out."""
-    rows = connection.execute(queries.SELECT_FILES_OF_CONTENT, {"sha256": sha256, "limit": limit}).fetchall()
+    asked = {"sha256": sha256, "limit": limit, "is_all": principal is None, "principal": principal}
+    rows = connection.execute(queries.SELECT_FILES_OF_CONTENT, asked).fetchall()
     found: list[tuple[Artifact, Job]] = []
     for row in rows:
         try:
@@ -148,10 +166,12 @@ def files_of_content(connection: Connection, sha256: str, limit: int) -> list[tu
     return found
 
 
-def remote(connection: Connection, file_id: str) -> tuple[Artifact, Job] | None:
+def remote(connection: Connection, file_id: str, principal: str | None = None) -> tuple[Artifact, Job] | None:
     """Read the artifact whose file at Google has an id, among the latest calls."""
     for row in connection.execute(queries.SELECT_REMOTE, {"name": f"files/{file_id}"}):
         owner = job(connection, row["job_id"])
+        if principal not in {None, owner.principal}:
+            continue
         call = next(call for call in owner.calls if call.ordinal == row["ordinal"])
         for address, made in zip(call.remote_uris, call.artifacts, strict=False):
             if file_id in _FILE_ID.findall(address):

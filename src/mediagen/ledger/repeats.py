@@ -20,11 +20,13 @@ class Wish:
         fingerprint: The same for two requests that ask for the same.
         request_id: The caller's own id; two different ones are two wishes.
         now: When it is asked for.
+        principal: Who asks; the same of somebody else is another wish.
     """
 
     fingerprint: str
     request_id: str | None
     now: datetime
+    principal: str | None = None
 
 
 def find(connection: Connection, wish: Wish) -> Job | None:
@@ -32,7 +34,11 @@ def find(connection: Connection, wish: Wish) -> Job | None:
 
     It takes on the caller's id, so that this id means it from now on. The connection must hold the write lock.
     """
-    parameters = {"fingerprint": wish.fingerprint, "since": time_text(wish.now - AWAITED)}
+    parameters = {
+        "fingerprint": wish.fingerprint,
+        "principal": wish.principal,
+        "since": time_text(wish.now - AWAITED),
+    }
     for row in connection.execute(queries.SELECT_REPEATS, parameters).fetchall():
         if wish.request_id is None:
             return reading.job(connection, row["job_id"])
@@ -46,7 +52,8 @@ def find_of(connection: Connection, job: Job) -> Job | None:
     """Find the job that a new one would repeat; None also where nothing is the same as it."""
     if job.fingerprint is None:
         return None
-    return find(connection, Wish(fingerprint=job.fingerprint, request_id=job.request_id, now=job.created_at))
+    wish = Wish(fingerprint=job.fingerprint, request_id=job.request_id, now=job.created_at, principal=job.principal)
+    return find(connection, wish)
 
 
 def mark_delivered(connection: Connection, job_id: str, now: datetime) -> None:

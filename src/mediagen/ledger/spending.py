@@ -53,11 +53,12 @@ class Spending:
     unpriced_calls: int
 
 
-def spending(connection: Connection, span: Span) -> list[Spending]:
-    """Sum up what was created in a span, ordered by name."""
+def spending(connection: Connection, span: Span, principal: str | None = None) -> list[Spending]:
+    """Sum up what was created in a span, by all or by one principal, ordered by name."""
     parameters = {
         "since": time_text(span.since or BEGINNING),
         "until": time_text(span.until or END),
         "with_free": span.with_free,
+        "principal": principal,
     }
-    return [Spending(**dict(row)) for row in connection.execute(queries.spending(span.by), parameters)]
+    return [Spending(**dict(row)) for row in connection.execute(queries.spending(span.by, principal), parameters)]

@@ -17,7 +17,13 @@ P = ParamSpec("P")
 
 
 class Transactions:
-    """One database, and how work is done on it. Part of `Ledger`."""
+    """One database, and how work is done on it. Part of `Ledger`.
+
+    Attributes:
+        principal: Whose jobs alone are seen; None, whoever owns the machine, sees all.
+    """
+
+    principal: str | None = None
 
     def __init__(self, database: Database, owners: Liveness, clock: Callable[[], datetime]) -> None:
         self._database = database

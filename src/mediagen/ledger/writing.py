@@ -98,10 +98,10 @@ def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
     job = new.job
     if job.request_id is not None:
         if new.replace_request_id:
-            connection.execute(queries.FORGET_REQUEST, {"request_id": job.request_id})
-        elif existing := reading.request(connection, job.request_id):
+            connection.execute(queries.FORGET_REQUEST, {"request_id": job.request_id, "principal": job.principal})
+        elif existing := reading.request(connection, job.request_id, job.principal):
             return existing
-    if job.chain and job.chain.link > 1 and (link := _link(connection, job.chain)):
+    if job.chain and job.chain.link > 1 and (link := _link(connection, job.chain, job.principal)):
         return link
     if not new.replace_request_id and (repeat := repeats.find_of(connection, job)):
         return repeat
@@ -128,14 +128,14 @@ def _request_rows(job: Job, requests: Sequence[KeptRequest]) -> list[dict[str, A
     ]
 
 
-def _link(connection: Connection, chain: ChainLink) -> Job | None:
+def _link(connection: Connection, chain: ChainLink, principal: str | None) -> Job | None:
     """The link that is there already.
 
     Raises:
         JobNotFoundError: The link before it says that none shall follow.
     """
     before = reading.link(connection, chain.chain_id, chain.link - 1)
-    if before is None or (before.chain and before.chain.stopped):
+    if before is None or before.principal != principal or (before.chain and before.chain.stopped):
         raise JobNotFoundError(f"Chain {chain.chain_id} was stopped after link {chain.link - 1}.", code="chain_stopped")
     return reading.link(connection, chain.chain_id, chain.link)
 
@@ -245,7 +245,7 @@ def take_back_attempt(connection: Connection, job: Job, ordinal: int, attempt: s
 def _row_of(connection: Connection, job_id: str) -> tuple[str, str | None]:
     row = connection.execute(queries.SELECT_JOB, {"job_id": job_id}).fetchone()
     if row is None:
-        raise JobNotFoundError(f"There is no job {job_id!r} in the ledger.", hint="list_jobs shows those there are.")
+        raise reading.no_job(job_id)
     return row["status"], row["owner"]
 
 

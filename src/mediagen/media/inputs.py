@@ -18,6 +18,7 @@ from mediagen.media.sources import (
     DataSource,
     LocalSource,
     RemoteSource,
+    UploadSource,
     host_of,
     parse_source,
     shown,
@@ -105,13 +106,25 @@ class _Content:
     declared_type: str = ""
 
 
+async def no_uploads(upload_id: str) -> Path:
+    """Where nobody can send files.
+
+    Raises:
+        InvalidRequestError: Always.
+    """
+    raise InvalidRequestError(f"There is no uploaded file {upload_id!r}.", hint="Give its path.", code="upload_gone")
+
+
 class InputLoader:
     """Loads what a caller names.
 
     Args:
         roots: Folders from which local files may be read; None allows every folder.
         resolve_artifact: Gives the path of a file that an earlier job made; its errors are passed on.
+        resolve_upload: Gives the path of a file that the caller sent; its errors are passed on.
+        takes_paths: Whether callers may name files of this machine.
         max_bytes: Largest picture that is sent, in bytes; larger ones are scaled down.
+        one_at_a_time: Shared with other loaders of this process.
     """
 
     def __init__(
@@ -119,13 +132,31 @@ class InputLoader:
         roots: Sequence[Path] | None,
         resolve_artifact: Callable[[str], Awaitable[Path]],
         *,
+        resolve_upload: Callable[[str], Awaitable[Path]] = no_uploads,
+        takes_paths: bool = True,
         max_bytes: int = MAX_IMAGE_BYTES,
+        one_at_a_time: anyio.CapacityLimiter | None = None,
     ) -> None:
         self._roots = None if roots is None else tuple(roots)
         self._resolve_artifact = resolve_artifact
+        self._resolve_upload = resolve_upload
+        self._takes_paths = takes_paths
         self._max_bytes = max_bytes
         # Decoding the largest picture takes hundreds of megabytes, so they are decoded one after the other.
-        self._one_at_a_time = anyio.CapacityLimiter(1)
+        self._one_at_a_time = one_at_a_time or anyio.CapacityLimiter(1)
+
+    def for_guest(
+        self, resolve_artifact: Callable[[str], Awaitable[Path]], resolve_upload: Callable[[str], Awaitable[Path]]
+    ) -> "InputLoader":
+        """The same for a caller from elsewhere: no path of this machine, and only the caller's own files."""
+        return InputLoader(
+            (),
+            resolve_artifact,
+            resolve_upload=resolve_upload,
+            takes_paths=False,
+            max_bytes=self._max_bytes,
+            one_at_a_time=self._one_at_a_time,
+        )
 
     async def load_image(self, source: str, field: str) -> InputMedia:
         """Load a picture as it is sent: upright, without location and other metadata, scaled down when too large.
@@ -165,7 +196,7 @@ class InputLoader:
         if source[:5].lower() == "data:":
             return None
         parsed = parse_source(source, field, max_bytes=0)
-        return await self._path(parsed, field) if isinstance(parsed, LocalSource) else None
+        return await self._path(parsed, field) if isinstance(parsed, LocalSource | UploadSource) else None
 
     async def image_from(self, data: bytes, source: str, field: str) -> InputMedia:
         """Take in a picture that was read from elsewhere; see `load_image`."""
@@ -184,18 +215,33 @@ class InputLoader:
                 if not data:
                     _refuse(field, "the data: URI is empty", "Give a file with contents.")
                 return _Content(data=data, source=name, name=name, declared_type=declared)
-            case LocalSource() | ArtifactSource():
+            case LocalSource() | ArtifactSource() | UploadSource():
                 path = await self._path(parsed, field)
                 data = await anyio.to_thread.run_sync(lambda: read_file(path, field, max_bytes=max_bytes))
                 return _Content(data=data, source=source, name=shown(source), path=path)
             case _:
                 assert_never(parsed)
 
-    async def _path(self, parsed: LocalSource | ArtifactSource, field: str) -> Path:
+    async def _path(self, parsed: LocalSource | ArtifactSource | UploadSource, field: str) -> Path:
         if isinstance(parsed, LocalSource):
+            if not self._takes_paths:
+                raise _path_of_elsewhere(parsed, field)
             return await anyio.to_thread.run_sync(resolve_local, parsed.path, field, self._roots)
-        stored = await self._resolve_artifact(parsed.artifact_id)
+        if isinstance(parsed, UploadSource):
+            stored = await self._resolve_upload(parsed.upload_id)
+        else:
+            stored = await self._resolve_artifact(parsed.artifact_id)
         return await anyio.to_thread.run_sync(resolve_local, stored, field, None)
+
+
+def _path_of_elsewhere(source: LocalSource, field: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"{field}={shown(str(source.path))} is a path, and this server does not run on your machine.",
+        field=field,
+        hint="Send the file to the server (POST /files, with the same token) and give the mediagen:// address of the "
+        "answer; or give an https or gs:// address, a data: URI or mediagen://artifacts/<id>.",
+        code="path_not_accepted",
+    )
 
 
 def _refuse(field: str, why: str, hint: str, *, cause: Exception | None = None, code: str | None = None) -> NoReturn:

@@ -13,6 +13,7 @@ from urllib.request import url2pathname
 from mediagen.errors import InvalidRequestError
 
 ARTIFACT_PREFIX: Final = "mediagen://artifacts/"
+UPLOAD_PREFIX: Final = "mediagen://uploads/"
 SUFFIX_TYPES: Final = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -44,6 +45,13 @@ class ArtifactSource:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UploadSource:
+    """A file that a caller sent to the files endpoint."""
+
+    upload_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RemoteSource:
     """An address that Google reads by itself.
 
@@ -69,7 +77,7 @@ class DataSource:
     shown: str
 
 
-ParsedSource = LocalSource | ArtifactSource | RemoteSource | DataSource
+ParsedSource = LocalSource | ArtifactSource | UploadSource | RemoteSource | DataSource
 
 
 def shown(source: str) -> str:
@@ -108,6 +116,8 @@ def parse_source(source: str, field: str, *, max_bytes: int) -> ParsedSource:
         return LocalSource(path=Path(source))
     if source.startswith(ARTIFACT_PREFIX):
         return _artifact(source, field)
+    if source.startswith(UPLOAD_PREFIX):
+        return _upload(source, field)
     return _remote(source, scheme, field)
 
 
@@ -128,6 +138,17 @@ def _artifact(source: str, field: str) -> ArtifactSource:
             hint=f"It looks like {ARTIFACT_PREFIX}<id>, as in the result of a job.",
         )
     return ArtifactSource(artifact_id=artifact_id)
+
+
+def _upload(source: str, field: str) -> UploadSource:
+    upload_id = source.removeprefix(UPLOAD_PREFIX)
+    if not _ARTIFACT_ID.fullmatch(upload_id):
+        raise InvalidRequestError(
+            f"{field}={shown(source)} is no address of an uploaded file.",
+            field=field,
+            hint=f"It looks like {UPLOAD_PREFIX}<id>, as the files endpoint answers it.",
+        )
+    return UploadSource(upload_id=upload_id)
 
 
 def _split(source: str, field: str) -> SplitResult:

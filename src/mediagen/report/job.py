@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
@@ -68,11 +69,13 @@ class ChargeReport(Report):
 
 
 class ArtifactReport(Report):
-    """One file on this machine."""
+    """One file, on this machine or to be downloaded from it."""
 
     artifact_id: str
     uri: str
-    path: str = Field(description="Absolute path of the file.")
+    path: str | None = Field(description="Absolute path of the file; null for callers on another machine.")
+    url: str | None = Field(None, description="Where callers on another machine download it; null on this one.")
+    url_expires_at: datetime | None = Field(None, description="Until when; get_job gives a new one.")
     gcs_uri: str | None
     mime_type: str
     size_bytes: int
@@ -82,6 +85,12 @@ class ArtifactReport(Report):
     duration_seconds: float | None
     fps: float | None
     has_audio: bool | None
+
+    @property
+    def file(self) -> Path:
+        """The file, for those who work on this machine."""
+        assert self.path is not None, "only callers on another machine are told no path"
+        return Path(self.path)
 
 
 class AdjustmentReport(Report):

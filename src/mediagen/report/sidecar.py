@@ -181,7 +181,7 @@ def _sent(job: Job) -> dict[str, Any]:
 def _output(artifact: Artifact | None) -> dict[str, Any]:
     if artifact is None:
         return {"filename": None, "path": None, "file_size_bytes": None, "mime_type": None}
-    record = ArtifactReport.model_validate(artifact).model_dump(mode="json")
+    record = ArtifactReport.model_validate(artifact).model_dump(mode="json", exclude={"url", "url_expires_at"})
     return {"filename": Path(artifact.path).name, "file_size_bytes": artifact.size_bytes, **record}
 
 

@@ -8,7 +8,7 @@ from mediagen.errors import MediaGenError
 from mediagen.jobs import OPEN_STATUSES
 from mediagen.report.checks import AlternativeReport, EstimateReport
 from mediagen.report.edits import edit_in_words
-from mediagen.report.job import JobListReport, JobReport, NextReport, QuoteReport
+from mediagen.report.job import ArtifactReport, JobListReport, JobReport, NextReport, QuoteReport
 from mediagen.report.money import dollars
 
 
@@ -27,7 +27,8 @@ def summary(report: JobReport, next_words: Callable[[NextReport], str] | None = 
             sound = "with sound" if artifact.has_audio else "silent"
             length = f", {artifact.duration_seconds:g} s, {artifact.fps or 0:g} fps, {sound}"
         lines.append(
-            f"File: {artifact.path} ({artifact.mime_type}, {size}{length}, {artifact.size_bytes} bytes) {artifact.uri}"
+            f"File: {where_is(artifact)} ({artifact.mime_type}, {size}{length}, {artifact.size_bytes} bytes) "
+            f"{artifact.uri}"
         )
         lines += [f"In Cloud Storage: {artifact.gcs_uri}"] if artifact.gcs_uri else []
     if reason := report.effective.get("why_backend"):
@@ -50,6 +51,15 @@ def summary(report: JobReport, next_words: Callable[[NextReport], str] | None = 
         call = next_words(report.next) if next_words else f"{report.next.tool} {report.next.arguments}"
         lines.append(f"Next: {call} - {report.next.reason}")
     return "\n".join(lines)
+
+
+def where_is(artifact: ArtifactReport) -> str:
+    """The path of a file, or the link that stands for it."""
+    if artifact.path is not None:
+        return artifact.path
+    if artifact.url is None or artifact.url_expires_at is None:
+        return artifact.uri
+    return f"{artifact.url} (link until {artifact.url_expires_at:%H:%M} UTC)"
 
 
 def _headline(report: JobReport) -> str:
@@ -140,7 +150,9 @@ def list_summary(report: JobListReport) -> str:
 
 
 def _row(job: JobReport) -> list[str]:
-    files = ", ".join(f"{artifact.path} ({artifact.uri})" for artifact in job.artifacts)
+    files = ", ".join(
+        f"{artifact.path} ({artifact.uri})" if artifact.path else artifact.uri for artifact in job.artifacts
+    )
     lines = [f"{job.job_id} {job.kind} {job.status} {job.model} {_cost(job)} {files}".rstrip()]
     if job.error:
         lines.append(f"  Error [{job.error.code}]: {job.error.message} {job.error.hint}".rstrip())

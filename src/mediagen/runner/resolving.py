@@ -162,7 +162,10 @@ async def _check_name(evidence: Evidence, job: Job, operation: str) -> None:
         raise _refused(operation, f"it is one of {model[1]}, and the job was sent to {job.model}", "")
     other = await evidence.ledger.job_of_operation(operation)
     if other:
-        raise _refused(operation, f"it belongs to {other}", "Look for another one of about the same time.")
+        # An id of somebody else's is not told.
+        whose = await evidence.ledger.get(other)
+        named = other if job.principal in {None, whose.principal} else "another job"
+        raise _refused(operation, f"it belongs to {named}", "Look for another one of about the same time.")
 
 
 def _refused(operation: str, why: str, hint: str) -> InvalidRequestError:

@@ -8,6 +8,7 @@ import anyio
 
 from mediagen.errors import InvalidRequestError, LedgerError
 from mediagen.jobs import Job, JobStatus, Progress
+from mediagen.ledger.ledger import Ledger
 from mediagen.report.progress import progress_of
 from mediagen.runner.resolving import Decision, resolve
 from mediagen.runner.scheduler import Changes, Scheduler
@@ -36,6 +37,12 @@ class Runner:
         self._ledger = steps.ledger
         self._changes = changes
         self.watcher = Watcher(steps.ledger, changes, steps.clock)
+
+    def of(self, ledger: Ledger) -> "Runner":
+        """The same runner for a caller who sees only the jobs of a scoped ledger; what runs is everybody's."""
+        runner = Runner(self._steps, self.scheduler, self._changes)
+        runner._ledger = ledger
+        return runner
 
     async def resume(self, only: str | None = None) -> list[Job]:
         """Take over open jobs that nobody advances; see `Scheduler.resume`."""
@@ -103,6 +110,7 @@ class Runner:
         Raises:
             MediaGenError: As `mediagen.runner.resolving.resolve` says.
         """
+        await self._ledger.get(job_id)
         # A caller who gives up waiting must not leave a job open that nobody drives.
         with anyio.CancelScope(shield=True):
             job, notes = await self._resolved(job_id, decision)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from mcp import MCPError
 from mcp.server.mcpserver import Context
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from mcp.types.version import is_version_at_least
@@ -84,7 +85,11 @@ async def ask(
     if _asks_in_answers(context):
         asked = ElicitRequest(params=ElicitRequestFormParams(message=question, requested_schema=form(error.usd)))
         return InputRequiredResult(input_requests={KEY: asked}, request_state=json.dumps({"usd": str(error.usd)}))
-    answer = await context.session.elicit_form(question, form(error.usd), related_request_id=context.request_id)
+    try:
+        answer = await context.session.elicit_form(question, form(error.usd), related_request_id=context.request_id)
+    except MCPError:
+        # The client says that it can ask, and cannot.
+        raise error from None
     return _agreed(request, error.usd, decision_of(answer.model_dump()))
 
 
@@ -97,7 +102,7 @@ async def keep_question(error: ApprovalNeededError, app: App, tool: str, request
     ledger, now = app.generator.ledger, app.generator.clock
     asked = Approval(
         job_id=new_job_id(now),
-        principal=None,
+        principal=app.principal,
         tool=tool,
         arguments=request.model_dump(mode="json", exclude_unset=True),
         question=question_of(error, request),

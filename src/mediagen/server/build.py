@@ -1,5 +1,6 @@
 """Builds the MCP server from settings."""
 
+import dataclasses
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -15,6 +16,7 @@ from mediagen import __version__
 from mediagen.app.app import App, open_app
 from mediagen.runner.runner import Runner
 from mediagen.server.completion import add_completion
+from mediagen.server.http.front import Front
 from mediagen.server.instructions import instructions
 from mediagen.server.prompts.answers import add_prompts
 from mediagen.server.resources.answers import add_resources
@@ -31,13 +33,15 @@ PartsT = TypeVar("PartsT")
 Lifespan = Callable[[MCPServer[PartsT]], AbstractAsyncContextManager[PartsT]]
 
 
-def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPServer[App]:
+def build_server(settings: Settings, *, ends_on_sigterm: bool = False, front: Front | None = None) -> MCPServer[App]:
     """The server with the chosen toolsets; parts are built when a client connects.
 
     Args:
         settings: What the environment says.
         ends_on_sigterm: Whether SIGTERM ends the process as soon as no paid request is on its way.
+        front: Of the HTTP transport: told the app, and says whether its callers have names.
     """
+    is_shared = front is not None and front.is_shared
 
     @asynccontextmanager
     async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:  # noqa: ARG001 - the SDK's signature
@@ -46,14 +50,16 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False) -> MCPSer
                 if ends_on_sigterm:
                     group.start_soon(_end_on_sigterm, app.runner)
                 app.runner.scheduler.start_sweeping()
-                yield app
+                if front:
+                    front.open(app)
+                yield dataclasses.replace(app, is_shared=is_shared)
             group.cancel_scope.cancel()
 
     server = make_server(
         tools=[tool.build() for tool in TOOLS if tool.toolset in settings.toolsets],
         extensions=[TasksExtension(JobTasks()), viewer()],
         lifespan=lifespan,
-        instructions=instructions(settings.toolsets),
+        instructions=instructions(settings.toolsets, is_shared=is_shared),
     )
     add_resources(server, settings)
     add_prompts(server)

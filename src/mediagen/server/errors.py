@@ -15,7 +15,8 @@ from mediagen.report.harmless import harmless
 from mediagen.report.text import error_in_words
 from mediagen.requests import GenerationRequest, explain_invalid
 from mediagen.server import approval
-from mediagen.server.callers import app_of
+from mediagen.server.callers import app_of, refuse_folders
+from mediagen.server.publishing import veiled, veiled_text
 from mediagen.server.tasks.call import current_call
 
 Handler = Callable[[App, Any, Context[App]], Awaitable[CallToolResult]]
@@ -37,17 +38,22 @@ class RequestTool(Tool):
         except ValidationError as error:
             # No `from error`: the cause would carry the caller's values into logs.
             raise ToolError(harmless(explain_invalid(error, self.request_type))) from None
+        app: App | None = None
         try:
-            result = await self._answer(request, context)
+            app = app_of(context)
+            refuse_folders(app, request)
+            result = await self._answer(app, request, context)
+            result = veiled(app, result) if isinstance(result, CallToolResult) else result
             return self.fn_metadata.convert_result(result) if convert_result else result
         except MediaGenError as error:
-            raise ToolError(harmless(error_in_words(error))) from None
+            raise ToolError(harmless(veiled_text(app, error_in_words(error)))) from None
         except Exception as error:
             raise UnexpectedToolError(f"{self.name} failed because of a defect in mediagen.") from error
 
-    async def _answer(self, request: BaseModel, context: Context[App]) -> CallToolResult | InputRequiredResult:
+    async def _answer(
+        self, app: App, request: BaseModel, context: Context[App]
+    ) -> CallToolResult | InputRequiredResult:
         """Call the handler; where somebody has to agree to the price first, ask and call it again."""
-        app = app_of(context)
         if not isinstance(request, GenerationRequest):
             return await self.handler(app, request, context)
         request = approval.answered_before(context, request)

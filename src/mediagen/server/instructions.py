@@ -20,8 +20,8 @@ the paid tool again for the same wish: the job goes on even if you stop waiting 
 Final states: succeeded, failed, filtered (safety filter: change the prompt), cancelled, expired, unconfirmed (may be
 billed; ask the user, then resolve_job).
 
-Answers carry absolute file paths (artifacts[].path), real size, quote and charge in dollars, warnings, and every
-value that was changed (adjustments). Show the user the path. Full files are never put into the conversation.
+Answers carry {where}, real size, quote and charge in dollars, warnings, and every
+value that was changed (adjustments). Show the user {shown}. Full files are never put into the conversation.
 Chain by path or URI: artifacts[].uri can be the image, video, source or input_images of the next call.
 Above the approval threshold a call is refused until max_usd is given: ask the user first.
 Backends: gemini (API key), vertex (also Veo; storage_uri), cliproxy (pictures only); auto takes the first configured
@@ -31,6 +31,16 @@ _EDITS = """,
 probe_media, extract_frame, trim_video, concat_videos, add_audio, convert_video, resize_image"""
 
 
-def instructions(toolsets: Collection[str]) -> str:
-    """What to tell about the tools that are on."""
-    return _INSTRUCTIONS.format(edits=_EDITS if "edit" in toolsets else "")
+_HERE = ("absolute file paths (artifacts[].path)", "the path")
+_ELSEWHERE = ("links that hold for an hour (artifacts[].url)", "the link")
+_FILES = """\
+This server runs on another machine: no paths. Inputs are https, gs://, data: or mediagen:// addresses; POST /files
+takes a file (20 MB) and answers a mediagen:// address.
+"""
+
+
+def instructions(toolsets: Collection[str], *, is_shared: bool = False) -> str:
+    """What to tell about the tools that are on, and about files where callers are on other machines."""
+    where, shown = _ELSEWHERE if is_shared else _HERE
+    text = _INSTRUCTIONS.format(edits=_EDITS if "edit" in toolsets else "", where=where, shown=shown)
+    return text + (_FILES if is_shared else "")

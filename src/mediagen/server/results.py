@@ -12,29 +12,32 @@ from mediagen.errors import MediaGenError
 from mediagen.media.preview import preview
 from mediagen.report.harmless import harmless, writable
 from mediagen.report.job import ArtifactReport, JobReport
-from mediagen.report.text import summary
+from mediagen.report.text import summary, where_is
 from mediagen.server.brief import brief_job, fitting
+from mediagen.server.publishing import published, veiled
 
 FAILED_STATES = frozenset({"failed", "filtered", "unconfirmed", "expired"})
 
 
-async def job_result(report: JobReport, *, with_preview: bool, ffmpeg: str | None) -> CallToolResult:
-    """Result of a tool that is about one job."""
+async def job_result(app: App, report: JobReport, *, with_preview: bool) -> CallToolResult:
+    """Result of a tool that is about one job, as the app's principal may have it."""
     warnings: list[str] = []
     image: ImageContent | None = None
     if with_preview and report.artifacts:
-        image, warnings = await _preview(report.artifacts[0], ffmpeg)
-    report = brief_job(report.model_copy(update={"warnings": [*report.warnings, *warnings]}))
+        image, warnings = await _preview(report.artifacts[0], app.settings.ffmpeg)
+    names = [Path(artifact.path or artifact.artifact_id).name for artifact in report.artifacts]
+    report = brief_job(published(app, report.model_copy(update={"warnings": [*report.warnings, *warnings]})))
     text, told = fitting(harmless(summary(report)), structured(report))
     content: list[ContentBlock] = [TextContent(type="text", text=text)]
     content += [image] if image else []
-    content += [_link(artifact) for artifact in report.artifacts]
-    return CallToolResult(content=content, structured_content=told, is_error=report.status in FAILED_STATES)
+    content += [_link(artifact, name) for artifact, name in zip(report.artifacts, names, strict=True)]
+    result = CallToolResult(content=content, structured_content=told, is_error=report.status in FAILED_STATES)
+    return veiled(app, result)
 
 
 async def answer(app: App, report: JobReport, *, with_preview: bool) -> CallToolResult:
     """Result of a tool that tells about a paid job; nothing may be awaited between it and the answer to the client."""
-    result = await job_result(report, with_preview=with_preview, ffmpeg=app.settings.ffmpeg)
+    result = await job_result(app, report, with_preview=with_preview)
     await app.deliveries.hand_over(report)
     return result
 
@@ -52,6 +55,8 @@ def structured(report: BaseModel) -> dict[str, Any]:
 
 
 async def _preview(artifact: ArtifactReport, ffmpeg: str | None) -> tuple[ImageContent | None, list[str]]:
+    if artifact.path is None:
+        return None, []
     try:
         jpeg = await preview(Path(artifact.path), artifact.mime_type, ffmpeg)
     except MediaGenError as error:
@@ -61,12 +66,12 @@ async def _preview(artifact: ArtifactReport, ffmpeg: str | None) -> tuple[ImageC
     return ImageContent(type="image", data=base64.b64encode(jpeg).decode(), mime_type="image/jpeg"), []
 
 
-def _link(artifact: ArtifactReport) -> ResourceLink:
+def _link(artifact: ArtifactReport, name: str) -> ResourceLink:
     return ResourceLink(
         type="resource_link",
-        name=Path(artifact.path).name,
+        name=name,
         uri=artifact.uri,
         mime_type=artifact.mime_type,
         size=artifact.size_bytes,
-        description=artifact.path,
+        description=where_is(artifact),
     )

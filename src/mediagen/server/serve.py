@@ -1,4 +1,4 @@
-"""Runs the server over stdio or, on this machine only, over Streamable HTTP."""
+"""Runs the server over stdio or over Streamable HTTP."""
 
 import logging
 import sys
@@ -6,9 +6,6 @@ import sys
 from mediagen.errors import MediaGenError
 from mediagen.server.build import build_server
 from mediagen.settings import Settings, check_supported, read_settings
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-SHUTDOWN_SECONDS = 3
 
 
 def serve_stdio() -> int:
@@ -21,27 +18,23 @@ def serve_stdio() -> int:
 
 
 def serve_http(host: str, port: int) -> int:
-    """Serve clients of this machine over Streamable HTTP; returns the exit code."""
-    if host not in LOOPBACK:
-        print(  # noqa: T201 - standard error of a command
-            f"--host {host!r} is not available in this version; allowed: {', '.join(LOOPBACK)}.", file=sys.stderr
-        )
-        return 2
+    """Serve clients over Streamable HTTP; returns the exit code."""
     settings = _settings()
     if settings is None:
         return 3
-    if settings.http_token:
-        print(  # noqa: T201 - standard error of a command
-            "MEDIAGEN_HTTP_TOKEN is set, but this version cannot check tokens yet: HTTP serves this machine only. "
-            "Unset it to go on.",
-            file=sys.stderr,
-        )
-        return 3
-    import uvicorn
+    # Whoever uses standard input and output needs nothing of it.
+    from mediagen.server.http.access import access_of
+    from mediagen.server.http.links import links_of
+    from mediagen.server.http.serving import serve
 
-    app = build_server(settings).streamable_http_app(host=host)
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_SECONDS)
-    uvicorn.Server(config).run()
+    try:
+        access = access_of(settings, host, port)
+        if access.is_shared:
+            links_of(access.settings)
+    except MediaGenError as error:
+        print(f"mediagen-mcp: {error}", file=sys.stderr)  # noqa: T201 - standard error of a command
+        return 3
+    serve(access, host, port)
     return 0
 
 

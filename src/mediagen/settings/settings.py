@@ -17,12 +17,14 @@ from mediagen.settings.values import (
     Address,
     BucketName,
     Cap,
+    ExactAddress,
     HostAddress,
     Key,
     Location,
     OsPath,
     Positive,
     ProjectId,
+    Words,
     checked_words,
     is_unset,
     lower,
@@ -159,8 +161,42 @@ class Settings(BaseModel):
         description="Configuration file; else mediagen.toml or config.json in the working folder, "
         "else mediagen.toml in the user configuration folder.",
     )
-    http_token: SecretStr | None = Field(
-        None, validation_alias="MEDIAGEN_HTTP_TOKEN", description="Not supported yet: HTTP is for this machine only."
+    http_token: Key | None = Field(
+        None, validation_alias="MEDIAGEN_HTTP_TOKEN", description="Bearer token that callers over HTTP have to send."
+    )
+    http_issuer: ExactAddress | None = Field(
+        None,
+        validation_alias="MEDIAGEN_HTTP_ISSUER",
+        description="OAuth issuer whose access tokens are accepted over HTTP; needs MEDIAGEN_HTTP_PUBLIC_URL.",
+    )
+    http_jwks_url: Address | None = Field(
+        None,
+        validation_alias="MEDIAGEN_HTTP_JWKS_URL",
+        description="Where the keys of the issuer are; else as its metadata says.",
+    )
+    http_scopes: Words = Field(
+        (), validation_alias="MEDIAGEN_HTTP_SCOPES", description="Scopes that an access token must have, all of them."
+    )
+    http_public_url: Address | None = Field(
+        None,
+        validation_alias="MEDIAGEN_HTTP_PUBLIC_URL",
+        description="Address of the HTTP server as its callers know it: audience of access tokens, begin of links.",
+    )
+    http_allowed_hosts: Words = Field(
+        (),
+        validation_alias="MEDIAGEN_HTTP_ALLOWED_HOSTS",
+        description="Host names under which callers reach the HTTP server, besides this machine's own.",
+    )
+    http_allowed_origins: Words = Field(
+        (),
+        validation_alias="MEDIAGEN_HTTP_ALLOWED_ORIGINS",
+        description="Web origins whose pages may call the HTTP server, such as https://app.example.com.",
+    )
+    http_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        240, validation_alias="MEDIAGEN_HTTP_CALLS_PER_MINUTE", description="Most requests of one principal a minute."
+    )
+    http_calls_at_once: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        32, validation_alias="MEDIAGEN_HTTP_CALLS_AT_ONCE", description="Most requests of one principal at once."
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(upper)] = Field(
         "WARNING", validation_alias="MEDIAGEN_LOG_LEVEL", description="Log level on stderr."

@@ -116,6 +116,15 @@ def _address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _exact_address(value: str) -> str:
+    _address(value)
+    return value
+
+
+def _words(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
 def _with_scheme(value: object) -> object:
     return f"http://{value}" if isinstance(value, str) and "://" not in value else value
 
@@ -138,6 +147,9 @@ BucketName = Annotated[
 ObjectPrefix = Annotated[str, AfterValidator(_object_prefix)]
 VariableName = Annotated[str, AfterValidator(_variable)]
 Address = Annotated[str, AfterValidator(_address)]
+# Compared letter by letter: a slash at its end matters.
+ExactAddress = Annotated[str, AfterValidator(_exact_address)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 HostAddress = Annotated[str, BeforeValidator(_with_scheme), AfterValidator(_address)]
 
 

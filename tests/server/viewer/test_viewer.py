@@ -67,8 +67,8 @@ async def test_page_and_server_agree_on_what_one_message_holds(connect: Connect)
 async def test_viewer_is_offered_as_an_app_that_needs_nothing_from_outside(connect: Connect, era: str):
     async with connect() as client:
         # The handshake's capabilities have no place for extensions; hosts of that era go by the tools' metadata.
-        offered = client.server_capabilities.extensions
-        assert offered == (None if era == "legacy" else {"io.modelcontextprotocol/ui": {}})
+        offered = (client.server_capabilities.extensions or {}).get("io.modelcontextprotocol/ui")
+        assert offered == (None if era == "legacy" else {})
         listed = {resource.uri: resource for resource in (await client.list_resources()).resources}
         [page] = (await client.read_resource(VIEWER_URI)).contents
     assert isinstance(page, TextResourceContents)

@@ -30,6 +30,7 @@ from mediagen.report.harmless import harmless
 from mediagen.report.text import error_in_words
 from mediagen.runner.scheduler import kind_of
 from mediagen.server.callers import app_of
+from mediagen.server.publishing import veiled_text
 from mediagen.server.registry import Handler, handle, handler_of
 from mediagen.server.resources.contents import Content
 from mediagen.server.resources.definitions import RESOURCES
@@ -92,14 +93,14 @@ async def _list_templates(
 
 
 async def _read(others: Handler, context: Context[App], params: ReadResourceRequestParams) -> ReadResourceResult:
-    uri = str(params.uri)
+    uri, app = str(params.uri), app_of(context)
     for definition in RESOURCES:
         value = definition.value_in(uri)
         if value is not None:
             try:
-                return _answer(uri, await definition.read(app_of(context), value))
+                return _answer(app, uri, await definition.read(app, value))
             except (MediaGenError, ResourceError) as error:
-                raise _refusal(error, uri) from None
+                raise _refusal(error, uri, app) from None
             except Exception as error:
                 # Only the kind of the exception: its text may hold a prompt.
                 logger.error("reading %s failed: %s", definition.address, kind_of(error))  # noqa: TRY400 - as above
@@ -109,16 +110,20 @@ async def _read(others: Handler, context: Context[App], params: ReadResourceRequ
     return rest
 
 
-def _answer(uri: str, content: Content) -> ReadResourceResult:
+def _answer(app: App, uri: str, content: Content) -> ReadResourceResult:
     if isinstance(content.data, str):
         return ReadResourceResult(
-            contents=[TextResourceContents(uri=uri, mime_type=content.mime_type, text=content.data)]
+            contents=[TextResourceContents(uri=uri, mime_type=content.mime_type, text=veiled_text(app, content.data))]
         )
     blob = base64.b64encode(content.data).decode()
     return ReadResourceResult(contents=[BlobResourceContents(uri=uri, mime_type=content.mime_type, blob=blob)])
 
 
-def _refusal(error: MediaGenError | ResourceError, uri: str | None = None) -> MCPError:
+def _refusal(error: MediaGenError | ResourceError, uri: str | None = None, app: App | None = None) -> MCPError:
     is_callers = isinstance(error, InvalidRequestError | JobNotFoundError)
     words = error_in_words(error) if isinstance(error, MediaGenError) else str(error)
-    return MCPError(INVALID_PARAMS if is_callers else INTERNAL_ERROR, harmless(words), {"uri": uri} if uri else None)
+    return MCPError(
+        INVALID_PARAMS if is_callers else INTERNAL_ERROR,
+        harmless(veiled_text(app, words)),
+        {"uri": uri} if uri else None,
+    )

@@ -20,6 +20,7 @@ from mediagen.media.preview import preview
 from mediagen.pricing import Prices
 from mediagen.report.error_codes import error_codes
 from mediagen.requests import GetJobRequest
+from mediagen.server.publishing import published, where_to_open
 from mediagen.server.results import structured
 
 JSON = "application/json"
@@ -44,7 +45,13 @@ async def artifact(app: App, artifact_id: str) -> Content:
         ResourceError: It is too large for a message, or cannot be read.
     """
     mime_type, path = await _file(app, artifact_id)
-    return Content(mime_type=mime_type, data=await anyio.to_thread.run_sync(_bytes_of, path, artifact_id))
+    data = await anyio.to_thread.run_sync(_bytes_of, path)
+    if len(data) > LARGEST_RESOURCE:
+        raise ResourceError(
+            f"The file is too large for a message; open it at {where_to_open(app, artifact_id, path)}. "
+            f"mediagen://artifacts/{artifact_id}/preview shows it small."
+        )
+    return Content(mime_type=mime_type, data=data)
 
 
 async def artifact_preview(app: App, artifact_id: str) -> Content:
@@ -70,7 +77,7 @@ async def job(app: App, job_id: str) -> Content:
     """
     if len(job_id) > LONGEST_ID or not JOB_ID.fullmatch(job_id):
         raise JobNotFoundError(f"There is no job {job_id[:100]!r}.", hint="list_jobs shows those there are.")
-    return _json(structured(await app.generator.get_job(GetJobRequest(job_id=job_id))))
+    return _json(structured(published(app, await app.generator.get_job(GetJobRequest(job_id=job_id)))))
 
 
 async def models(app: App, _: str) -> Content:  # noqa: ARG001 - one signature for all
@@ -123,19 +130,13 @@ async def _file(app: App, artifact_id: str) -> tuple[str, Path]:
     return made.mime_type, await app.generator.artifact_file(artifact_id)
 
 
-def _bytes_of(path: Path, artifact_id: str) -> bytes:
+def _bytes_of(path: Path) -> bytes:
+    """The file, or a byte more than a message may hold."""
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST_RESOURCE + 1)
-            size = path.stat().st_size
+            return file.read(LARGEST_RESOURCE + 1)
     except OSError as failure:
         raise ResourceError(f"The file {path} cannot be read: {failure.strerror or 'input/output error'}.") from failure
-    if len(data) > LARGEST_RESOURCE:
-        raise ResourceError(
-            f"The file has {size} bytes, too many for a message; open it at {path}. "
-            f"mediagen://artifacts/{artifact_id}/preview shows it small."
-        )
-    return data
 
 
 def _json(value: object) -> Content:

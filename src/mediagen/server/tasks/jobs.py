@@ -21,6 +21,7 @@ from mediagen.report.text import error_in_words
 from mediagen.requests import CancelJobRequest
 from mediagen.server import approval as approving
 from mediagen.server.callers import app_of
+from mediagen.server.publishing import veiled_text
 from mediagen.server.results import answer
 from mediagen.server.tasks.call import TaskCall, as_task
 from mediagen.server.tasks.extension import RequestContext, Task
@@ -165,7 +166,7 @@ def _of_question(asked: Approval, app: App) -> Task:
     if asked.decision == "accept" and asked.refusal is None:
         return task
     said = asked.refusal or error_in_words(approving.declined(asked.usd))
-    result = CallToolResult(content=[TextContent(type="text", text=harmless(said))], is_error=True)
+    result = CallToolResult(content=[TextContent(type="text", text=harmless(veiled_text(app, said)))], is_error=True)
     return replace(task, status="completed", message="", result=_wire(result))
 
 

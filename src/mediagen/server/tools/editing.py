@@ -59,4 +59,4 @@ async def resize_image(app: App, request: ResizeImageRequest, context: Context[A
 async def _made(app: App, request: EditRequest, report: JobReport) -> CallToolResult:
     if report.job_id:
         app.runner.watcher.hear(report.job_id)
-    return await job_result(report, with_preview=request.preview, ffmpeg=app.settings.ffmpeg)
+    return await job_result(app, report, with_preview=request.preview)

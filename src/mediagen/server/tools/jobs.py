@@ -12,6 +12,7 @@ from mediagen.requests import CancelJobRequest, GetJobRequest, GetSpendRequest, 
 from mediagen.runner.resolving import RESOLVED
 from mediagen.server.brief import LARGEST_WORDS, size_of
 from mediagen.server.progress import ProgressReporter
+from mediagen.server.publishing import published
 from mediagen.server.results import answer, plain_result, structured
 
 
@@ -25,7 +26,8 @@ async def list_jobs(app: App, request: ListJobsRequest, context: Context[App]) -
     """Jobs in the ledger."""
     while True:
         page = await app.generator.list_jobs(request)
-        report = JobListReport(jobs=[short_row(job) for job in page.jobs], next_cursor=page.next_cursor)
+        rows = [short_row(published(app, job)) for job in page.jobs]
+        report = JobListReport(jobs=rows, next_cursor=page.next_cursor)
         words = list_summary(report)
         if request.limit == 1 or size_of(words, structured(report)) <= LARGEST_WORDS:
             return plain_result(report, words)

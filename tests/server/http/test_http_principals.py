@@ -1,0 +1,227 @@
+"""Two people on one server over HTTP: nothing of the one exists for the other."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, MCPError
+from tests.conftest import DATA
+from tests.server.http.conftest import SECRET, HttpServer
+from tests.server.http.issuer import AUDIENCE, Issuer
+
+
+@pytest.fixture
+def ada(issuer: Issuer) -> str:
+    return issuer.token(f"ada-{uuid.uuid4()}")
+
+
+@pytest.fixture
+def bob(issuer: Issuer) -> str:
+    return issuer.token(f"bob-{uuid.uuid4()}")
+
+
+async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    content: dict[str, Any] = result.structured_content
+    return content
+
+
+async def refused(client: Client, tool: str, **arguments: Any) -> str:
+    result = await client.call_tool(tool, arguments)
+    assert result.is_error
+    return str(getattr(result.content[0], "text", ""))
+
+
+async def test_jobs_of_one_do_not_exist_for_the_other(shared: HttpServer, ada: str, bob: str, era: str):
+    async with shared.client(ada, era) as mine, shared.client(bob, era) as other:
+        made = await call(mine, "generate_image", prompt="a boat", request_id="first")
+        job_id, file = made["job_id"], made["artifacts"][0]
+        unknown = f"job_{'0' * 26}"
+        asked: dict[str, dict[str, Any]] = {
+            "get_job": {"wait_seconds": 1},
+            "cancel_job": {},
+            "resolve_job": {"outcome": "not_billed"},
+        }
+        for tool, arguments in asked.items():
+            said = await refused(other, tool, job_id=job_id, **arguments)
+            assert said.replace(job_id, unknown) == await refused(other, tool, job_id=unknown, **arguments)
+        for tool, arguments in {
+            "generate_image": {"prompt": "more", "continue_from": job_id},
+            "extend_video": {"prompt": "more", "source": job_id},
+            "generate_video": {"prompt": "more", "remix_from": file["uri"]},
+            "probe_media": {"source": file["uri"]},
+        }.items():
+            assert "There is no" in await refused(other, tool, **arguments)
+        assert (await call(other, "list_jobs"))["jobs"] == []
+        assert [job["job_id"] for job in (await call(mine, "list_jobs"))["jobs"]] == [job_id]
+        assert (await call(mine, "get_spend", with_free=True))["total"]["free_jobs"] == 1
+        assert (await call(other, "get_spend", with_free=True))["total"]["free_jobs"] == 0
+        theirs = await call(other, "generate_image", prompt="a boat", request_id="first")
+        assert theirs["job_id"] != job_id
+        again = await call(mine, "generate_image", prompt="a boat", request_id="first")
+        assert again["job_id"] == job_id
+
+
+async def test_files_of_one_do_not_exist_for_the_other(shared: HttpServer, ada: str, bob: str, era: str):
+    async with shared.client(ada, era) as mine, shared.client(bob, era) as other:
+        made = await call(mine, "generate_image", prompt="a boat")
+        uri = made["artifacts"][0]["uri"]
+        assert (await mine.read_resource(uri)).contents
+        with pytest.raises(MCPError, match="There is no artifact"):
+            await other.read_resource(uri)
+
+
+async def test_identical_requests_of_two_are_two_jobs_and_of_one_in_a_row_are_one(
+    shared: HttpServer, ada: str, bob: str
+):
+    wish = {"prompt": "waves", "duration_seconds": 3, "wait_seconds": 0}
+    async with shared.client(ada, "auto") as mine, shared.client(bob, "auto") as other:
+        first = await call(mine, "generate_video", **wish)
+        theirs = await call(other, "generate_video", **wish)
+        again = await call(mine, "generate_video", **wish)
+        assert first["job_id"] == again["job_id"] != theirs["job_id"]
+        done = await call(mine, "get_job", job_id=first["job_id"], wait_seconds=60)
+        assert done["status"] == "succeeded"
+
+
+async def test_a_cursor_of_another_shows_own_jobs_alone(shared: HttpServer, ada: str, bob: str):
+    async with shared.client(ada, "auto") as mine, shared.client(bob, "auto") as other:
+        for number in range(2):
+            await call(mine, "generate_image", prompt=f"boat {number}")
+        theirs = await call(other, "generate_image", prompt="a boat")
+        cursor = (await call(mine, "list_jobs", limit=1))["next_cursor"]
+        assert cursor
+        assert (await call(other, "list_jobs", cursor=str(int(cursor) + 100)))["jobs"][0]["job_id"] == theirs["job_id"]
+        assert len((await call(mine, "list_jobs", cursor=cursor))["jobs"]) == 1
+
+
+async def test_results_have_links_and_no_folder_of_the_server(shared: HttpServer, ada: str, era: str):
+    async with shared.client(ada, era) as mine:
+        result = await mine.call_tool("generate_image", {"prompt": "a boat"})
+        made = result.structured_content or {}
+        listed = await mine.call_tool("list_jobs", {})
+        edited = await mine.call_tool(
+            "resize_image", {"source": made["artifacts"][0]["uri"], "width": 64, "output_name": "small"}
+        )
+        gone = await mine.call_tool("check_api", {})
+    file = made["artifacts"][0]
+    assert file["path"] is None
+    assert file["url"].startswith(f"{AUDIENCE}/files/{file['artifact_id']}?")
+    assert file["url_expires_at"]
+    assert file["url"] in str(getattr(result.content[0], "text", ""))
+    said = "".join(answer.model_dump_json() for answer in (result, listed, edited, gone))
+    assert "/out" not in said
+    assert "/state" not in said
+    link = file["url"].removeprefix(AUDIENCE)
+    whole = shared.get(link)
+    assert whole.status_code == 200
+    assert len(whole.content) == file["size_bytes"]
+    assert whole.headers["x-content-type-options"] == "nosniff"
+    assert whole.headers["content-disposition"].startswith("attachment")
+    part = shared.get(link, headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, whole.content[10:20])
+
+
+async def test_links_are_good_for_their_file_and_their_hour_alone(shared: HttpServer, ada: str, bob: str):
+    async with shared.client(ada, "auto") as mine, shared.client(bob, "auto") as other:
+        first = (await call(mine, "generate_image", prompt="one"))["artifacts"][0]
+        second = (await call(other, "generate_image", prompt="two"))["artifacts"][0]
+    link = first["url"].removeprefix(AUDIENCE)
+    query = link.partition("?")[2]
+    expires = int(query.partition("=")[2].partition("&")[0])
+    for wrong in (
+        f"/files/{second['artifact_id']}?{query}",
+        link.replace(str(expires), str(expires + 3600)),
+        link[:-1] + ("0" if link[-1] != "0" else "1"),
+        link.partition("&")[0],
+        f"/files/{first['artifact_id']}",
+        f"{link}%F0%9F%8E%AC",
+    ):
+        assert shared.get(wrong).status_code == 403, wrong
+        assert shared.get(wrong, token=SECRET).status_code == 403, "no token opens what no link opens"
+
+
+async def test_a_file_that_was_sent_is_an_input_for_its_sender_alone(shared: HttpServer, ada: str, bob: str, era: str):
+    picture = (DATA / "chelsea.png").read_bytes()
+    answer = shared.request("POST", "/files", token=ada, content=picture, headers={"Content-Type": "image/png"})
+    assert answer.status_code == 201
+    sent = answer.json()
+    assert sent["mime_type"] == "image/png"
+    assert sent["size_bytes"] == len(picture)
+    async with shared.client(ada, era) as mine, shared.client(bob, era) as other:
+        made = await call(mine, "generate_image", prompt="a hat on it", input_images=[sent["uri"]])
+        assert made["status"] == "succeeded"
+        assert "There is no uploaded file" in await refused(
+            other, "generate_image", prompt="a hat on it", input_images=[sent["uri"]]
+        )
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"", 400, "invalid_request"),
+        (b"%PDF-1.7 ...", 400, "unsupported_input"),
+        (b"\x00\x01\x02 no text", 400, "invalid_request"),
+        (b"\x89PNG\r\n\x1a\n and nothing more", 400, "unreadable_media"),
+        (b"x" * (20 * 1024**2 + 1), 413, "input_too_large"),
+    ],
+)
+async def test_what_is_of_no_use_is_not_kept(shared: HttpServer, ada: str, content: bytes, status: int, code: str):
+    answer = shared.request("POST", "/files", token=ada, content=content)
+    assert (answer.status_code, answer.json()["error"]) == (status, code), answer.text
+    # The same without saying how much comes.
+    pieces = [content[at : at + 65536] for at in range(0, len(content), 65536)]
+    answer = shared.request("POST", "/files", token=ada, content=iter(pieces))
+    assert (answer.status_code, answer.json()["error"]) == (status, code), answer.text
+
+
+async def test_a_text_is_kept_by_its_declared_type(shared: HttpServer, ada: str):
+    text = {"Content-Type": "text/markdown; charset=utf-8"}
+    answer = shared.request("POST", "/files", token=ada, content=b"# A storm\n", headers=text).json()
+    assert answer["mime_type"] == "text/markdown"
+    async with shared.client(ada, "auto") as mine:
+        assert await call(mine, "generate_image", prompt="draw it", documents=[answer["uri"]])
+
+
+async def test_folders_and_paths_of_the_server_are_refused(shared: HttpServer, ada: str, era: str):
+    async with shared.client(ada, era) as mine:
+        assert "output_dir" in await refused(mine, "generate_image", prompt="x", output_dir="/tmp")
+        for path in ("/etc/passwd", "file:///etc/passwd", "cat.png"):
+            assert "POST /files" in await refused(mine, "generate_image", prompt="x", input_images=[path])
+        assert "POST /files" in (mine.instructions or "")
+
+
+async def test_the_operators_token_is_one_principal_and_sees_nothing_of_the_others(
+    shared: HttpServer, ada: str, era: str
+):
+    async with shared.client(ada, era) as mine, shared.client(SECRET, era) as operator:
+        made = await call(mine, "generate_image", prompt="a boat")
+        assert "There is no job" in await refused(operator, "get_job", job_id=made["job_id"])
+        assert made["job_id"] not in json.dumps(await call(operator, "list_jobs", limit=50))
+
+
+async def test_a_session_of_one_is_not_the_others(shared: HttpServer, ada: str, bob: str):
+    headers = {"Accept": "application/json, text/event-stream"}
+    hello = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    session = shared.request("POST", "/mcp", token=ada, json=hello, headers=headers).headers["mcp-session-id"]
+    ask = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
+    headers |= {"Mcp-Session-Id": session, "MCP-Protocol-Version": "2025-11-25"}
+    assert shared.request("POST", "/mcp", token=ada, json=ask, headers=headers).status_code == 200
+    assert shared.request("POST", "/mcp", token=bob, json=ask, headers=headers).status_code == 404
+
+
+def test_files_of_two_lie_in_two_folders(shared: HttpServer, tmp_path_factory: pytest.TempPathFactory):
+    out = next(Path(tmp_path_factory.getbasetemp()).glob("shared*")) / "out"
+    assert not [path for path in out.iterdir() if path.is_file()]
