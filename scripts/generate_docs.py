@@ -28,9 +28,9 @@ from mediagen.presets import built_in_presets
 from mediagen.pricing import Prices
 from mediagen.report import error_codes as report_codes
 from mediagen.requests import EstimateCostRequest, VideoMode
-from mediagen.server.errors import flat_schema
 from mediagen.server.prompts.definitions import prompt_data
 from mediagen.server.resources.definitions import RESOURCES
+from mediagen.server.schemas import input_schema
 from mediagen.server.toolsets import PAID, TOOLS
 from mediagen.settings import Settings, variables_of
 
@@ -62,7 +62,7 @@ def tools_page() -> str:
     """Every argument of every tool."""
     pages = ["# Tools\n"]
     for tool in TOOLS:
-        schema = flat_schema(tool.request)
+        schema = input_schema(tool.request)
         required = set(schema.get("required", ()))
         rows = (
             (f"`{name}`" + ("*" if name in required else ""), _type(field), field.get("description", ""))

@@ -117,7 +117,12 @@ def environment(emulator: EmulatorHandle, work: Path, tmp_path: Path) -> dict[st
 
 def of_child(variables: Mapping[str, str]) -> dict[str, str]:
     """Environment of a child process that imports the same mediagen and has only these variables besides."""
-    return {**{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH")}, **variables}
+    # Of a fixture that outlives the test there is no other PYTHONPATH yet.
+    usual = {
+        "PYTHONPATH": str(SOURCE),
+        **{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ},
+    }
+    return {**usual, **variables}
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Values of a paid job: the job, its paid calls, its files and its money. No I/O."""
 
-import math
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -311,29 +310,6 @@ class Progress:
     message: str
     elapsed_seconds: float
     estimated_seconds: float
-
-
-def progress_of(job: Job, now: datetime) -> Progress:
-    """Estimate how far a job is, from the time it has run and the usual time of its model."""
-    end = job.updated_at if job.status.is_terminal else now
-    elapsed = max(0.0, (end - job.created_at).total_seconds())
-    estimated = max(1.0, job.estimated_seconds)
-    fraction = 1.0 if job.status.is_terminal else 0.95 * (1 - math.exp(-1.6 * elapsed / estimated))
-    match job.status:
-        case JobStatus.SUBMITTING | JobStatus.RUNNING:
-            message = f"{job.model} is working: {elapsed:.0f} s of about {estimated:.0f} s (estimate)"
-            if elapsed > estimated:
-                message = f"{job.model} is still working after {elapsed:.0f} s; usually it takes {estimated:.0f} s"
-        case JobStatus.DOWNLOADING:
-            message, fraction = f"made; downloading the file after {elapsed:.0f} s", max(fraction, 0.96)
-        case _:
-            message = f"{job.status} after {elapsed:.0f} s"
-    return Progress(
-        fraction=round(fraction, 4),
-        message=message,
-        elapsed_seconds=round(elapsed, 1),
-        estimated_seconds=round(estimated, 1),
-    )
 
 
 def job_error(error: MediaGenError) -> JobError:

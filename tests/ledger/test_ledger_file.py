@@ -68,7 +68,7 @@ async def test_opened_file_has_the_settings(ledger: Ledger) -> None:
         "synchronous": 3,
         "foreign_keys": 1,
         "busy_timeout": 10_000,
-        "user_version": 6,
+        "user_version": 7,
     }
 
 
@@ -115,9 +115,9 @@ async def test_open_of_a_large_file_is_not_checked(ledger: Ledger, path: Path, m
 
 async def test_open_of_a_newer_file_names_both_versions(ledger: Ledger, path: Path) -> None:
     await ledger.open()
-    _connection(ledger).execute("PRAGMA user_version = 7")
+    _connection(ledger).execute("PRAGMA user_version = 8")
     await ledger.aclose()
-    with pytest.raises(LedgerError, match="version 7, newer than the 6") as raised:
+    with pytest.raises(LedgerError, match="version 8, newer than the 7") as raised:
         await ledger.open()
     assert "Update mediagen" in raised.value.hint
 

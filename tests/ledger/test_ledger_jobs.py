@@ -227,7 +227,7 @@ async def test_request_id_race_of_processes_makes_one_job(ledger: Ledger, worker
     assert len((await ledger.list_jobs()).jobs) == 1
 
 
-async def test_typical_seconds_is_the_median_of_real_videos(place: Path | Address) -> None:
+async def test_typical_seconds_is_the_median_of_jobs_of_the_same_model_and_scale(place: Path | Address) -> None:
     now = [NOON]
     ledger = Ledger(place, lambda: now[0])
 
@@ -239,12 +239,17 @@ async def test_typical_seconds_is_the_median_of_real_videos(place: Path | Addres
     for seconds in (10, 30, 80):
         await finish(seconds)
     await finish(1, backend="emulator")
-    await finish(2, kind="image")
+    await finish(2, kind="image", model="picture-test", effective={"image_size": "1K"})
+    await finish(5, kind="image", model="picture-test", effective={"image_size": "4K"})
+    await finish(6, backend="local")
     await finish(3, model="other")
     await finish(4, effective={"resolution": "4k"})
     await ledger.create(a_job())
-    assert await ledger.typical_seconds("veo-test", "720p") == 30
-    assert await ledger.typical_seconds("veo-test", "1080p") is None
+    assert await ledger.typical_seconds(a_job()) == 30
+    assert await ledger.typical_seconds(a_job(backend="emulator")) == 1
+    assert await ledger.typical_seconds(a_job(effective={"resolution": "1080p"})) is None
+    picture = a_job(kind="image", model="picture-test", effective={"image_size": "4K"})
+    assert await ledger.typical_seconds(picture) == 5
     await ledger.aclose()
 
 

@@ -94,7 +94,9 @@ def _plan(path: Path, statement: str) -> str:
         "job_ids": '["job"]',
         "request_id": "mine",
         "model": "veo",
-        "resolution": "720p",
+        "scale": "720p",
+        "is_emulated": 0,
+        "principal": None,
     }
     connection = sqlite3.connect(path)
     try:
@@ -118,7 +120,7 @@ async def test_statements_on_many_rows_use_an_index_and_sort_nothing(crowded: Le
         queries.SELECT_CALLS: "INDEX sqlite_autoindex_calls",
         queries.SELECT_ARTIFACTS: "INDEX sqlite_autoindex_artifacts",
         queries.SUM_COUNTED: "COVERING INDEX calls_by_time",
-        queries.RECENT_VIDEOS: "INDEX jobs_by_model",
+        queries.RECENT_TIMES: "INDEX jobs_by_model",
     }
     for statement, index in lists.items():
         plan = _plan(path, statement)

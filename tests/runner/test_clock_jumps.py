@@ -13,8 +13,8 @@ from tests.runner.asking import clip, image, until, wait_for
 from mediagen.app.app import open_app
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.errors import BudgetExceededError
-from mediagen.jobs import progress_of
 from mediagen.ledger.ids import new_artifact_id, new_job_id
+from mediagen.report.progress import progress_of
 from mediagen.requests import ListJobsRequest
 from mediagen.runner import patience
 from mediagen.runner.patience import ASKED_ON_SECONDS, Patience

@@ -15,9 +15,9 @@ from mediagen.presets import built_in_presets
 from mediagen.report.error_codes import error_codes
 from mediagen.report.job import ArtifactReport, JobReport
 from mediagen.server.completion import OF_PROMPTS, OF_RESOURCES
-from mediagen.server.errors import flat_schema
 from mediagen.server.prompts.definitions import PromptDefinition, Step, prompt_data
 from mediagen.server.resources.definitions import RESOURCES
+from mediagen.server.schemas import input_schema
 from mediagen.server.toolsets import TOOLS
 from mediagen.settings import Settings
 
@@ -31,7 +31,7 @@ NAMES = (
     "style_transfer",
 )
 ALL = "core,jobs,edit"
-SCHEMAS = {tool.name: flat_schema(tool.request)["properties"] for tool in TOOLS}
+SCHEMAS = {tool.name: input_schema(tool.request)["properties"] for tool in TOOLS}
 OF_TOOLSETS = {tool.name: tool.toolset for tool in TOOLS}
 CALL = re.compile(r"`(\w+)\(([^`]*)\)`")
 QUOTED = re.compile(r"`([^`]*)`")

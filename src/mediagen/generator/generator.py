@@ -322,9 +322,9 @@ class Generator:
             # A video is not sent away for a job that is refused; what holds is the check when it is taken in.
             await self._check_caps(plan, new_job(plan, request, job_id=job_id, base_url=base_url, now=self.clock()))
         bodies = await self._with_upload(plan)
-        usual = await self.ledger.typical_seconds(plan.model, plan.effective.get("resolution"))
-        plan = dataclasses.replace(plan, estimated_seconds=usual or plan.estimated_seconds)
         draft = new_job(plan, request, job_id=job_id, base_url=base_url, now=self.clock())
+        usual = await self.ledger.typical_seconds(draft)
+        draft = dataclasses.replace(draft, estimated_seconds=usual or draft.estimated_seconds)
         # Between the row and its start nothing may come in between, or the job would wait until this process ends.
         with anyio.CancelScope(shield=True):
             job = await self.ledger.create(

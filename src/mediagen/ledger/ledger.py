@@ -23,6 +23,7 @@ from mediagen.ledger.leases import Leases
 from mediagen.ledger.liveness import Liveness
 from mediagen.ledger.owners import Owners
 from mediagen.ledger.reading import Filter, Page
+from mediagen.ledger.rows import scale_of
 from mediagen.ledger.spending import Span, Spending, spending
 from mediagen.ledger.writing import CallChanges, KeptRequest, More, NewJob, Step
 
@@ -301,12 +302,14 @@ class Ledger(Claims, Browsing, Approvals):
         """
         return await self._write(writing.stop_chain, job_id, reason)
 
-    async def typical_seconds(self, model: str, resolution: str | None) -> float | None:
-        """Median time of the last 20 videos of a model that succeeded, in seconds; None when there are none.
+    async def typical_seconds(self, draft: Job) -> float | None:
+        """Median time of the last 20 jobs like this one that succeeded, in seconds; None when there are none.
 
-        Those of the emulator do not count.
+        Those of the same model and resolution or picture size are like it; those of the emulator tell nothing about
+        Google, nor the other way round.
         """
-        return await self._read(reading.typical_seconds, model, resolution)
+        is_emulated = draft.backend == "emulator"
+        return await self._read(reading.typical_seconds, draft.model, scale_of(draft.effective), is_emulated)
 
     async def spent(self, since: datetime, profile: str | None = None) -> Decimal:
         """What jobs created since a moment cost or may cost, in US dollars, counted as the caps count it.

@@ -294,10 +294,10 @@ SPENDING_KEYS = {
     "status": "jobs.status",
 }
 SPENDING_OF_PRINCIPAL = " AND jobs.principal = :principal"
-RECENT_VIDEOS = """
+RECENT_TIMES = """
 SELECT created_at, updated_at FROM jobs
-WHERE kind = 'video' AND status = 'succeeded' AND backend <> 'emulator' AND model = :model
-    AND resolution IS :resolution
+WHERE status = 'succeeded' AND backend <> 'local' AND model = :model AND resolution IS :scale
+    AND CASE WHEN backend = 'emulator' THEN 1 ELSE 0 END = :is_emulated
 ORDER BY seq DESC LIMIT 20
 """
 

@@ -185,14 +185,15 @@ def counted_since(connection: Connection, since: datetime, profile: str | None =
     return int(connection.execute(statement, {"since": time_text(since), "profile": profile}).fetchone()[0])
 
 
-def typical_seconds(connection: Connection, model: str, resolution: str | None) -> float | None:
-    """Compute how long the latest videos of a kind took."""
-    rows = connection.execute(queries.RECENT_VIDEOS, {"model": model, "resolution": resolution})
+def typical_seconds(connection: Connection, model: str, scale: str | None, is_emulated: bool) -> float | None:
+    """Compute how long the latest jobs of a kind took."""
+    given = {"model": model, "scale": scale, "is_emulated": int(is_emulated)}
+    rows = connection.execute(queries.RECENT_TIMES, given)
     taken = [
         (datetime.fromisoformat(row["updated_at"]) - datetime.fromisoformat(row["created_at"])).total_seconds()
         for row in rows
     ]
-    # A clock that was set back meanwhile lets a video end before it began.
+    # A clock that was set back meanwhile lets a job end before it began.
     taken = [seconds for seconds in taken if seconds > 0]
     return median(taken) if taken else None
 

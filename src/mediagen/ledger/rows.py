@@ -26,9 +26,15 @@ def time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def scale_of(effective: Mapping[str, Any]) -> str | None:
+    """Resolution of a clip or size of a picture: what the time that it takes depends on most."""
+    scale = effective.get("resolution") or effective.get("image_size")
+    return None if scale is None else str(scale)
+
+
 def job_row(job: Job, *, owner: str | None) -> dict[str, Any]:
     """Columns of a job."""
-    resolution = job.effective.get("resolution")
+    scale = scale_of(job.effective)
     return {
         "job_id": job.job_id,
         "kind": job.kind,
@@ -37,7 +43,7 @@ def job_row(job: Job, *, owner: str | None) -> dict[str, Any]:
         "endpoint": job.endpoint,
         "base_url": job.base_url,
         "model": job.model,
-        "resolution": str(resolution) if resolution is not None else None,
+        "resolution": scale,
         "status": str(job.status),
         "created_at": time_text(job.created_at),
         "updated_at": time_text(job.updated_at),

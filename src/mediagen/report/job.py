@@ -19,13 +19,14 @@ from mediagen.jobs import (
     Kind,
     Origin,
     PaidCall,
-    progress_of,
     public_address,
 )
 from mediagen.report.difference import difference_in_words
+from mediagen.report.progress import progress_of
 from mediagen.report.unsettled import ASK, how_to_settle, is_unsettled, what_now
 
 ROW_CHARACTERS = 200
+ROW_ENTRIES = 5
 
 Usd = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 
@@ -318,11 +319,27 @@ def _tool(job: Job) -> str:
 
 def short_row(report: JobReport) -> JobReport:
     """A job as a row of a list: long texts are cut, so that a full page stays small."""
-    requested = {
-        name: value[:ROW_CHARACTERS] + "…" if isinstance(value, str) and len(value) > ROW_CHARACTERS else value
-        for name, value in report.requested.items()
-    }
-    return report.model_copy(update={"requested": requested, "next": None})
+    return report.model_copy(
+        update={
+            "requested": _short(report.requested),
+            "effective": _short(report.effective),
+            "warnings": _short(report.warnings),
+            "next": None,
+        }
+    )
+
+
+def _short(value: Any) -> Any:
+    match value:
+        case str() if len(value) > ROW_CHARACTERS:
+            return value[:ROW_CHARACTERS] + "…"
+        case dict():
+            return {name: _short(inner) for name, inner in value.items()}
+        case list():
+            more = [f"… and {len(value) - ROW_ENTRIES} more"] if len(value) > ROW_ENTRIES else []
+            return [*(_short(inner) for inner in value[:ROW_ENTRIES]), *more]
+        case _:
+            return value
 
 
 def dry_run_report(draft: Job, request: dict[str, Any]) -> JobReport:

@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from mediagen.jobs import Artifact, Job, JobStatus, PaidCall, progress_of, public_address
+from mediagen.jobs import Artifact, Job, JobStatus, PaidCall, public_address
 from mediagen.report.job import ArtifactReport, ChargeReport, QuoteReport
+from mediagen.report.progress import progress_of
 
 
 def sidecar(job: Job, call: PaidCall, *, position: int, artifact: Artifact | None) -> dict[str, Any]:

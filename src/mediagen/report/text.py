@@ -142,15 +142,21 @@ def _alternative(other: AlternativeReport) -> str:
 
 
 def list_summary(report: JobListReport) -> str:
-    """One line for each job."""
-    lines = [
-        f"{job.job_id} {job.kind} {job.status} {job.model} {_cost(job)} "
-        f"{', '.join(artifact.path or artifact.uri for artifact in job.artifacts)}".rstrip()
-        for job in report.jobs
-    ]
+    """One line for each job; below it, what went wrong."""
+    lines = [line for job in report.jobs for line in _row(job)]
     if report.next_cursor:
         lines.append(f"More: cursor {report.next_cursor}")
     return "\n".join(lines) or "No jobs."
+
+
+def _row(job: JobReport) -> list[str]:
+    files = ", ".join(
+        f"{artifact.path} ({artifact.uri})" if artifact.path else artifact.uri for artifact in job.artifacts
+    )
+    lines = [f"{job.job_id} {job.kind} {job.status} {job.model} {_cost(job)} {files}".rstrip()]
+    if job.error:
+        lines.append(f"  Error [{job.error.code}]: {job.error.message} {job.error.hint}".rstrip())
+    return [*lines, *(f"  Warning: {_on_one_line(warning)}" for warning in job.warnings)]
 
 
 def _cost(job: JobReport) -> str:

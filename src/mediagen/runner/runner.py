@@ -7,8 +7,9 @@ from dataclasses import replace
 import anyio
 
 from mediagen.errors import InvalidRequestError, LedgerError
-from mediagen.jobs import Job, JobStatus, Progress, progress_of
+from mediagen.jobs import Job, JobStatus, Progress
 from mediagen.ledger.ledger import Ledger
+from mediagen.report.progress import progress_of
 from mediagen.runner.resolving import Decision, resolve
 from mediagen.runner.scheduler import Changes, Scheduler
 from mediagen.runner.steps import CallSteps, not_sent

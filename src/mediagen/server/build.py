@@ -3,11 +3,14 @@
 import dataclasses
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeVar
 
 import anyio
 from mcp.server import MCPServer
+from mcp.server.extension import Extension
+from mcp.server.mcpserver.tools import Tool
 
 from mediagen import __version__
 from mediagen.app.app import App, open_app
@@ -25,6 +28,9 @@ from mediagen.server.viewer.viewer import viewer
 from mediagen.settings import Settings
 
 SIGTERM_SECONDS = 0.05
+
+PartsT = TypeVar("PartsT")
+Lifespan = Callable[[MCPServer[PartsT]], AbstractAsyncContextManager[PartsT]]
 
 
 def build_server(settings: Settings, *, ends_on_sigterm: bool = False, front: Front | None = None) -> MCPServer[App]:
@@ -49,22 +55,47 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False, front: Fr
                 yield dataclasses.replace(app, is_shared=is_shared)
             group.cancel_scope.cancel()
 
-    server = MCPServer[App](
-        "mediagen",
-        title="mediagen: pictures and films",
-        description="Pictures and films on Google's media models.",
-        instructions=instructions(settings.toolsets, is_shared=is_shared),
-        version=__version__,
+    server = make_server(
         tools=[tool.build() for tool in TOOLS if tool.toolset in settings.toolsets],
         extensions=[TasksExtension(JobTasks()), viewer()],
         lifespan=lifespan,
-        log_level="WARNING",
+        instructions=instructions(settings.toolsets, is_shared=is_shared),
     )
     add_resources(server, settings)
     add_prompts(server)
     add_completion(server)
     add_parts(server)
     return server
+
+
+def make_server(
+    *,
+    tools: Sequence[Tool],
+    lifespan: Lifespan[PartsT],
+    instructions: str,
+    extensions: Sequence[Extension] = (),
+) -> MCPServer[PartsT]:
+    """A server of ours with whatever tools it is given; resources and prompts are added to what is returned.
+
+    The one place that constructs a server, so that the conformance suite meets the same one as clients do.
+
+    Args:
+        tools: In the order in which they are listed.
+        lifespan: Opens the parts that the tools work with.
+        instructions: What a model is told before it calls anything.
+        extensions: Protocol extensions, the first outermost.
+    """
+    return MCPServer[PartsT](
+        "mediagen",
+        title="mediagen: pictures and films",
+        description="Pictures and films on Google's media models.",
+        instructions=instructions,
+        version=__version__,
+        tools=[*tools],
+        extensions=extensions,
+        lifespan=lifespan,
+        log_level="WARNING",
+    )
 
 
 async def _end_on_sigterm(runner: Runner) -> None:

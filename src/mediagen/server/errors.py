@@ -1,6 +1,5 @@
 """The one boundary where arguments are checked and our errors become tool errors."""
 
-import copy
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -66,41 +65,3 @@ class RequestTool(Tool):
                 raise
             agreed = await approval.ask(error, context, request)
             return agreed if isinstance(agreed, InputRequiredResult) else await self.handler(app, agreed, context)
-
-
-def flat_schema(request_type: type[BaseModel]) -> dict[str, Any]:
-    """JSON schema without titles, `$ref` and `anyOf` with null, which some hosts do not follow."""
-    schema = request_type.model_json_schema()
-    flat = _flatten(schema, schema.get("$defs", {}))
-    assert isinstance(flat, dict)
-    flat.pop("description", None)
-    return flat
-
-
-def _flatten(node: Any, definitions: dict[str, Any]) -> Any:
-    if isinstance(node, list):
-        return [_flatten(item, definitions) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        target = copy.deepcopy(definitions[node["$ref"].rsplit("/", 1)[1]])
-        return _flatten({**target, **{name: value for name, value in node.items() if name != "$ref"}}, definitions)
-    flat: dict[str, Any] = {}
-    for name, value in node.items():
-        if name == "$defs" or (name == "title" and isinstance(value, str)):
-            continue
-        if name == "properties":
-            flat[name] = {field: _flatten(schema, definitions) for field, schema in value.items()}
-        else:
-            flat[name] = _flatten(value, definitions)
-    return _without_null(flat)
-
-
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
-    if not options or len(options) == len(schema["anyOf"]) or schema.get("default", 0) is not None:
-        return schema
-    rest = {name: value for name, value in schema.items() if name not in {"anyOf", "default"}}
-    # A Decimal is number | string for pydantic; a number is what callers are to send.
-    number = next((option for option in options if option.get("type") == "number"), options[0])
-    return {**number, **rest}

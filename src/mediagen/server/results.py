@@ -13,6 +13,7 @@ from mediagen.media.preview import preview
 from mediagen.report.harmless import harmless, writable
 from mediagen.report.job import ArtifactReport, JobReport
 from mediagen.report.text import summary, where_is
+from mediagen.server.brief import brief_job, fitting
 from mediagen.server.publishing import published, veiled
 
 FAILED_STATES = frozenset({"failed", "filtered", "unconfirmed", "expired"})
@@ -25,13 +26,12 @@ async def job_result(app: App, report: JobReport, *, with_preview: bool) -> Call
     if with_preview and report.artifacts:
         image, warnings = await _preview(report.artifacts[0], app.settings.ffmpeg)
     names = [Path(artifact.path or artifact.artifact_id).name for artifact in report.artifacts]
-    report = published(app, report.model_copy(update={"warnings": [*report.warnings, *warnings]}))
-    content: list[ContentBlock] = [TextContent(type="text", text=harmless(summary(report)))]
+    report = brief_job(published(app, report.model_copy(update={"warnings": [*report.warnings, *warnings]})))
+    text, told = fitting(harmless(summary(report)), structured(report))
+    content: list[ContentBlock] = [TextContent(type="text", text=text)]
     content += [image] if image else []
     content += [_link(artifact, name) for artifact, name in zip(report.artifacts, names, strict=True)]
-    result = CallToolResult(
-        content=content, structured_content=structured(report), is_error=report.status in FAILED_STATES
-    )
+    result = CallToolResult(content=content, structured_content=told, is_error=report.status in FAILED_STATES)
     return veiled(app, result)
 
 
@@ -44,9 +44,8 @@ async def answer(app: App, report: JobReport, *, with_preview: bool) -> CallTool
 
 def plain_result(report: BaseModel, text: str) -> CallToolResult:
     """Result of a tool that makes no files."""
-    return CallToolResult(
-        content=[TextContent(type="text", text=harmless(text))], structured_content=structured(report)
-    )
+    words, told = fitting(harmless(text), structured(report))
+    return CallToolResult(content=[TextContent(type="text", text=words)], structured_content=told)
 
 
 def structured(report: BaseModel) -> dict[str, Any]:

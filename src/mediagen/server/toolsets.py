@@ -13,7 +13,8 @@ from mediagen.report.checks import CheckReport, EstimateReport
 from mediagen.report.job import JobListReport, JobReport
 from mediagen.report.media import MediaReport
 from mediagen.report.spending import SpendReport
-from mediagen.server.errors import Handler, RequestTool, flat_schema
+from mediagen.server.errors import Handler, RequestTool
+from mediagen.server.schemas import input_schema, output_schema
 from mediagen.server.tools import checks, editing, generation, jobs
 from mediagen.server.viewer.viewer import VIEWER_URI
 
@@ -53,7 +54,8 @@ class ToolDefinition:
             meta=self._meta(),
         )
         fields = {name: getattr(base, name) for name in Tool.model_fields}
-        fields["parameters"] = flat_schema(self.request)
+        fields["parameters"] = input_schema(self.request)
+        fields["fn_metadata"] = base.fn_metadata.model_copy(update={"output_schema": output_schema(self.result)})
         return RequestTool(**fields, request_type=self.request, handler=self.handler)
 
     def _meta(self) -> dict[str, Any] | None:
@@ -102,8 +104,9 @@ TOOLS: tuple[ToolDefinition, ...] = (
         title="Continue a clip",
         toolset="core",
         description="Continue an existing clip: source is a job_id, an artifact URI, a local path, a gs:// or https "
-        "address, or a Gemini file; it is made what Google takes. COSTS MONEY like generate_video, times=N about N "
-        "times as much. Takes 1-5 minutes each; follow it with get_job.",
+        "address, or a Gemini file; it is made what Google takes. COSTS MONEY: about $0.02-$0.60 per second, times=N "
+        "about N times as much. Takes 1-5 minutes each; if it is still running when this returns, follow it with "
+        "get_job and do not call this again.",
         request=requests.ExtendVideoRequest,
         handler=generation.extend_video,
         result=JobReport,
@@ -115,8 +118,8 @@ TOOLS: tuple[ToolDefinition, ...] = (
         name="check_api",
         title="Test the set-up",
         toolset="core",
-        description="Test every configured API: address, credentials, models, bucket; and this machine. "
-        "Says what to do about problems. Free, always.",
+        description="Test every configured API: address, credentials, models, bucket (a marker object is written and "
+        "removed); and this machine. Says what to do about problems. Free, always; takes seconds.",
         request=requests.CheckApiRequest,
         handler=checks.check_api,
         result=CheckReport,
@@ -143,7 +146,9 @@ TOOLS: tuple[ToolDefinition, ...] = (
         handler=jobs.get_job,
         result=JobReport,
         annotations=LOCAL,
+        # Where a clip still runs, the answer names this tool as the next call.
         always_load=True,
+        search_hint="is the image or video ready, wait for a running generation",
         viewer=True,
     ),
     ToolDefinition(
@@ -173,7 +178,7 @@ TOOLS: tuple[ToolDefinition, ...] = (
         name="cancel_job",
         title="Stop a job",
         toolset="jobs",
-        description="Ask Google to stop a running job. What is already made is still billed.",
+        description="Ask Google to stop a running job. Free, takes seconds; what is already made is still billed.",
         request=requests.CancelJobRequest,
         handler=jobs.cancel_job,
         result=JobReport,

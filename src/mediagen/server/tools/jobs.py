@@ -10,9 +10,10 @@ from mediagen.report.spending import spend_summary
 from mediagen.report.text import list_summary
 from mediagen.requests import CancelJobRequest, GetJobRequest, GetSpendRequest, ListJobsRequest, ResolveJobRequest
 from mediagen.runner.resolving import RESOLVED
+from mediagen.server.brief import LARGEST_WORDS, size_of
 from mediagen.server.progress import ProgressReporter
 from mediagen.server.publishing import published
-from mediagen.server.results import answer, plain_result
+from mediagen.server.results import answer, plain_result, structured
 
 
 async def get_job(app: App, request: GetJobRequest, context: Context[App]) -> CallToolResult:
@@ -23,9 +24,15 @@ async def get_job(app: App, request: GetJobRequest, context: Context[App]) -> Ca
 
 async def list_jobs(app: App, request: ListJobsRequest, context: Context[App]) -> CallToolResult:  # noqa: ARG001 - one signature for all handlers
     """Jobs in the ledger."""
-    page = await app.generator.list_jobs(request)
-    report = JobListReport(jobs=[short_row(published(app, job)) for job in page.jobs], next_cursor=page.next_cursor)
-    return plain_result(report, list_summary(report))
+    while True:
+        page = await app.generator.list_jobs(request)
+        rows = [short_row(published(app, job)) for job in page.jobs]
+        report = JobListReport(jobs=rows, next_cursor=page.next_cursor)
+        words = list_summary(report)
+        if request.limit == 1 or size_of(words, structured(report)) <= LARGEST_WORDS:
+            return plain_result(report, words)
+        # The cursor goes on where a shorter page ends.
+        request = request.model_copy(update={"limit": request.limit // 2})
 
 
 async def get_spend(app: App, request: GetSpendRequest, context: Context[App]) -> CallToolResult:  # noqa: ARG001 - one signature for all handlers

@@ -16,3 +16,7 @@ CREATE TABLE approvals (
     decided_at TEXT COLLATE "C",
     outcome TEXT COLLATE "C" -- JSON: why nothing was made although it was agreed to
 );
+
+-- What a job usually takes is told of pictures too, and of what the emulator made.
+DROP INDEX jobs_by_model;
+CREATE INDEX jobs_by_model ON jobs (model, resolution, seq) WHERE status = 'succeeded';
