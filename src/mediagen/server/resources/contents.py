@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -45,10 +46,10 @@ async def artifact(app: App, artifact_id: str) -> Content:
         ResourceError: It is too large for a message, or cannot be read.
     """
     mime_type, path = await _file(app, artifact_id)
-    data = await anyio.to_thread.run_sync(_bytes_of, path)
+    data, size = await anyio.to_thread.run_sync(_bytes_of, path)
     if len(data) > LARGEST_RESOURCE:
         raise ResourceError(
-            f"The file is too large for a message; open it at {where_to_open(app, artifact_id, path)}. "
+            f"The file has {size} bytes, too many for a message; open it at {where_to_open(app, artifact_id, path)}. "
             f"mediagen://artifacts/{artifact_id}/preview shows it small."
         )
     return Content(mime_type=mime_type, data=data)
@@ -130,11 +131,11 @@ async def _file(app: App, artifact_id: str) -> tuple[str, Path]:
     return made.mime_type, await app.generator.artifact_file(artifact_id)
 
 
-def _bytes_of(path: Path) -> bytes:
-    """The file, or a byte more than a message may hold."""
+def _bytes_of(path: Path) -> tuple[bytes, int]:
+    """The file, or a byte more than a message may hold; and its whole size."""
     try:
         with path.open("rb") as file:
-            return file.read(LARGEST_RESOURCE + 1)
+            return file.read(LARGEST_RESOURCE + 1), os.fstat(file.fileno()).st_size
     except OSError as failure:
         raise ResourceError(f"The file {path} cannot be read: {failure.strerror or 'input/output error'}.") from failure
 
