@@ -88,9 +88,13 @@ class ApprovalNeededError(BudgetExceededError):
     Attributes:
         usd: The price that is to be agreed to, in US dollars.
         basis: How it came about.
+        fingerprint: Of what would be agreed to, where it is known.
+        model: That would be used, where it is known.
     """
 
     code = "approval_needed"
+    fingerprint: str | None = None
+    model = ""
 
     def __init__(self, message: str, *, usd: Decimal, basis: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)

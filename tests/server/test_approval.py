@@ -3,14 +3,17 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client
-from mcp.types import CallToolResult, ElicitResult
+from mcp.types import CallToolResult, ElicitResult, InputRequiredResult, InputResponses
+from PIL import Image
 from tests.conftest import paid
 
 from mediagen.emulator.thread import EmulatorHandle
+from mediagen.ledger.approvals import MOST_QUESTIONS
 from mediagen.server.approval import decision_of, form
 from mediagen.server.build import build_server
 from mediagen.settings import Settings
@@ -125,3 +128,81 @@ def test_only_a_plain_yes_is_one(answer: dict[str, Any], decision: str):
 
 def test_form_is_one_box_that_is_set():
     assert form(Decimal("3.2"))["properties"]["agree"] == {"type": "boolean", "title": "Spend $3.20", "default": True}
+
+
+async def first_round(client: Client, **arguments: Any) -> InputRequiredResult:
+    asked = await client.session.call_tool("generate_image", arguments, allow_input_required=True)
+    assert isinstance(asked, InputRequiredResult), asked
+    return asked
+
+
+async def second_round(
+    client: Client, asked: InputRequiredResult, said: ElicitResult, **arguments: Any
+) -> CallToolResult:
+    answers = dict.fromkeys(asked.input_requests or {}, said)
+    result = await client.session.call_tool(
+        "generate_image", arguments, input_responses=answers, request_state=asked.request_state
+    )
+    assert isinstance(result, CallToolResult)
+    return result
+
+
+@pytest.fixture
+def modern(make_settings: Callable[..., Settings]) -> Callable[..., AbstractAsyncContextManager[Client]]:
+    async def unused(context: Any, params: Any) -> ElicitResult:
+        raise NotImplementedError
+
+    return lambda **changes: Client(
+        build_server(make_settings(**{**DEAR, **changes})), mode="auto", elicitation_callback=unused
+    )
+
+
+FOX = {"prompt": "a fox"}
+
+
+async def test_one_yes_makes_one_job_however_often_it_comes(modern, emulator: EmulatorHandle):
+    async with modern() as client:
+        asked = await first_round(client, **FOX)
+        answers = [await second_round(client, asked, YES, **FOX) for _ in range(3)]
+    assert not answers[0].is_error, text_of(answers[0])
+    assert len({str((answer.structured_content or {}).get("job_id")) for answer in answers}) == 1
+    assert paid(emulator) == 1
+
+
+async def test_first_answer_holds_when_another_one_follows(modern, emulator: EmulatorHandle):
+    async with modern() as client:
+        asked = await first_round(client, **FOX)
+        no = await second_round(client, asked, ElicitResult(action="decline"), **FOX)
+        yes = await second_round(client, asked, YES, **FOX)
+    assert "declined" in text_of(no)
+    assert "declined" in text_of(yes)
+    assert paid(emulator) == 0
+
+
+async def test_same_call_asks_the_same_question_until_it_is_answered(modern, emulator: EmulatorHandle):
+    async with modern() as client:
+        one, other = await first_round(client, **FOX), await first_round(client, **FOX)
+        made = [await second_round(client, asked, YES, **FOX) for asked in (one, other)]
+    assert len({str((answer.structured_content or {}).get("job_id")) for answer in made}) == 1
+    assert paid(emulator) == 1
+
+
+async def test_what_changed_since_it_was_asked_about_is_not_made(modern, emulator: EmulatorHandle, work: Path):
+    arguments = {"prompt": "a fox", "input_images": ["cat.png"]}
+    Image.new("RGB", (64, 64), "red").save(work / "cat.png")
+    async with modern() as client:
+        asked = await first_round(client, **arguments)
+        Image.new("RGB", (64, 64), "blue").save(work / "cat.png")
+        refused = await second_round(client, asked, YES, **arguments)
+    assert "has changed since" in text_of(refused)
+    assert paid(emulator) == 0
+
+
+async def test_too_many_open_questions_are_refused(modern, emulator: EmulatorHandle):
+    async with modern() as client:
+        for number in range(MOST_QUESTIONS):
+            await first_round(client, prompt=f"fox {number}")
+        refused = await client.session.call_tool("generate_image", {"prompt": "one more"}, allow_input_required=True)
+    assert isinstance(refused, CallToolResult)
+    assert "max_usd" in text_of(refused)
+    assert paid(emulator) == 0

@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 
 from mediagen.endpoints.base import PaidRequest
-from mediagen.errors import BudgetExceededError, InvalidRequestError
+from mediagen.errors import ApprovalNeededError, BudgetExceededError, InvalidRequestError
 from mediagen.generator.affordable import LIMITED, fits_in_words, fitting, left_usd
 from mediagen.generator.alternatives import Alternatives
 from mediagen.generator.budget import caps, check_budget, check_may_spend
@@ -150,7 +150,7 @@ class Generator:
         job = await self.ledger.get(request.job_id)
         return await self._follow_one(job, request.wait_seconds or 0.0, on_progress)
 
-    async def follow(self, job_id: str, wait_seconds: float) -> JobReport:
+    async def follow(self, job_id: str, wait_seconds: float | None) -> JobReport:
         """State of what a job was begun for: of a chain, its newest link.
 
         Raises:
@@ -273,7 +273,7 @@ class Generator:
         self, plan: Plan, request: GenerationRequest, on_progress: OnProgress | None, terms: Terms
     ) -> JobReport:
         if not request.dry_run:
-            plan, repeat = await self.wishes.made_out(plan, request, folder_of(request, plan.project.folder))
+            plan, repeat = await self.wishes.made_out(plan, request, folder_of(request, plan.project.folder), terms)
             if repeat:
                 return await self._follow_repeat(repeat, request, on_progress, terms)
         try:
@@ -284,6 +284,8 @@ class Generator:
                 await self._check_caps(plan, self._draft(plan, request))
         except BudgetExceededError as error:
             await self._tell_what_fits(error, plan, request)
+            if isinstance(error, ApprovalNeededError):
+                error.fingerprint, error.model = plan.fingerprint, plan.model
             if not request.dry_run:
                 raise
             warnings = (f"It would be refused: {error}",)

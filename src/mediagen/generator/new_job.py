@@ -17,10 +17,12 @@ class Terms:
 
     Attributes:
         job_id: Of the job, should one be made: that of a question about its price which somebody agreed to.
+        fingerprint: Of what they agreed to; anything else is refused.
         wait_seconds: How long to wait for it, whatever the request says.
     """
 
     job_id: str | None = None
+    fingerprint: str | None = None
     wait_seconds: float | None = None
 
     def wait_seconds_of(self, request: GenerationRequest) -> float | None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import anyio.to_thread
 
+from mediagen.errors import InvalidRequestError
 from mediagen.generator.deliveries import Deliveries
+from mediagen.generator.new_job import Terms
 from mediagen.generator.plan import Plan
 from mediagen.generator.reach import Endpoints
 from mediagen.jobs import Job, JobStatus
@@ -36,12 +38,24 @@ class Wishes:
     deliveries: Deliveries
     clock: Callable[[], datetime]
 
-    async def made_out(self, plan: Plan, request: GenerationRequest, folder: Path) -> tuple[Plan, Job | None]:
-        """The plan with its fingerprint, and the job that fulfils its wish already; that one asks for no money."""
+    async def made_out(
+        self, plan: Plan, request: GenerationRequest, folder: Path, terms: Terms
+    ) -> tuple[Plan, Job | None]:
+        """The plan with its fingerprint, and the job that fulfils its wish already; that one asks for no money.
+
+        Raises:
+            InvalidRequestError: It is not what somebody agreed to (code ``agreement_changed``).
+        """
         address = await self.endpoints.base_url(plan.route)
         whose = self.ledger.principal
         found = await fingerprint(plan, request, folder=folder, address=address, principal=whose)
-        wish = Wish(fingerprint=found, request_id=request.request_id, now=self.clock())
+        if terms.fingerprint not in {None, found}:
+            raise InvalidRequestError(
+                "What was agreed to has changed since: an input file, a default or a preset. Nothing was sent.",
+                hint="Ask again.",
+                code="agreement_changed",
+            )
+        wish = Wish(fingerprint=found, request_id=request.request_id, now=self.clock(), approval=terms.job_id)
         await self.deliveries.settled()
         repeat = None if request.force_new else await self.ledger.find_repeat(wish)
         return dataclasses.replace(plan, fingerprint=found), repeat

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
@@ -12,6 +12,10 @@ from mediagen.ledger import queries
 from mediagen.ledger.engines.base import Connection, Row
 from mediagen.ledger.rows import time_text
 from mediagen.ledger.transactions import Transactions
+
+ANSWERED_WITHIN = timedelta(hours=24)
+KEPT = timedelta(days=30)
+MOST_QUESTIONS = 20  # of one principal at a time: each keeps what it was asked with
 
 Decision = Literal["accept", "decline", "cancel"]
 
@@ -27,6 +31,7 @@ class Approval:
         arguments: As they were given.
         question: What is asked, in words.
         usd: What is agreed to at most.
+        fingerprint: Of what is agreed to.
         decision: None while nobody has answered.
         decided_at: When that was.
         made: Job that fulfils it; None when none was made.
@@ -40,6 +45,7 @@ class Approval:
     question: str
     usd: Decimal
     created_at: datetime
+    fingerprint: str | None = None
     decision: Decision | None = None
     decided_at: datetime | None = None
     made: str | None = None
@@ -49,9 +55,16 @@ class Approval:
 class Approvals(Transactions):
     """What waits for an answer about its price. Part of `Ledger`."""
 
-    async def ask_approval(self, approval: Approval) -> None:
-        """Take in a question before it is put."""
-        await self._write(insert, approval)
+    async def ask_approval(self, approval: Approval) -> Approval:
+        """Take in a question before it is put.
+
+        Returns:
+            The question that is to be put: an earlier one, when the same was asked and nobody has answered yet.
+
+        Raises:
+            InvalidRequestError: Too many questions wait for an answer already (code ``too_many_questions``).
+        """
+        return await self._write(ask, approval)
 
     async def approval(self, job_id: str) -> Approval | None:
         """Read what was asked about a job that is or was to be made; None when nothing was."""
@@ -61,7 +74,7 @@ class Approvals(Transactions):
         """Keep the answer.
 
         Returns:
-            False, with nothing changed, when it was answered before.
+            False, with nothing changed, when it was answered before or the question is too old.
         """
         return await self._write(decide, job_id, decision, self._clock())
 
@@ -74,8 +87,25 @@ class Approvals(Transactions):
         return await self._write(end, job_id, made=made, refusal=refusal)
 
 
-def insert(connection: Connection, approval: Approval) -> None:
-    """Take in a question."""
+def ask(connection: Connection, approval: Approval) -> Approval:
+    """Take in a question, or find the same one; what is long over is forgotten."""
+    connection.execute(queries.FORGET_APPROVALS, {"before": time_text(approval.created_at - KEPT)})
+    told = {"oldest": time_text(approval.created_at - ANSWERED_WITHIN), "principal": approval.principal}
+    waiting = [_approval(row) for row in connection.execute(queries.SELECT_OPEN_APPROVALS, told).fetchall()]
+    for known in waiting:
+        if known.fingerprint is not None and (known.fingerprint, known.usd) == (approval.fingerprint, approval.usd):
+            return known
+    if len(waiting) >= MOST_QUESTIONS:
+        raise InvalidRequestError(
+            f"{MOST_QUESTIONS} jobs wait already until somebody agrees to their price. Nothing was sent.",
+            hint="Answer or cancel those first, or give max_usd once the user has agreed.",
+            code="too_many_questions",
+        )
+    _insert(connection, approval)
+    return approval
+
+
+def _insert(connection: Connection, approval: Approval) -> None:
     connection.execute(
         queries.INSERT_APPROVAL,
         {
@@ -85,6 +115,7 @@ def insert(connection: Connection, approval: Approval) -> None:
             "arguments": json.dumps(dict(approval.arguments)),
             "question": approval.question,
             "usd": str(approval.usd),
+            "fingerprint": approval.fingerprint,
             "created_at": time_text(approval.created_at),
         },
     )
@@ -104,8 +135,14 @@ def find(connection: Connection, job_id: str) -> Approval | None:
 
 
 def decide(connection: Connection, job_id: str, decision: Decision, now: datetime) -> bool:
-    """Keep an answer, unless there is one."""
-    told = {"job_id": job_id, "decision": decision, "decided_at": time_text(now)}
+    """Keep an answer, unless there is one or it comes too late."""
+    told = {
+        "job_id": job_id,
+        "decision": decision,
+        "decided_at": time_text(now),
+        "is_yes": decision == "accept",
+        "oldest": time_text(now - ANSWERED_WITHIN),
+    }
     return connection.execute(queries.DECIDE_APPROVAL, told).rowcount > 0
 
 
@@ -115,18 +152,18 @@ def end(connection: Connection, job_id: str, *, made: str | None = None, refusal
     return connection.execute(queries.END_APPROVAL, {"job_id": job_id, "outcome": outcome}).rowcount > 0
 
 
-def use(connection: Connection, job_id: str) -> None:
-    """Use up the agreement to a job that is now made, in the transaction that takes it in.
+def check(connection: Connection, job_id: str) -> None:
+    """Make sure that a job may be made now because somebody agreed to its price.
 
     Raises:
         JobNotFoundError: There is no agreement, or no longer.
         InvalidRequestError: It was used: the job, or one in its place, is there already (code ``already_made``).
     """
     approval = find(connection, job_id)
-    if approval is None or approval.decision != "accept":
+    if approval is None or approval.decision != "accept" or approval.refusal:
         raise JobNotFoundError(f"Nobody has agreed to the price of {job_id}.")
-    if not end(connection, job_id, made=job_id):
-        raise InvalidRequestError(f"Job {job_id} was made already.", code="already_made")
+    if approval.made:
+        raise InvalidRequestError(f"The job that was agreed to was made already: {approval.made}.", code="already_made")
 
 
 def _approval(row: Row) -> Approval:
@@ -141,6 +178,7 @@ def _approval(row: Row) -> Approval:
         arguments=dict(json.loads(row["arguments"])),
         question=row["question"],
         usd=Decimal(row["usd"]),
+        fingerprint=row["fingerprint"],
         created_at=datetime.fromisoformat(row["created_at"]),
         decision=decision,
         decided_at=datetime.fromisoformat(row["decided_at"]) if row["decided_at"] else None,

@@ -139,14 +139,25 @@ WHERE job_id = :job_id AND delivered_at IS NULL AND status NOT IN ('submitting',
 """
 
 INSERT_APPROVAL = """
-INSERT INTO approvals (job_id, principal, tool, arguments, question, usd, created_at)
-VALUES (:job_id, :principal, :tool, :arguments, :question, :usd, :created_at)
+INSERT INTO approvals (job_id, principal, tool, arguments, question, usd, fingerprint, created_at)
+VALUES (:job_id, :principal, :tool, :arguments, :question, :usd, :fingerprint, :created_at)
 """
 SELECT_APPROVAL = "SELECT * FROM approvals WHERE job_id = :job_id"
-DECIDE_APPROVAL = """
-UPDATE approvals SET decision = :decision, decided_at = :decided_at WHERE job_id = :job_id AND decision IS NULL
+SELECT_OPEN_APPROVALS = """
+SELECT * FROM approvals
+WHERE decision IS NULL AND created_at >= :oldest AND coalesce(principal, '') = coalesce(:principal, '')
+ORDER BY job_id
 """
-END_APPROVAL = "UPDATE approvals SET outcome = :outcome WHERE job_id = :job_id AND outcome IS NULL"
+# Arguments may hold whole pictures; they are of use until the job is made.
+DECIDE_APPROVAL = """
+UPDATE approvals
+SET decision = :decision, decided_at = :decided_at, arguments = CASE WHEN :is_yes THEN arguments ELSE '{}' END
+WHERE job_id = :job_id AND decision IS NULL AND created_at >= :oldest
+"""
+END_APPROVAL = """
+UPDATE approvals SET outcome = :outcome, arguments = '{}' WHERE job_id = :job_id AND outcome IS NULL
+"""
+FORGET_APPROVALS = "DELETE FROM approvals WHERE created_at < :before"
 
 SELECT_JOB = "SELECT * FROM jobs WHERE job_id = :job_id"
 SELECT_REQUEST = """

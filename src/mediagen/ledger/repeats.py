@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mediagen.jobs import Job
-from mediagen.ledger import queries, reading
+from mediagen.ledger import approvals, queries, reading
 from mediagen.ledger.engines.base import Connection
 from mediagen.ledger.rows import time_text
 
@@ -21,12 +21,14 @@ class Wish:
         request_id: The caller's own id; two different ones are two wishes.
         now: When it is asked for.
         principal: Who asks; the same of somebody else is another wish.
+        approval: Question whose yes it is; used up by the job that is found.
     """
 
     fingerprint: str
     request_id: str | None
     now: datetime
     principal: str | None = None
+    approval: str | None = None
 
 
 def find(connection: Connection, wish: Wish) -> Job | None:
@@ -41,11 +43,17 @@ def find(connection: Connection, wish: Wish) -> Job | None:
     }
     for row in connection.execute(queries.SELECT_REPEATS, parameters).fetchall():
         if wish.request_id is None:
-            return reading.job(connection, row["job_id"])
+            return _taken(connection, wish, row["job_id"])
         if row["request_id"] is None:
             connection.execute(queries.NAME_REQUEST, {"job_id": row["job_id"], "request_id": wish.request_id})
-            return reading.job(connection, row["job_id"])
+            return _taken(connection, wish, row["job_id"])
     return None
+
+
+def _taken(connection: Connection, wish: Wish, job_id: str) -> Job:
+    if wish.approval:
+        approvals.end(connection, wish.approval, made=job_id)
+    return reading.job(connection, job_id)
 
 
 def find_of(connection: Connection, job: Job) -> Job | None:

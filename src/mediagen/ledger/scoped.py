@@ -181,9 +181,9 @@ class ScopedLedger(Ledger):
         """Read how far some jobs of the principal, and all links of some of its chains, are."""
         return [state for state in await super().states(job_ids, chain_ids) if await self._is_own(state.job_id)]
 
-    async def ask_approval(self, approval: Approval) -> None:
+    async def ask_approval(self, approval: Approval) -> Approval:
         """Take in a question to the principal."""
-        await super().ask_approval(replace(approval, principal=self.principal))
+        return await super().ask_approval(replace(approval, principal=self.principal))
 
     async def decide_approval(self, job_id: str, decision: Decision) -> bool:
         """Keep the principal's answer."""

@@ -94,7 +94,25 @@ class NewJob:
 
 
 def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
-    """Take in a job, or find the one that has its request_id is of the same wish or is this link of its chain."""
+    """Take in a job, or find the one that has its request_id, is of the same wish or is this link of its chain."""
+    job = new.job
+    if new.is_approved:
+        approvals.check(connection, job.job_id)
+    existing = _existing(connection, new)
+    if existing is None:
+        check_caps(job, new.caps, counted_since=partial(reading.counted_since, connection), whole_usd=new.whole_usd)
+    if new.is_approved:
+        approvals.end(connection, job.job_id, made=existing.job_id if existing else job.job_id)
+    if existing:
+        return existing
+    owner = owners.register(connection) if new.is_own else None
+    connection.execute(queries.INSERT_JOB, job_row(replace(job, fence=1 if owner else 0), owner=owner))
+    connection.executemany(queries.INSERT_CALL, [call_row(job, call) for call in job.calls])
+    connection.executemany(queries.INSERT_REQUEST, _request_rows(job, new.requests))
+    return reading.job(connection, job.job_id)
+
+
+def _existing(connection: Connection, new: NewJob) -> Job | None:
     job = new.job
     if job.request_id is not None:
         if new.replace_request_id:
@@ -103,16 +121,7 @@ def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
             return existing
     if job.chain and job.chain.link > 1 and (link := _link(connection, job.chain, job.principal)):
         return link
-    if not new.replace_request_id and (repeat := repeats.find_of(connection, job)):
-        return repeat
-    check_caps(job, new.caps, counted_since=partial(reading.counted_since, connection), whole_usd=new.whole_usd)
-    if new.is_approved:
-        approvals.use(connection, job.job_id)
-    owner = owners.register(connection) if new.is_own else None
-    connection.execute(queries.INSERT_JOB, job_row(replace(job, fence=1 if owner else 0), owner=owner))
-    connection.executemany(queries.INSERT_CALL, [call_row(job, call) for call in job.calls])
-    connection.executemany(queries.INSERT_REQUEST, _request_rows(job, new.requests))
-    return reading.job(connection, job.job_id)
+    return None if new.replace_request_id else repeats.find_of(connection, job)
 
 
 def _request_rows(job: Job, requests: Sequence[KeptRequest]) -> list[dict[str, Any]]:

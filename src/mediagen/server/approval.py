@@ -1,29 +1,78 @@
 """Asks whoever pays to agree to a price, where the client can put the question to them.
 
-Up to 2025-11-25 the question goes out while the call waits; from 2026-07-28 on the call is answered with it and comes
-again with what was said. A call that is followed as a task waits for it as a question of the task.
+Up to 2025-11-25 the question goes out while the call waits. From 2026-07-28 on the call is answered with it and comes
+again with what was said; a call that is followed as a task waits for it as a question of the task. In these two ways
+the question is kept in the ledger under the id of the job, so that one yes makes one job, whoever says it how often.
 """
 
 import json
-from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from mcp import MCPError
 from mcp.server.mcpserver import Context
-from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
+from mcp.types import CallToolResult, ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from mcp.types.version import is_version_at_least
 
 from mediagen.app.app import App
-from mediagen.errors import ApprovalNeededError, BudgetExceededError
+from mediagen.errors import ApprovalNeededError, BudgetExceededError, InvalidRequestError
 from mediagen.ledger.approvals import Approval, Decision
 from mediagen.ledger.ids import new_job_id
 from mediagen.report.money import dollars
 from mediagen.requests import GenerationRequest
+from mediagen.server.results import answer
+from mediagen.server.serving import ServedCall, ask_first, is_task, serving
 
 KEY = "price"
 ASKED_IN_ANSWERS = "2026-07-28"  # the first version in which questions come as the answer of a call
 PROMPT_CHARACTERS = 200
+ALREADY_MADE = "already_made"
+
+Handler = Callable[[App, Any, Context[App]], Awaitable[CallToolResult]]
+
+
+async def answer_with_price(
+    app: App, tool: str, handler: Handler, request: GenerationRequest, context: Context[App]
+) -> CallToolResult | InputRequiredResult:
+    """Answer a paid call; where somebody has to agree to its price first, ask.
+
+    Raises:
+        ApprovalNeededError: The client cannot ask, or asks as a task.
+        BudgetExceededError: It was declined.
+    """
+    if agreed := await _agreed_before(app, context):
+        return await make_agreed(app, agreed, handler, request, context)
+    try:
+        return await handler(app, request, context)
+    except ApprovalNeededError as error:
+        if not can_ask(context):
+            raise
+        if is_task():
+            ask_first((await _keep(error, app, tool, request)).job_id)
+            raise
+        if _asks_in_answers(context):
+            return _question(await _keep(error, app, tool, request))
+        await _ask_now(error, request, context)
+        return await handler(app, request.model_copy(update={"max_usd": error.usd}), context)
+
+
+async def make_agreed(
+    app: App, agreed: Approval, handler: Handler, request: GenerationRequest, context: Context[App]
+) -> CallToolResult:
+    """Make the job that was agreed to, or tell of it when it is made already."""
+    if agreed.made is None:
+        request = request.model_copy(update={"max_usd": agreed.usd})
+        try:
+            with serving(ServedCall(is_task=is_task(), agreed=agreed)):
+                return await handler(app, request, context)
+        except InvalidRequestError as error:
+            if error.code != ALREADY_MADE:
+                raise
+        agreed = await app.generator.ledger.approval(agreed.job_id) or agreed
+    wait_seconds = 0.0 if is_task() else request.wait_seconds
+    report = await app.generator.follow(agreed.made or agreed.job_id, wait_seconds)
+    return await answer(app, report, with_preview=request.preview)
 
 
 def can_ask(context: Context[App]) -> bool:
@@ -35,82 +84,18 @@ def can_ask(context: Context[App]) -> bool:
     return _asks_in_answers(context) or context.session.can_send_request
 
 
-def question_of(error: ApprovalNeededError, request: GenerationRequest) -> str:
-    """The question, in words."""
-    prompt = str(getattr(request, "prompt", None) or "")  # a clip may do without
-    shown = prompt if len(prompt) <= PROMPT_CHARACTERS else f"{prompt[:PROMPT_CHARACTERS]}…"
-    wish = f" Prompt: {shown}" if shown else ""
-    return f"This costs about {dollars(error.usd)} ({error.basis}). Go ahead?{wish}"
-
-
 def form(usd: Decimal) -> dict[str, Any]:
     """Schema of the form; to send it off is to agree, unless the box is cleared."""
     agree = {"type": "boolean", "title": f"Spend {dollars(usd)}", "default": True}
     return {"type": "object", "properties": {"agree": agree}}
 
 
-def decision_of(answer: Mapping[str, Any]) -> Decision:
+def decision_of(said: Mapping[str, Any]) -> Decision:
     """What was said: only a form that was sent off with its box set agrees."""
-    content = answer.get("content")
-    if answer.get("action") == "accept":
+    content = said.get("content")
+    if said.get("action") == "accept":
         return "accept" if not isinstance(content, Mapping) or content.get("agree", True) is True else "decline"
-    return "decline" if answer.get("action") == "decline" else "cancel"
-
-
-def answered_before(context: Context[App], request: GenerationRequest) -> GenerationRequest:
-    """The request with the price that was agreed to in the round before, where there was one.
-
-    Raises:
-        BudgetExceededError: It was declined.
-    """
-    answer = (context.input_responses or {}).get(KEY)
-    usd = _usd_of(context.request_state)
-    if not isinstance(answer, ElicitResult) or usd is None:
-        return request
-    return _agreed(request, usd, decision_of(answer.model_dump()))
-
-
-async def ask(
-    error: ApprovalNeededError, context: Context[App], request: GenerationRequest
-) -> GenerationRequest | InputRequiredResult:
-    """Put the question: the request with the price that was agreed to, or the answer by which the client asks.
-
-    Raises:
-        ApprovalNeededError: The client cannot ask.
-        BudgetExceededError: It was declined.
-    """
-    if not can_ask(context):
-        raise error
-    question = question_of(error, request)
-    if _asks_in_answers(context):
-        asked = ElicitRequest(params=ElicitRequestFormParams(message=question, requested_schema=form(error.usd)))
-        return InputRequiredResult(input_requests={KEY: asked}, request_state=json.dumps({"usd": str(error.usd)}))
-    try:
-        answer = await context.session.elicit_form(question, form(error.usd), related_request_id=context.request_id)
-    except MCPError:
-        # The client says that it can ask, and cannot.
-        raise error from None
-    return _agreed(request, error.usd, decision_of(answer.model_dump()))
-
-
-async def keep_question(error: ApprovalNeededError, app: App, tool: str, request: GenerationRequest) -> str:
-    """Keep the question until it is answered; returns the id of the job that is made then.
-
-    Raises:
-        LedgerError: It cannot be kept.
-    """
-    ledger, now = app.generator.ledger, app.generator.clock
-    asked = Approval(
-        job_id=new_job_id(now),
-        principal=app.principal,
-        tool=tool,
-        arguments=request.model_dump(mode="json", exclude_unset=True),
-        question=question_of(error, request),
-        usd=error.usd,
-        created_at=now(),
-    )
-    await ledger.ask_approval(asked)
-    return asked.job_id
+    return "decline" if said.get("action") == "decline" else "cancel"
 
 
 def declined(usd: Decimal) -> BudgetExceededError:
@@ -122,10 +107,61 @@ def declined(usd: Decimal) -> BudgetExceededError:
     )
 
 
-def _agreed(request: GenerationRequest, usd: Decimal, decision: Decision) -> GenerationRequest:
-    if decision != "accept":
-        raise declined(usd)
-    return request.model_copy(update={"max_usd": usd})
+async def _agreed_before(app: App, context: Context[App]) -> Approval | None:
+    """What was agreed to in the round before; None where there was none, or it is too long ago."""
+    said = (context.input_responses or {}).get(KEY)
+    job_id = _job_id_of(context.request_state)
+    if job_id is None or not isinstance(said, ElicitResult):
+        return None
+    ledger = app.generator.ledger
+    await ledger.decide_approval(job_id, decision_of(said.model_dump()))
+    asked = await ledger.approval(job_id)
+    if asked is None or asked.decision is None:
+        return None
+    if asked.decision != "accept":
+        raise declined(asked.usd)
+    return asked
+
+
+async def _ask_now(error: ApprovalNeededError, request: GenerationRequest, context: Context[App]) -> None:
+    words, asked = _in_words(error, request), form(error.usd)
+    try:
+        said = await context.session.elicit_form(words, asked, related_request_id=context.request_id)
+    except MCPError:
+        # The client says that it can ask, and cannot.
+        raise error from None
+    if decision_of(said.model_dump()) != "accept":
+        raise declined(error.usd)
+
+
+async def _keep(error: ApprovalNeededError, app: App, tool: str, request: GenerationRequest) -> Approval:
+    """Keep the question until it is answered."""
+    now = app.generator.clock
+    asked = Approval(
+        job_id=new_job_id(now),
+        principal=app.principal,
+        tool=tool,
+        arguments=request.model_dump(mode="json", exclude_unset=True),
+        question=_in_words(error, request),
+        usd=error.usd,
+        created_at=now(),
+        fingerprint=error.fingerprint,
+    )
+    return await app.generator.ledger.ask_approval(asked)
+
+
+def _question(asked: Approval) -> InputRequiredResult:
+    params = ElicitRequestFormParams(message=asked.question, requested_schema=form(asked.usd))
+    state = json.dumps({"job_id": asked.job_id})
+    return InputRequiredResult(input_requests={KEY: ElicitRequest(params=params)}, request_state=state)
+
+
+def _in_words(error: ApprovalNeededError, request: GenerationRequest) -> str:
+    prompt = str(getattr(request, "prompt", None) or "")  # a clip may do without
+    shown = prompt if len(prompt) <= PROMPT_CHARACTERS else f"{prompt[:PROMPT_CHARACTERS]}…"
+    model = f" with {error.model}" if error.model else ""
+    wish = f" Prompt: {shown}" if shown else ""
+    return f"This costs about {dollars(error.usd)}{model} ({error.basis}). Go ahead?{wish}"
 
 
 def _asks_in_answers(context: Context[App]) -> bool:
@@ -133,9 +169,11 @@ def _asks_in_answers(context: Context[App]) -> bool:
     return version is not None and is_version_at_least(version, ASKED_IN_ANSWERS)
 
 
-def _usd_of(state: str | None) -> Decimal | None:
-    """The price that was asked about; None where the state is not ours."""
+def _job_id_of(state: str | None) -> str | None:
+    """The job that the question was about; None where the state is not ours."""
     try:
-        return Decimal(json.loads(state or "{}")["usd"])
-    except (ValueError, KeyError, TypeError, InvalidOperation):
+        told = json.loads(state or "{}")
+    except ValueError:
         return None
+    job_id = told.get("job_id") if isinstance(told, dict) else None
+    return job_id if isinstance(job_id, str) else None

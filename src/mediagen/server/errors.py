@@ -1,6 +1,5 @@
 """The one boundary where arguments are checked and our errors become tool errors."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mcp.server.mcpserver import Context
@@ -10,16 +9,14 @@ from mcp.types import CallToolResult, InputRequiredResult
 from pydantic import BaseModel, Field, ValidationError
 
 from mediagen.app.app import App
-from mediagen.errors import ApprovalNeededError, MediaGenError
+from mediagen.errors import MediaGenError
 from mediagen.report.harmless import harmless
 from mediagen.report.text import error_in_words
 from mediagen.requests import GenerationRequest, explain_invalid
 from mediagen.server import approval
+from mediagen.server.approval import Handler
 from mediagen.server.callers import app_of, refuse_folders
 from mediagen.server.publishing import veiled, veiled_text
-from mediagen.server.tasks.call import current_call
-
-Handler = Callable[[App, Any, Context[App]], Awaitable[CallToolResult]]
 
 
 class RequestTool(Tool):
@@ -53,15 +50,6 @@ class RequestTool(Tool):
     async def _answer(
         self, app: App, request: BaseModel, context: Context[App]
     ) -> CallToolResult | InputRequiredResult:
-        """Call the handler; where somebody has to agree to the price first, ask and call it again."""
-        if not isinstance(request, GenerationRequest):
-            return await self.handler(app, request, context)
-        request = approval.answered_before(context, request)
-        try:
-            return await self.handler(app, request, context)
-        except ApprovalNeededError as error:
-            if (call := current_call()) and approval.can_ask(context):
-                call.asked = await approval.keep_question(error, app, self.name, request)
-                raise
-            agreed = await approval.ask(error, context, request)
-            return agreed if isinstance(agreed, InputRequiredResult) else await self.handler(app, agreed, context)
+        if isinstance(request, GenerationRequest):
+            return await approval.answer_with_price(app, self.name, self.handler, request, context)
+        return await self.handler(app, request, context)

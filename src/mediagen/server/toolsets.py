@@ -13,7 +13,8 @@ from mediagen.report.checks import CheckReport, EstimateReport
 from mediagen.report.job import JobListReport, JobReport
 from mediagen.report.media import MediaReport
 from mediagen.report.spending import SpendReport
-from mediagen.server.errors import Handler, RequestTool
+from mediagen.server.approval import Handler
+from mediagen.server.errors import RequestTool
 from mediagen.server.schemas import input_schema, output_schema
 from mediagen.server.tools import checks, editing, generation, jobs
 from mediagen.server.viewer.viewer import VIEWER_URI

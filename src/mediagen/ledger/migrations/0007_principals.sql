@@ -11,6 +11,7 @@ CREATE TABLE approvals (
     arguments TEXT NOT NULL, -- JSON, as the caller gave them
     question TEXT NOT NULL,
     usd TEXT NOT NULL, -- what is agreed to at most
+    fingerprint TEXT, -- of what is agreed to
     created_at TEXT NOT NULL,
     decision TEXT, -- accept, decline or cancel; none: nobody has answered
     decided_at TEXT,

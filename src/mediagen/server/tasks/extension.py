@@ -4,7 +4,8 @@ What a task is and where it is kept is the business of a `TaskSource`.
 Source: https://github.com/modelcontextprotocol/ext-tasks, SEP-2663 (checked 2026-11-21).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -14,8 +15,14 @@ from mcp.server import ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver import require_client_extension
-from mcp.types import HEADER_MISMATCH, INVALID_PARAMS, CallToolRequestParams, RequestParams
+from mcp.types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, CallToolRequestParams, RequestParams
 from pydantic import ConfigDict, Field
+
+from mediagen.errors import MediaGenError
+from mediagen.report.harmless import harmless
+from mediagen.report.text import error_in_words
+from mediagen.server.callers import app_of
+from mediagen.server.publishing import veiled_text
 
 TASKS = "io.modelcontextprotocol/tasks"
 VERSIONS = frozenset({"2026-07-28"})
@@ -104,18 +111,21 @@ class TasksExtension(Extension):
         ]
 
     async def _get(self, ctx: RequestContext, params: TaskParams) -> dict[str, Any]:
-        task = await self._find(ctx, params)
+        with _told(ctx):
+            task = await self._find(ctx, params)
         details = {"result": task.result, "error": task.error, "inputRequests": task.questions}
         return {**_fields(task), **{name: value for name, value in details.items() if value is not None}}
 
     async def _update(self, ctx: RequestContext, params: AnswerParams) -> dict[str, Any]:
-        await self._find(ctx, params)
-        await self._source.answer(params.task_id, params.input_responses, ctx)
+        with _told(ctx):
+            await self._find(ctx, params)
+            await self._source.answer(params.task_id, params.input_responses, ctx)
         return {}
 
     async def _cancel(self, ctx: RequestContext, params: TaskParams) -> dict[str, Any]:
-        await self._find(ctx, params)
-        await self._source.cancel(params.task_id, ctx)
+        with _told(ctx):
+            await self._find(ctx, params)
+            await self._source.cancel(params.task_id, ctx)
         return {}
 
     async def _find(self, ctx: RequestContext, params: TaskParams) -> Task:
@@ -135,6 +145,16 @@ def declares_tasks(context: RequestContext) -> bool:
     return context.protocol_version in VERSIONS and bool(
         capabilities and capabilities.extensions and TASKS in capabilities.extensions
     )
+
+
+@contextmanager
+def _told(context: RequestContext) -> Iterator[None]:
+    """Tell callers of our errors what happened and what to do; the task stays as it is."""
+    try:
+        yield
+    except MediaGenError as error:
+        words = harmless(veiled_text(app_of(context), error_in_words(error)))
+        raise MCPError(code=INTERNAL_ERROR, message=words) from None
 
 
 def _fields(task: Task) -> dict[str, Any]:

@@ -15,20 +15,20 @@ from mediagen.app.app import App
 from mediagen.errors import InvalidRequestError, JobNotFoundError, MediaGenError
 from mediagen.generator.deliveries import tells_the_end
 from mediagen.jobs import OPEN_STATUSES
-from mediagen.ledger.approvals import Approval
+from mediagen.ledger.approvals import ANSWERED_WITHIN, Approval
 from mediagen.report.harmless import harmless
 from mediagen.report.text import error_in_words
-from mediagen.requests import CancelJobRequest
+from mediagen.requests import CancelJobRequest, GenerationRequest
 from mediagen.server import approval as approving
 from mediagen.server.callers import app_of
 from mediagen.server.publishing import veiled_text
 from mediagen.server.results import answer
-from mediagen.server.tasks.call import TaskCall, as_task
+from mediagen.server.serving import ServedCall, serving
 from mediagen.server.tasks.extension import RequestContext, Task
 from mediagen.server.toolsets import TOOLS
 
 SHORTEST_POLL, LONGEST_POLL = 0.2, 5.0
-ALREADY_MADE = "already_made"
+DEFECT = "It failed because of a defect in mediagen. Nothing was sent; call again."
 CANCELLED = "It was cancelled; nothing was sent."
 PAID_TOOLS = {tool.name: tool for tool in TOOLS if tool.name in {"generate_image", "generate_video", "extend_video"}}
 
@@ -48,9 +48,9 @@ class JobTasks:
 
     async def begin(self, context: RequestContext, call: CallNext) -> Task | HandlerResult:
         """Begin a job, or ask about its price; what is refused, or known already, is answered at once."""
-        with as_task(TaskCall()) as task_call:
+        with serving(ServedCall(is_task=True)) as served:
             result = await call(context)
-        task_id = task_call.asked or _running_job(result)
+        task_id = served.asked or _running_job(result)
         task = await self.find(task_id, context) if task_id else None
         return task or result
 
@@ -129,19 +129,22 @@ class JobTasks:
 
 
 async def _make(asked: Approval, context: RequestContext) -> None:
-    app, tool = app_of(context), PAID_TOOLS[asked.tool]
-    request = tool.request.model_validate({**asked.arguments, "max_usd": asked.usd})
+    tool, app = PAID_TOOLS[asked.tool], app_of(context)
+    ledger = app.generator.ledger
+    if app.principal is None and asked.principal is not None:
+        # Whoever owns the machine may answer for others; the job is theirs all the same.
+        app = app.of(asked.principal)
     try:
-        with as_task(TaskCall(job_id=asked.job_id)):
-            result = await tool.handler(app, request, Context(request_context=context))
+        request = tool.request.model_validate(asked.arguments)
+        assert isinstance(request, GenerationRequest)
+        with serving(ServedCall(is_task=True)):
+            await approving.make_agreed(app, asked, tool.handler, request, Context(request_context=context))
     except MediaGenError as error:
-        if error.code != ALREADY_MADE:
-            await app.generator.ledger.end_approval(asked.job_id, refusal=error_in_words(error))
-        return
-    made = (result.structured_content or {}).get("job_id")
-    if made != asked.job_id:
-        # The same wish is being fulfilled, or was and nobody heard of it.
-        await app.generator.ledger.end_approval(asked.job_id, made=made)
+        if not error.retryable:
+            await ledger.end_approval(asked.job_id, refusal=error_in_words(error))
+    except Exception:
+        await ledger.end_approval(asked.job_id, refusal=DEFECT)
+        raise
 
 
 def _of_question(asked: Approval, app: App) -> Task:
@@ -153,6 +156,8 @@ def _of_question(asked: Approval, app: App) -> Task:
         message="The job is being prepared.",
         poll_milliseconds=_poll_milliseconds(app),
     )
+    if asked.decision is None and app.generator.clock() - asked.created_at > ANSWERED_WITHIN:
+        return replace(task, status="cancelled", message="Nobody answered in time; nothing was sent.")
     if asked.decision is None:
         form = {"mode": "form", "message": asked.question, "requestedSchema": approving.form(asked.usd)}
         return replace(

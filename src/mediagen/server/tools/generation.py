@@ -7,7 +7,7 @@ from mediagen.app.app import App
 from mediagen.requests import ExtendVideoRequest, GenerateImageRequest, GenerateVideoRequest
 from mediagen.server.progress import ProgressReporter
 from mediagen.server.results import answer
-from mediagen.server.tasks.call import terms_of_call
+from mediagen.server.serving import terms_of_call
 
 
 async def generate_image(app: App, request: GenerateImageRequest, context: Context[App]) -> CallToolResult:

@@ -11,6 +11,7 @@ CREATE TABLE approvals (
     arguments TEXT COLLATE "C" NOT NULL, -- JSON, as the caller gave them
     question TEXT COLLATE "C" NOT NULL,
     usd TEXT COLLATE "C" NOT NULL, -- what is agreed to at most
+    fingerprint TEXT COLLATE "C", -- of what is agreed to
     created_at TEXT COLLATE "C" NOT NULL,
     decision TEXT COLLATE "C", -- accept, decline or cancel; none: nobody has answered
     decided_at TEXT COLLATE "C",
