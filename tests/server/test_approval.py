@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
-from mcp.types import CallToolResult, ElicitResult, InputRequiredResult, InputResponses
+from mcp.types import CallToolResult, ElicitResult, InputRequiredResult
 from PIL import Image
 from tests.conftest import paid
 
@@ -139,7 +139,7 @@ async def first_round(client: Client, **arguments: Any) -> InputRequiredResult:
 async def second_round(
     client: Client, asked: InputRequiredResult, said: ElicitResult, **arguments: Any
 ) -> CallToolResult:
-    answers = dict.fromkeys(asked.input_requests or {}, said)
+    answers: dict[str, Any] = dict.fromkeys(asked.input_requests or {}, said)
     result = await client.session.call_tool(
         "generate_image", arguments, input_responses=answers, request_state=asked.request_state
     )

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mediagen.app.folders import own_folders
 from mediagen.app.pool import EndpointPool
 from mediagen.app.principals import app_of, editor_of
 from mediagen.app.projects import ConfiguredProjects
@@ -67,6 +68,7 @@ class App:
         uploads: Files that were sent to the server.
         principal: Whose jobs alone are seen; None, whoever owns the machine, sees all.
         is_shared: Whether every caller has a name, so that nobody works with it as a whole.
+        own_folders: Names of this machine's folders, which callers on another one are not told.
     """
 
     settings: Settings
@@ -81,6 +83,7 @@ class App:
     uploads: Uploads
     principal: str | None = None
     is_shared: bool = False
+    own_folders: tuple[str, ...] = ()
 
     def of(self, principal: str | None) -> "App":
         """The same for one of several principals, as if the jobs of the others did not exist.
@@ -200,6 +203,7 @@ def _app(
         spending=Spending(ledger=steps.ledger, clock=now, limits=policy.projects.all_limits()),
         deliveries=deliveries,
         uploads=_uploads(settings),
+        own_folders=own_folders(settings),
     )
 
     async def make_next(link: Job) -> None:

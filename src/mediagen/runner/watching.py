@@ -140,11 +140,11 @@ class Watcher:
         return not self._followed and not self._file_listeners
 
     def _begin(self) -> None:
+        if not self._is_looking:
+            self.start(self._look)
+            self._is_looking = True
         if self._stop_listening is None:
             self._stop_listening = self._changes.listen(self.hear)
-        if not self._is_looking:
-            self._is_looking = True
-            self.start(self._look)
 
     def _end_if_idle(self) -> None:
         if self.is_idle and self._stop_listening:

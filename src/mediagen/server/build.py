@@ -11,12 +11,14 @@ import anyio
 from mcp.server import MCPServer
 from mcp.server.extension import Extension
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.request_state import RequestStateSecurity
 
 from mediagen import __version__
 from mediagen.app.app import App, open_app
 from mediagen.runner.runner import Runner
 from mediagen.server.completion import add_completion
 from mediagen.server.http.front import Front
+from mediagen.server.http.links import state_security
 from mediagen.server.instructions import instructions
 from mediagen.server.prompts.answers import add_prompts
 from mediagen.server.resources.answers import add_resources
@@ -46,13 +48,14 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False, front: Fr
     @asynccontextmanager
     async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:  # noqa: ARG001 - the SDK's signature
         async with anyio.create_task_group() as group:
-            async with open_app(settings, role="server") as app:
+            async with open_app(settings, role="server") as opened:
+                app = dataclasses.replace(opened, is_shared=is_shared)
                 if ends_on_sigterm:
                     group.start_soon(_end_on_sigterm, app.runner)
                 app.runner.scheduler.start_sweeping()
                 if front:
                     front.open(app)
-                yield dataclasses.replace(app, is_shared=is_shared)
+                yield app
             group.cancel_scope.cancel()
 
     server = make_server(
@@ -60,6 +63,7 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False, front: Fr
         extensions=[TasksExtension(JobTasks()), viewer()],
         lifespan=lifespan,
         instructions=instructions(settings.toolsets, is_shared=is_shared),
+        questions=state_security(settings) if is_shared else None,
     )
     add_resources(server, settings)
     add_prompts(server)
@@ -74,6 +78,7 @@ def make_server(
     lifespan: Lifespan[PartsT],
     instructions: str,
     extensions: Sequence[Extension] = (),
+    questions: RequestStateSecurity | None = None,
 ) -> MCPServer[PartsT]:
     """A server of ours with whatever tools it is given; resources and prompts are added to what is returned.
 
@@ -84,6 +89,7 @@ def make_server(
         lifespan: Opens the parts that the tools work with.
         instructions: What a model is told before it calls anything.
         extensions: Protocol extensions, the first outermost.
+        questions: Seals what comes back with the answer to a question; None: of this process alone.
     """
     return MCPServer[PartsT](
         "mediagen",
@@ -94,6 +100,7 @@ def make_server(
         tools=[*tools],
         extensions=extensions,
         lifespan=lifespan,
+        request_state_security=questions,
         log_level="WARNING",
     )
 

@@ -22,9 +22,9 @@ from mediagen.jobs import Kind
 from mediagen.media.sources import ARTIFACT_PREFIX
 from mediagen.presets import built_in_presets
 from mediagen.report.error_codes import error_codes
-from mediagen.report.harmless import harmless
 from mediagen.server.callers import app_of
 from mediagen.server.prompts.definitions import prompt_data
+from mediagen.server.publishing import error_told
 from mediagen.server.registry import handle
 
 MOST = 100
@@ -42,7 +42,7 @@ async def _complete(context: Context[App], params: CompleteRequestParams) -> Com
     try:
         found = await find(app_of(context), params.argument.value) if find else []
     except MediaGenError as error:
-        raise MCPError(INTERNAL_ERROR, harmless(str(error))) from None
+        raise MCPError(INTERNAL_ERROR, error_told(app_of(context), error)) from None
     return CompleteResult(completion=Completion(values=found[:MOST], has_more=len(found) > MOST))
 
 

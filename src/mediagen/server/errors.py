@@ -11,12 +11,11 @@ from pydantic import BaseModel, Field, ValidationError
 from mediagen.app.app import App
 from mediagen.errors import MediaGenError
 from mediagen.report.harmless import harmless
-from mediagen.report.text import error_in_words
 from mediagen.requests import GenerationRequest, explain_invalid
 from mediagen.server import approval
 from mediagen.server.approval import Handler
 from mediagen.server.callers import app_of, refuse_folders
-from mediagen.server.publishing import veiled, veiled_text
+from mediagen.server.publishing import error_told, veiled
 
 
 class RequestTool(Tool):
@@ -43,7 +42,7 @@ class RequestTool(Tool):
             result = veiled(app, result) if isinstance(result, CallToolResult) else result
             return self.fn_metadata.convert_result(result) if convert_result else result
         except MediaGenError as error:
-            raise ToolError(harmless(veiled_text(app, error_in_words(error)))) from None
+            raise ToolError(error_told(app, error)) from None
         except Exception as error:
             raise UnexpectedToolError(f"{self.name} failed because of a defect in mediagen.") from error
 

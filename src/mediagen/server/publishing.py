@@ -7,7 +7,11 @@ from typing import Any
 from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
 
 from mediagen.app.app import App
+from mediagen.errors import MediaGenError
+from mediagen.report.checks import CheckReport
+from mediagen.report.harmless import harmless
 from mediagen.report.job import ArtifactReport, JobReport
+from mediagen.report.text import error_in_words
 
 ON_THE_SERVER = "(on the server)"
 
@@ -22,6 +26,23 @@ def published(app: App, report: JobReport) -> JobReport:
             "artifacts": [_linked(app, artifact) for artifact in report.artifacts],
             "effective": {name: value for name, value in report.effective.items() if name not in hidden},
             "origins": {name: value for name, value in report.origins.items() if name not in hidden},
+        }
+    )
+
+
+def checked_for(app: App, report: CheckReport) -> CheckReport:
+    """The report without what of this machine and its owner's money is nobody else's business."""
+    if app.principal is None:
+        return report
+    hidden = {"key_source": ON_THE_SERVER, "identity": None}
+    return report.model_copy(
+        update={
+            "surfaces": [surface.model_copy(update=hidden) for surface in report.surfaces],
+            "ledger": ON_THE_SERVER,
+            "ffmpeg": ON_THE_SERVER,
+            "output_dir": None,
+            # Of the money of all no more than what holds this caller back, too.
+            **({} if report.caps else {"spent_today_usd": None, "spent_this_month_usd": None}),
         }
     )
 
@@ -54,11 +75,16 @@ def veiled(app: App, result: CallToolResult) -> CallToolResult:
     )
 
 
+def error_told(app: App | None, error: MediaGenError) -> str:
+    """An error in the words that the caller may read."""
+    return harmless(veiled_text(app, error_in_words(error)))
+
+
 def veiled_text(app: App | None, text: str) -> str:
     """A text without the names of this machine's folders, for callers on another one."""
     if app is None or app.principal is None:
         return text
-    for folder in _folders(app):
+    for folder in app.own_folders:
         # Not within an address, whose path may read the same.
         text = re.sub(rf"(?<![\w/.:-]){re.escape(folder)}(?![\w-])", ON_THE_SERVER, text)
     return text
@@ -80,11 +106,3 @@ def _veiled_value(app: App, value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _veiled_value(app, item) for name, item in value.items()}
     return value
-
-
-def _folders(app: App) -> list[str]:
-    """Those that hold others, the deepest first: a part of a name is not replaced before the whole of it."""
-    settings = app.settings
-    of_profiles = [profile.output_dir.expanduser().resolve() for profile in settings.profiles if profile.output_dir]
-    known = {settings.folder_for_files(), settings.folder_for_state(), *of_profiles, Path.home(), Path.cwd()}
-    return sorted((str(folder) for folder in known if folder != Path(folder.anchor)), key=len, reverse=True)

@@ -140,10 +140,18 @@ class Inner:
         await Response(status_code=self.status)(scope, receive, send)
 
 
-async def asked(limits: Limits, principal: str | None = None, method: str = "POST", address: str = "10.0.0.1") -> int:
+async def asked(
+    limits: Limits,
+    principal: str | None = None,
+    method: str = "POST",
+    *,
+    address: str = "10.0.0.1",
+    header: tuple[bytes, bytes] = (b"authorization", b"Bearer guess"),
+) -> int:
     """Status that a request gets."""
     told: list[int] = []
-    scope: dict[str, Any] = {"type": "http", "method": method, "path": "/mcp", "headers": [], "client": (address, 1)}
+    client = (address, 1)
+    scope: dict[str, Any] = {"type": "http", "method": method, "path": "/mcp", "headers": [header], "client": client}
     if principal:
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=principal, scopes=[]))
 
@@ -162,6 +170,8 @@ async def test_who_guesses_tokens_is_slowed_down_and_others_are_not():
     limits = Limits(inner, per_minute=1000, at_once=10, seconds=lambda: now)
     assert [await asked(limits) for _ in range(WRONG_TOKENS_PER_MINUTE + 2)][-3:] == [401, 429, 429]
     assert await asked(limits, address="10.0.0.2") == 401
+    # Who guesses nothing is not slowed down: a probe, a link, somebody else behind the same address.
+    assert await asked(limits, header=(b"accept", b"*/*")) == 401
     inner.status = 200
     assert await asked(limits, "ada") == 200
     now = 1.1
@@ -173,13 +183,15 @@ async def test_calls_of_one_principal_at_once_are_limited():
     limits = Limits(inner, per_minute=1000, at_once=2)
     inner.goes_on.clear()
     calls = [asyncio.create_task(asked(limits, "ada")) for _ in range(2)]
+    listens = (b"mcp-method", b"subscriptions/listen")
     streams = [asyncio.create_task(asked(limits, "ada", "GET")) for _ in range(3)]
-    while inner.answering < 5:
+    streams += [asyncio.create_task(asked(limits, "ada", header=listens)) for _ in range(3)]
+    while inner.answering < 8:
         await asyncio.sleep(0)
     assert await asked(limits, "ada") == 429
     calls.append(asyncio.create_task(asked(limits, "bob")))
     inner.goes_on.set()
-    assert await asyncio.gather(*calls, *streams) == [200] * 6
+    assert await asyncio.gather(*calls, *streams) == [200] * 9
     assert await asked(limits, "ada") == 200
 
 

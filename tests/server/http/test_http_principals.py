@@ -216,6 +216,32 @@ async def test_the_operators_token_is_one_principal_and_sees_nothing_of_the_othe
         assert made["job_id"] not in json.dumps(await call(operator, "list_jobs", limit=50))
 
 
+async def test_nothing_of_the_owner_is_told_to_others(shared: HttpServer, ada: str, era: str):
+    async with shared.client(ada, era) as client:
+        report = await call(client, "check_api")
+        said = await refused(client, "resolve_job", job_id=f"job_{'0' * 26}", outcome="not_billed")
+    assert {surface["identity"] for surface in report["surfaces"]} <= {None}
+    assert "/" not in report["ffmpeg"] + report["ledger"]
+    assert report["output_dir"] is None
+    assert report["spent_today_usd"] is None
+    assert "only whoever pays" in said
+
+
+async def test_a_file_that_is_gone_is_told_without_its_folder(
+    shared: HttpServer, ada: str, tmp_path_factory: pytest.TempPathFactory
+):
+    async with shared.client(ada, "auto") as client:
+        made = await call(client, "generate_image", prompt=f"gone {uuid.uuid4()}")
+        artifact = made["artifacts"][0]["artifact_id"]
+        work = next(Path(tmp_path_factory.getbasetemp()).glob("shared*"))
+        for path in work.rglob("image_*.*"):
+            path.unlink(missing_ok=True)
+        for address in (f"mediagen://artifacts/{artifact}", f"mediagen://artifacts/{artifact}/parts/0"):
+            with pytest.raises(MCPError) as missing:
+                await client.read_resource(address)
+            assert str(work) not in str(missing.value)
+
+
 async def test_a_session_of_one_is_not_the_others(shared: HttpServer, ada: str, bob: str):
     headers = {"Accept": "application/json, text/event-stream"}
     hello = {

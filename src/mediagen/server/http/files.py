@@ -1,6 +1,7 @@
 """Files that come and go over HTTP: uploads of callers, and results behind signed links."""
 
 import hashlib
+import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,8 @@ from mediagen.server.http.front import Front
 from mediagen.server.http.links import links_of
 from mediagen.server.publishing import veiled_text
 from mediagen.storage.uploads import KEPT_SECONDS
+
+logger = logging.getLogger(__name__)
 
 MAX_UPLOAD_BYTES: Final = 20 * 1024**2
 # Of one principal, of all that is kept at a time.
@@ -50,6 +53,9 @@ class Files:
             return _too_large()
         except ClientDisconnect:
             return refusal(400, "invalid_request", "The file did not come whole.")
+        except OSError as error:
+            logger.warning("an upload could not be kept: %s", type(error).__name__)
+            return refusal(507, "storage_full", "The server cannot keep the file at the moment; try again later.")
         except MediaGenError as error:
             status = 400 if isinstance(error, InvalidRequestError) else 503
             return refusal(status, error.code, veiled_text(app, f"{error.message} {error.hint}".strip()))
@@ -57,15 +63,16 @@ class Files:
     async def _take_in(self, app: App, request: Request) -> Response:
         folder = await app.uploads.make_folder()
         if await app.uploads.kept_bytes() + _declared_size(request) > MAX_KEPT_BYTES:
-            return refusal(
-                507, "storage_full", "Your files of the last 24 hours fill 1 GB; the oldest make room after a day."
-            )
+            return _too_many()
         upload_id = new_upload_id(now)
         part = folder / f"{upload_id}.part"
         try:
             digest, size = await _write(request, part)
             if not size:
                 return refusal(400, "invalid_request", "The body is empty; send the bytes of one file as they are.")
+            if await app.uploads.kept_bytes() > MAX_KEPT_BYTES:
+                # Others of the same caller came meanwhile.
+                return _too_many()
             mime_type, suffix = await _kind_of(part, request.headers.get("content-type", ""))
             kept = await app.uploads.take_in(part, upload_id, suffix)
         finally:
@@ -156,6 +163,10 @@ def _check_kind(mime_type: str) -> None:
 def _declared_size(request: Request) -> int:
     declared = request.headers.get("content-length", "")
     return int(declared) if declared.isascii() and declared.isdigit() else 0
+
+
+def _too_many() -> Response:
+    return refusal(507, "storage_full", "Your files of the last 24 hours fill 1 GB; the oldest make room after a day.")
 
 
 def _too_large() -> Response:

@@ -76,8 +76,7 @@ class Limits:
         if wait := self._calls.take(principal):
             await _too_many("too many requests in a minute", wait)(scope, receive, send)
             return
-        # A stream of notifications lasts as long as its client.
-        counts = scope["method"] != "GET"
+        counts = not _is_stream(scope)
         if counts and self._in_flight.get(principal, 0) >= self._at_once:
             await _too_many(f"{self._at_once} requests are being answered already", SECONDS_UNTIL_FREE)(
                 scope, receive, send
@@ -95,6 +94,10 @@ class Limits:
             del self._in_flight[principal]
 
     async def _of_nobody(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not _header(scope, b"authorization"):
+            # Nothing is guessed: a probe, a link, or a client that asks how to log in.
+            await self._app(scope, receive, send)
+            return
         address = (scope.get("client") or ("", 0))[0]
         if wait := self._wrong.take(address, cost=0):
             await _too_many("too many requests without a valid token", wait)(scope, receive, send)
@@ -106,6 +109,15 @@ class Limits:
             await send(message)
 
         await self._app(scope, receive, watched)
+
+
+def _is_stream(scope: Scope) -> bool:
+    """Whether it is a stream of notifications, which lasts as long as its client. A header that lies is refused."""
+    return scope["method"] == "GET" or _header(scope, b"mcp-method") == b"subscriptions/listen"
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    return next((value for key, value in scope["headers"] if key.lower() == name), b"")
 
 
 def _too_many(why: str, wait: float) -> ASGIApp:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlencode
 
+from mcp.server.request_state import RequestStateSecurity
+
 from mediagen.errors import ConfigurationError
 from mediagen.settings import Settings
 
@@ -60,6 +62,16 @@ def links_of(settings: Settings) -> Links:
         ConfigurationError: The key cannot be read or written.
     """
     return Links(base_url=settings.http_public_url or "", key=_key(settings.folder_for_state() / KEY_FILE))
+
+
+def state_security(settings: Settings) -> RequestStateSecurity:
+    """Lets every server with the same state folder take the answer to a question that another one asked.
+
+    Raises:
+        ConfigurationError: The key cannot be read or written.
+    """
+    key = _key(settings.folder_for_state() / KEY_FILE)
+    return RequestStateSecurity(keys=[hmac.new(key, b"questions", hashlib.sha256).digest()])
 
 
 @cache

@@ -64,7 +64,7 @@ async def _list(others: Handler, context: Context[App], params: PaginatedRequest
     try:
         page = await app_of(context).generator.ledger.list_files(limit=max(1, PAGE - len(listed)), cursor=params.cursor)
     except MediaGenError as error:
-        raise _refusal(error) from None
+        raise _refusal(error, app=app_of(context)) from None
     listed += [_listed(file) for file in page.files]
     return ListResourcesResult(resources=listed, next_cursor=page.next_cursor)
 

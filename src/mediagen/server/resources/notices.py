@@ -30,6 +30,7 @@ from mediagen.jobs import Job
 from mediagen.ledger.ids import JOB_ID
 from mediagen.report.harmless import harmless
 from mediagen.server.callers import app_of
+from mediagen.server.publishing import error_told
 from mediagen.server.registry import bus_of, connection_of, handle, on_initialized
 from mediagen.server.resources.capabilities import tell_capabilities
 from mediagen.server.resources.definitions import JOB_PREFIX
@@ -37,6 +38,7 @@ from mediagen.server.resources.outbox import Outbox
 
 MOST_ADDRESSES = 200
 MOST_STREAMS = 256
+MOST_STREAMS_OF_ONE = 128  # of those that have a token in common
 OUTBOX = "mediagen.outbox"
 
 Listener = Callable[[ServerEvent], None]
@@ -45,7 +47,7 @@ Unsubscribe = Callable[[], None]
 
 def add_notices(server: MCPServer[App]) -> None:
     """Have the server tell of changes, in both eras."""
-    streams: set[object] = set()
+    streams: dict[object, str | None] = {}  # whose each open stream is
     handle(server, "subscriptions/listen", SubscriptionsListenRequestParams, partial(_listen, bus_of(server), streams))
     handle(server, "resources/subscribe", SubscribeRequestParams, _subscribe)
     handle(server, "resources/unsubscribe", UnsubscribeRequestParams, _unsubscribe)
@@ -83,22 +85,26 @@ class _StreamBus:
 
 
 async def _listen(
-    shared: SubscriptionBus, streams: set[object], context: Context[App], params: SubscriptionsListenRequestParams
+    shared: SubscriptionBus,
+    streams: dict[object, str | None],
+    context: Context[App],
+    params: SubscriptionsListenRequestParams,
 ) -> SubscriptionsListenResult:
     addresses = [*dict.fromkeys(params.notifications.resource_subscriptions or ())]
     if len(addresses) > MOST_ADDRESSES:
         raise MCPError(INVALID_PARAMS, f"A stream takes at most {MOST_ADDRESSES} resources, not {len(addresses)}.")
-    if len(streams) >= MOST_STREAMS:
-        raise MCPError(INTERNAL_ERROR, f"There are {MOST_STREAMS} streams already; close one first.")
+    principal = app_of(context).principal
+    if len(streams) >= MOST_STREAMS or [*streams.values()].count(principal) >= MOST_STREAMS_OF_ONE:
+        raise MCPError(INTERNAL_ERROR, "Too many streams are open already; close one first.")
     bus, token = _StreamBus(shared), object()
-    streams.add(token)
+    streams[token] = principal
     try:
         async with _following(context, bus, addresses, wants_files=bool(params.notifications.resources_list_changed)):
             return await ListenHandler(bus)(context.request_context, params)
     except MediaGenError as error:
-        raise MCPError(INTERNAL_ERROR, harmless(str(error))) from None
+        raise MCPError(INTERNAL_ERROR, error_told(app_of(context), error)) from None
     finally:
-        streams.discard(token)
+        del streams[token]
 
 
 @asynccontextmanager
@@ -166,7 +172,7 @@ async def _subscribe(context: Context[App], params: SubscribeRequestParams) -> E
         # What is no job never changes: it is kept only so that the answer to unsubscribing is the same.
         stop = await _follow(app, job, partial(outbox.updated, address)) if job else None
     except MediaGenError as error:
-        raise MCPError(INTERNAL_ERROR, harmless(str(error))) from None
+        raise MCPError(INTERNAL_ERROR, error_told(app_of(context), error)) from None
     outbox.keep(address, stop)
     return EmptyResult()
 

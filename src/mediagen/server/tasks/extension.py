@@ -19,10 +19,8 @@ from mcp.types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, CallToolR
 from pydantic import ConfigDict, Field
 
 from mediagen.errors import MediaGenError
-from mediagen.report.harmless import harmless
-from mediagen.report.text import error_in_words
 from mediagen.server.callers import app_of
-from mediagen.server.publishing import veiled_text
+from mediagen.server.publishing import error_told
 
 TASKS = "io.modelcontextprotocol/tasks"
 VERSIONS = frozenset({"2026-07-28"})
@@ -153,8 +151,7 @@ def _told(context: RequestContext) -> Iterator[None]:
     try:
         yield
     except MediaGenError as error:
-        words = harmless(veiled_text(app_of(context), error_in_words(error)))
-        raise MCPError(code=INTERNAL_ERROR, message=words) from None
+        raise MCPError(code=INTERNAL_ERROR, message=error_told(app_of(context), error)) from None
 
 
 def _fields(task: Task) -> dict[str, Any]:

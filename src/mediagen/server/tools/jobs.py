@@ -4,6 +4,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
 from mediagen.app.app import App
+from mediagen.errors import InvalidRequestError
 from mediagen.generator import resolving
 from mediagen.report.job import JobListReport, short_row
 from mediagen.report.spending import spend_summary
@@ -49,6 +50,12 @@ async def cancel_job(app: App, request: CancelJobRequest, context: Context[App])
 
 async def resolve_job(app: App, request: ResolveJobRequest, context: Context[App]) -> CallToolResult:
     """Settle an unconfirmed job."""
+    if app.principal is not None and request.outcome == "not_billed":
+        raise InvalidRequestError(
+            "outcome is 'not_billed', which only whoever pays for this server may say: it sets money free in the caps.",
+            field="outcome",
+            hint="Tell the owner of the server; outcome='billed' and operation are yours to say.",
+        )
     report = await resolving.resolve_job(app.generator, request, "the tool resolve_job", ProgressReporter(context))
     result = await answer(app, report, with_preview=False)
     # The job has failed; the call has not.

@@ -11,6 +11,7 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mediagen.app.app import App
 from mediagen.errors import MediaGenError
 from mediagen.server.callers import app_of
+from mediagen.server.publishing import error_told
 
 # As base64 it has to stay below 1 MB, which is what some clients accept.
 PART_BYTES: Final = 700_000
@@ -30,7 +31,7 @@ def add_parts(server: MCPServer[App]) -> None:
         try:
             path = await app_of(context).generator.artifact_file(artifact_id)
         except MediaGenError as error:
-            raise ResourceNotFoundError(str(error)) from error
+            raise ResourceNotFoundError(error_told(app_of(context), error)) from error
         content = await anyio.to_thread.run_sync(_read, path, number)
         if not content:
             raise ResourceNotFoundError(f"The file has no part {number!r}; parts of {PART_BYTES} bytes count from 0.")
