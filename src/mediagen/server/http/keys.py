@@ -50,7 +50,8 @@ class IssuerKeys:
 
         if key_id is not None and not isinstance(key_id, str):
             return None
-        if self._is_old() or self._known(key_id) is None:
+        # While one asks for newer keys, the others go on with those that are known.
+        if self._known(key_id) is None or (self._is_old() and not self._one_at_a_time.locked()):
             async with self._one_at_a_time:
                 if self._is_old() or self._known(key_id) is None:
                     await self._fetch_again()
