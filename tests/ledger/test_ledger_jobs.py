@@ -290,11 +290,14 @@ async def test_files_are_found_by_their_content_newest_job_first(ledger: Ledger)
     assert await ledger.files_of_content("cc") == []
 
 
+OF_ALL = {"is_all": True, "principal": None}
+
+
 @sqlite_only
 async def test_index_serves_the_search_by_content(ledger: Ledger, path: Path) -> None:
     await ledger.open()
     with closing(sqlite3.connect(path)) as connection:
         steps = connection.execute(
-            f"EXPLAIN QUERY PLAN {queries.SELECT_FILES_OF_CONTENT}", {"sha256": "aa", "limit": 20}
+            f"EXPLAIN QUERY PLAN {queries.SELECT_FILES_OF_CONTENT}", {**OF_ALL, "sha256": "aa", "limit": 20}
         ).fetchall()
     assert "artifacts_by_content" in steps[0][3]

@@ -155,7 +155,7 @@ def test_inline_answer_that_does_not_fit_on_the_disk_is_taken_once_there_is_spac
 ):
     """A limit on the size of files stands in for a full disk; it is lifted while the process waits."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    enough_for_the_ledger = 110_000
+    enough_for_the_ledger = 150_000
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (enough_for_the_ledger, hard))

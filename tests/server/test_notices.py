@@ -21,7 +21,7 @@ from mediagen.emulator.thread import EmulatorHandle, running_emulator
 from mediagen.requests import GenerateVideoRequest, GetJobRequest
 from mediagen.server.build import build_server
 from mediagen.server.callers import app_of
-from mediagen.server.resources.notices import MOST_ADDRESSES, MOST_STREAMS
+from mediagen.server.resources.notices import MOST_ADDRESSES, MOST_STREAMS_OF_ONE
 from mediagen.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
@@ -211,10 +211,10 @@ async def test_streams_and_their_addresses_are_bounded(settings: Settings):
                     opened.append(True)
                     await anyio.sleep_forever()
 
-            for _ in range(MOST_STREAMS):
+            for _ in range(MOST_STREAMS_OF_ONE):
                 group.start_soon(hold)
             with anyio.fail_after(SECONDS):
-                while len(opened) < MOST_STREAMS:
+                while len(opened) < MOST_STREAMS_OF_ONE:
                     await anyio.sleep(0.01)
             with pytest.raises(MCPError, match="streams"):
                 async with client.listen(resources_list_changed=True):

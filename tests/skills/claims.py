@@ -107,7 +107,8 @@ def _fields_of_results() -> Iterator[tuple[str, frozenset[str]]]:
 
 def _addresses() -> frozenset[str]:
     """First parts of the addresses that the server's source registers."""
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/mediagen/server").rglob("*.py"))
+    folders = (ROOT / "src/mediagen/server", ROOT / "src/mediagen/media")
+    source = "".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
     return frozenset(re.findall(r"mediagen://[a-z]+", source))
 
 

@@ -107,7 +107,9 @@ class Chromium:
     async def until(self, expression: str, *, in_frame: bool = True) -> Any:
         """Wait until an expression is true; its value."""
         deadline = time.monotonic() + SECONDS
-        while not (value := await self.evaluate(expression, in_frame=in_frame)):
+        # Of a page that is still being read there is less than the expression asks for.
+        tried = f"(() => {{ try {{ return ({expression}) }} catch (error) {{ return null }} }})()"
+        while not (value := await self.evaluate(tried, in_frame=in_frame)):
             if time.monotonic() > deadline:
                 shown = await self.evaluate("document.body.innerText", in_frame=in_frame)
                 raise AssertionError(f"never true: {expression}\n{shown}\n{self.troubles}")
