@@ -66,7 +66,7 @@ class Process:
     @property
     def takes_over(self) -> bool:
         """Whether it looks for jobs that nobody drives as long as it runs."""
-        return self.name.startswith("w")
+        return False
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens when it has ended."""
@@ -116,6 +116,11 @@ class Command(Process):
     def __init__(self, options: Options, name: str, arguments: tuple[str, ...], variables: dict[str, str]) -> None:
         super().__init__(options, name, arguments, variables=variables)
         threading.Thread(target=self._drain, daemon=True).start()
+
+    @property
+    def takes_over(self) -> bool:
+        """A worker does; `jobs resume` looks once."""
+        return self.name.startswith("w")
 
     def _drain(self) -> None:
         assert self.popen.stdout

@@ -140,7 +140,7 @@ class Stage:
             self.unended.append(process.name)
 
     def _tell(self, process: Process) -> None:
-        if process.name.startswith("w"):
+        if process.takes_over:
             process.popen.terminate()
 
     def _start(self, slot: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import anyio
 import anyio.to_thread
@@ -32,7 +32,6 @@ START_SECONDS = 20.0
 # What the process gets beyond the time of the request itself to make an answer durable.
 STORING_SECONDS = 30.0
 DYING_SECONDS = 1.0
-_Found = TypeVar("_Found")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
