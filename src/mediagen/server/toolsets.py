@@ -76,8 +76,8 @@ TOOLS: tuple[ToolDefinition, ...] = (
         title="Make or edit pictures",
         toolset="core",
         description="Make a picture from text, or edit and combine pictures. COSTS MONEY: about $0.03 (1K) to $0.25 "
-        "(4K) each. Takes 15-60 s. Files are saved on disk; the answer has their absolute paths, real pixel size, "
-        "price and a small preview.",
+        "(4K) each. Takes 15-60 s. Files are saved; the answer has their paths (links, if the server runs elsewhere), "
+        "real pixel size, price and a small preview.",
         request=requests.GenerateImageRequest,
         handler=generation.generate_image,
         result=JobReport,
