@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
 
-from mediagen.errors import Billed, MediaGenError
+from mediagen.errors import Billed, MediaGenError, RateLimitError, UnavailableError
 
 Kind = Literal["image", "video"]
 Surface = Literal["gemini", "vertex", "cliproxy"]
@@ -84,13 +84,18 @@ class Adjustment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobError:
-    """Why a job or a paid call ended without a file."""
+    """Why a job or a paid call ended without a file.
+
+    Attributes:
+        retry_after: Seconds that Google asked to wait before the next call, or None.
+    """
 
     code: str
     message: str
     retryable: bool
     billed: Billed
     hint: str = ""
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -315,7 +320,12 @@ class Progress:
 def job_error(error: MediaGenError) -> JobError:
     """Keep an error as a value."""
     return JobError(
-        code=error.code, message=error.message, retryable=error.retryable, billed=error.billed, hint=error.hint
+        code=error.code,
+        message=error.message,
+        retryable=error.retryable,
+        billed=error.billed,
+        hint=error.hint,
+        retry_after=error.retry_after if isinstance(error, RateLimitError | UnavailableError) else None,
     )
 
 

@@ -12,6 +12,7 @@ import anyio
 from pydantic import BaseModel, ValidationError
 
 from mediagen.app.app import App, Role, open_app
+from mediagen.cli.batch import run_batch
 from mediagen.cli.console import print_error, print_report, progress_display
 from mediagen.cli.defaults_view import defaults_text
 from mediagen.cli.editing import run_edit
@@ -335,6 +336,7 @@ ACTIONS: dict[str, Action] = {
     "cost": _cost,
     "spend": show_spending,
     "worker": run_worker,
+    "batch": run_batch,
     **dict.fromkeys(EDITS, run_edit),
 }
 JOB_ACTIONS: dict[str, Action] = {

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mediagen import __version__, requests
+from mediagen.cli.batch import add_batch
 from mediagen.cli.worker import add_worker
 
 # Request, names of the arguments without a dash, help.
@@ -78,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--http", action="store_true", help="Streamable HTTP instead of stdio")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on; others need a token, too")
     serve.add_argument("--port", type=int, default=8765, help="port to listen on")
+    add_batch(commands)
     add_worker(commands)
     commands.add_parser("emulator", help="a free local stand-in for Google's API", add_help=False)
     demo = commands.add_parser("demo", help="the whole job on the emulator, through a real MCP client")

@@ -25,6 +25,7 @@ from mediagen.ledger.owners import Owners
 from mediagen.ledger.reading import Filter, Page
 from mediagen.ledger.rows import scale_of
 from mediagen.ledger.spending import Span, Spending, spending
+from mediagen.ledger.traffic import Line, Traffic, traffic
 from mediagen.ledger.writing import CallChanges, KeptRequest, More, NewJob, Step
 
 T = TypeVar("T")
@@ -310,6 +311,10 @@ class Ledger(Claims, Browsing, Approvals):
         """
         is_emulated = draft.backend == "emulator"
         return await self._read(reading.typical_seconds, draft.model, scale_of(draft.effective), is_emulated)
+
+    async def traffic(self, line: Line, since: datetime) -> Traffic:
+        """Read when calls of a model left since a moment, whoever made them, and which of them were too many."""
+        return await self._read(traffic, line, since)
 
     async def spent(self, since: datetime, profile: str | None = None) -> Decimal:
         """What jobs created since a moment cost or may cost, in US dollars, counted as the caps count it.

@@ -259,6 +259,14 @@ LIST_ORDER = " ORDER BY seq DESC LIMIT :limit"
 
 SUM_COUNTED = "SELECT coalesce(sum(counted_microusd), 0) FROM calls WHERE created_at >= :since"
 # CROSS JOIN reads only the calls of the span, by calls_by_time, and looks up the job of each.
+SELECT_TRAFFIC = """
+SELECT calls.created_at, jobs.updated_at, json_extract(calls.error, '$.code') AS code,
+    json_extract(calls.error, '$.retry_after') AS retry_after
+FROM calls CROSS JOIN jobs
+WHERE calls.created_at >= :since AND jobs.job_id = calls.job_id AND jobs.model = :model AND jobs.backend = :backend
+    AND coalesce(jobs.profile, '') = coalesce(:profile, '')
+ORDER BY calls.created_at
+"""
 SUM_COUNTED_OF_PROFILE = """
 SELECT coalesce(sum(calls.counted_microusd), 0)
 FROM calls CROSS JOIN jobs

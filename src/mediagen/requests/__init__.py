@@ -14,7 +14,7 @@ from mediagen.requests.editing import (
     ResizeImageRequest,
     TrimVideoRequest,
 )
-from mediagen.requests.explaining import explain_invalid
+from mediagen.requests.explaining import explain_invalid, problems_of
 from mediagen.requests.fields import Backend, ImageMode, VideoMode
 from mediagen.requests.free import (
     CancelJobRequest,
@@ -61,4 +61,5 @@ __all__ = [
     "VideoParameters",
     "VideoRequest",
     "explain_invalid",
+    "problems_of",
 ]

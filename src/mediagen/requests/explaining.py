@@ -10,6 +10,11 @@ _LONGEST_NAME = 60
 
 
 def explain_invalid(error: ValidationError, request_type: type[BaseModel]) -> str:
+    """Refuse a call: which argument is wrong and what is allowed, without the values of free text."""
+    return f"[invalid_arguments] {problems_of(error, request_type)} This call cost nothing."
+
+
+def problems_of(error: ValidationError, request_type: type[BaseModel]) -> str:
     """Say which argument is wrong and what is allowed, without the values of free text."""
     known = list(request_type.model_fields)
     items = [dict(item) for item in error.errors(include_url=False, include_input=True)]
@@ -18,7 +23,7 @@ def explain_invalid(error: ValidationError, request_type: type[BaseModel]) -> st
         lines.append(f"{len(items) - MOST_TOLD} more like these.")
     if any(item["type"] == "extra_forbidden" for item in items):
         lines.append(f"Accepted: {', '.join(known)}.")
-    return f"[invalid_arguments] {' '.join(lines)} This call cost nothing."
+    return " ".join(lines)
 
 
 _WORDS = {

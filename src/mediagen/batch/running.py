@@ -1,0 +1,199 @@
+"""Makes the rows of a batch side by side: none twice, and one that fails does not stop the rest."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import anyio
+
+from mediagen.batch.pace import Pace
+from mediagen.batch.prices import Item, make, why
+from mediagen.batch.rows import BatchRequest
+from mediagen.errors import (
+    AuthenticationError,
+    BudgetExceededError,
+    ConfigurationError,
+    LedgerError,
+    MediaGenError,
+    StorageError,
+)
+from mediagen.generator.generator import Generator
+from mediagen.jobs import OPEN_STATUSES
+from mediagen.report.job import JobReport
+from mediagen.requests import GetJobRequest
+
+# Of these nothing was sent or billed, and the next try may do better.
+AGAIN = frozenset({"rate_limited", "not_sent"})
+# What meets one row meets all.
+COMMON_CODES = frozenset({"authentication", "credentials_refused", "quota_exhausted", "billing_required"})
+COMMON_ERRORS = (AuthenticationError, BudgetExceededError, ConfigurationError, LedgerError, StorageError)
+FAILURES_IN_A_ROW = 5
+# So few are under way while Google's limit is not known that few are refused when it is met.
+FIRST_SIDE_BY_SIDE = 6
+CALLS_FOR_ONE_MORE = 25
+LONGEST_WAIT = 3600.0
+MOST_ATTEMPTS = 1000
+
+
+@dataclass(kw_only=True, slots=True)
+class Standing:
+    """How one row stands.
+
+    Attributes:
+        report: Of its job, the latest; None while nothing was begun.
+        error: Why nothing was begun.
+    """
+
+    item: Item
+    report: JobReport | None = None
+    error: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be done about it."""
+        return self.error is not None or (self.report is not None and self.report.status not in OPEN_STATUSES)
+
+
+@dataclass(kw_only=True)
+class Run:
+    """Makes what is left of a batch.
+
+    Attributes:
+        batch_id: Names the wishes of its rows in the ledger.
+        folder: Where the files go.
+        most: How many rows at most are under way at a time.
+        retries_failed: Whether rows that failed without being billed are tried once more.
+        on_change: Told of every row that has ended.
+        stopped: Why no further row is begun.
+    """
+
+    generator: Generator
+    pace: Pace
+    batch_id: str
+    folder: str
+    items: Sequence[Item]
+    most: int
+    retries_failed: bool = False
+    on_change: Callable[["Run"], None] | None = None
+    stopped: str | None = None
+    standings: list[Standing] = field(init=False)
+    _under_way: int = field(default=0, init=False)
+    _failures: int = field(default=0, init=False)
+    _changed: anyio.Event = field(default_factory=anyio.Event, init=False)
+
+    def __post_init__(self) -> None:
+        self.standings = [Standing(item=item) for item in self.items]
+
+    async def run(self) -> None:
+        """Make every row that is not made; returns when none is under way any more."""
+        async with anyio.create_task_group() as group:
+            for standing in self.standings:
+                while self._under_way >= self._room() and not self.stopped:
+                    await self._changed.wait()
+                if self.stopped:
+                    return
+                self._under_way += 1
+                group.start_soon(self._serve, standing)
+
+    def _room(self) -> int:
+        ended = sum(standing.is_over for standing in self.standings)
+        return min(self.most, FIRST_SIDE_BY_SIDE + ended // CALLS_FOR_ONE_MORE)
+
+    async def _serve(self, standing: Standing) -> None:
+        try:
+            await self._make(standing)
+        except COMMON_ERRORS as error:
+            self.stopped = self.stopped or why(error)
+        except MediaGenError as error:
+            standing.error = why(error)
+            self._count_failure(standing.error)
+        finally:
+            self._under_way -= 1
+            self._tell()
+
+    async def _make(self, standing: Standing) -> None:
+        attempt = await self._latest(standing.item)
+        if attempt is not None:
+            standing.report = await self._ended(await make(self.generator, self._request(standing.item, attempt)))
+            if not self._is_tried_again(standing.report):
+                return
+            self._tell()
+        attempt = 0 if attempt is None else attempt + 1
+        while not self.stopped:
+            standing.report = await self._ended(await self._begun(standing.item, attempt))
+            code = standing.report.error.code if standing.report.error else ""
+            if code not in AGAIN:
+                self._judge(standing.report, code)
+                return
+            attempt += 1
+
+    async def _begun(self, item: Item, attempt: int) -> JobReport:
+        async with self.pace.turn(item.line):
+            await self.pace.wait(item.line)
+            return await make(self.generator, self._request(item, attempt))
+
+    async def _ended(self, report: JobReport) -> JobReport:
+        while report.status in OPEN_STATUSES:
+            assert report.job_id is not None
+            report = await self.generator.get_job(GetJobRequest(job_id=report.job_id, wait_seconds=LONGEST_WAIT))
+        return report
+
+    async def _latest(self, item: Item) -> int | None:
+        """Number of the latest attempt at a row, from 0 on; None when there is none."""
+        found = None
+        for attempt in range(MOST_ATTEMPTS):
+            if await self.generator.ledger.find_request(self._request_id(item, attempt)) is None:
+                break
+            found = attempt
+        return found
+
+    def _is_tried_again(self, report: JobReport) -> bool:
+        if report.error and report.error.code in AGAIN:
+            return True
+        return self.retries_failed and report.status != "succeeded" and report.charge.billed == "no"
+
+    def _judge(self, report: JobReport, code: str) -> None:
+        if report.status == "succeeded":
+            self._failures = 0
+        elif code in COMMON_CODES and report.error:
+            self.stopped = self.stopped or " ".join(f"{report.error.message} {report.error.hint}".split())
+        elif report.status not in {"filtered", "cancelled"} and report.error:
+            self._count_failure(report.error.message)
+
+    def _count_failure(self, message: str) -> None:
+        self._failures += 1
+        if self._failures >= FAILURES_IN_A_ROW:
+            self.stopped = self.stopped or f"{self._failures} rows failed one after another, the last with: {message}"
+
+    def _request(self, item: Item, attempt: int) -> BatchRequest:
+        return item.row.request.model_copy(
+            update={
+                "request_id": self._request_id(item, attempt),
+                "output_dir": self.folder,
+                "output_name": item.name,
+                "max_usd": item.quote_usd,
+                "preview": False,
+                "wait_seconds": 0.0,
+            }
+        )
+
+    def _request_id(self, item: Item, attempt: int) -> str:
+        again = f".{attempt}" if attempt else ""
+        return f"batch-{self.batch_id}-{item.row.number}{again}"
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+        if self.on_change:
+            self.on_change(self)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to be made."""
+        return all(standing.is_over for standing in self.standings)
+
+    @property
+    def charged_usd(self) -> Decimal:
+        """What was charged so far."""
+        charges = (standing.report.charge.usd for standing in self.standings if standing.report)
+        return sum((charge for charge in charges if charge is not None), Decimal(0))
