@@ -17,7 +17,7 @@ WINDOW = timedelta(minutes=1)
 # When Google names no time.
 USUAL_WAIT = timedelta(seconds=10)
 # So seldom is one more tried that at most one call in forty is refused for it.
-TRIED_AFTER = timedelta(minutes=2)
+WINDOWS_BETWEEN_TRIES = 2
 CALLS_BETWEEN_TRIES = 40
 SHARE_TRIED = 20
 MARGIN_SECONDS = 0.05
@@ -28,22 +28,31 @@ class Limit:
     """What is known of the limit of one line.
 
     Attributes:
-        calls: In a minute; None when nothing was refused yet.
+        window: Time in which Google counts.
+        calls: Taken in a window; None when nothing was refused yet.
         since: When that was learned.
         held_until: No call is to leave before.
     """
 
+    window: timedelta = WINDOW
     calls: int | None = None
     since: datetime | None = None
     held_until: datetime | None = None
 
 
 class Pace:
-    """Lets calls leave one after the other, none before Google will take it."""
+    """Lets calls leave one after the other, none before Google will take it.
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+    Args:
+        ledger: Of all processes that share the limit.
+        clock: The present.
+        window: Time in which Google counts.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], datetime], window: timedelta = WINDOW) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._window = window
         self._limits: dict[Line, Limit] = {}
         self._turns: dict[Line, anyio.Lock] = {}
 
@@ -59,8 +68,8 @@ class Pace:
         """
         while True:
             now = self._clock()
-            traffic = await self._ledger.traffic(line, now - 2 * WINDOW)
-            due = due_at(self._limits.setdefault(line, Limit()), traffic, now)
+            traffic = await self._ledger.traffic(line, now - 2 * self._window)
+            due = due_at(self._limits.setdefault(line, Limit(window=self._window)), traffic, now)
             if due <= now:
                 return
             await anyio.sleep((due - now).total_seconds() + MARGIN_SECONDS)
@@ -73,17 +82,17 @@ def due_at(limit: Limit, traffic: Traffic, now: datetime) -> datetime:
         return limit.held_until
     if limit.calls is None or limit.since is None:
         return now
-    pause = max(TRIED_AFTER, WINDOW * CALLS_BETWEEN_TRIES / limit.calls)
+    pause = max(limit.window * WINDOWS_BETWEEN_TRIES, limit.window * CALLS_BETWEEN_TRIES / limit.calls)
     if now - limit.since >= pause:
         limit.calls, limit.since = limit.calls + max(1, limit.calls // SHARE_TRIED), now
-    recent = [sent for sent in traffic.taken if sent > now - WINDOW]
-    return now if len(recent) < limit.calls else recent[-limit.calls] + WINDOW
+    recent = [sent for sent in traffic.taken if sent > now - limit.window]
+    return now if len(recent) < limit.calls else recent[-limit.calls] + limit.window
 
 
 def _learn(limit: Limit, traffic: Traffic) -> None:
     for refusal in traffic.refused:
         if limit.since is None or refusal.at > limit.since:
-            before = sum(refusal.at - WINDOW < sent <= refusal.at for sent in traffic.taken)
+            before = sum(refusal.at - limit.window < sent <= refusal.at for sent in traffic.taken)
             limit.calls, limit.since = max(1, before), refusal.at
         wait = USUAL_WAIT if refusal.retry_after is None else timedelta(seconds=refusal.retry_after)
         limit.held_until = max(limit.held_until or refusal.at, refusal.at + wait)

@@ -22,8 +22,10 @@ from mediagen.jobs import OPEN_STATUSES
 from mediagen.report.job import JobReport
 from mediagen.requests import GetJobRequest
 
-# Of these nothing was sent or billed, and the next try may do better.
-AGAIN = frozenset({"rate_limited", "not_sent"})
+# Of these nothing was taken by Google: the row is made as soon as the pace lets it.
+NOT_TAKEN = frozenset({"rate_limited", "not_sent"})
+# Other failures that were not billed and may pass by themselves, and how long to wait before each new try.
+PAUSES = (2.0, 10.0, 30.0)
 # What meets one row meets all.
 COMMON_CODES = frozenset({"authentication", "credentials_refused", "quota_exhausted", "billing_required"})
 COMMON_ERRORS = (AuthenticationError, BudgetExceededError, ConfigurationError, LedgerError, StorageError)
@@ -119,12 +121,15 @@ class Run:
                 return
             self._tell()
         attempt = 0 if attempt is None else attempt + 1
+        pauses = iter(PAUSES)
         while not self.stopped:
             standing.report = await self._ended(await self._begun(standing.item, attempt))
-            code = standing.report.error.code if standing.report.error else ""
-            if code not in AGAIN:
-                self._judge(standing.report, code)
-                return
+            if not _was_not_taken(standing.report):
+                pause = next(pauses, None) if _may_pass(standing.report) else None
+                if pause is None:
+                    self._judge(standing.report)
+                    return
+                await anyio.sleep(pause)
             attempt += 1
 
     async def _begun(self, item: Item, attempt: int) -> JobReport:
@@ -148,16 +153,17 @@ class Run:
         return found
 
     def _is_tried_again(self, report: JobReport) -> bool:
-        if report.error and report.error.code in AGAIN:
+        if _was_not_taken(report):
             return True
         return self.retries_failed and report.status != "succeeded" and report.charge.billed == "no"
 
-    def _judge(self, report: JobReport, code: str) -> None:
+    def _judge(self, report: JobReport) -> None:
+        """Learn from how a row ended whether it makes sense to begin others."""
         if report.status == "succeeded":
             self._failures = 0
-        elif code in COMMON_CODES and report.error:
+        elif report.error and report.error.code in COMMON_CODES:
             self.stopped = self.stopped or " ".join(f"{report.error.message} {report.error.hint}".split())
-        elif report.status not in {"filtered", "cancelled"} and report.error:
+        elif report.error and report.status not in {"filtered", "cancelled"}:
             self._count_failure(report.error.message)
 
     def _count_failure(self, message: str) -> None:
@@ -197,3 +203,11 @@ class Run:
         """What was charged so far."""
         charges = (standing.report.charge.usd for standing in self.standings if standing.report)
         return sum((charge for charge in charges if charge is not None), Decimal(0))
+
+
+def _was_not_taken(report: JobReport) -> bool:
+    return report.error is not None and report.error.code in NOT_TAKEN
+
+
+def _may_pass(report: JobReport) -> bool:
+    return report.error is not None and report.error.retryable and report.error.billed == "no"

@@ -56,6 +56,7 @@ from mediagen.settings import ProfileSettings, read_settings
 
 if TYPE_CHECKING:
     from mediagen.cli.config_setup import CheckOutcome
+    from mediagen.endpoints.http import HttpSettings
 
 OK, FAILED, BAD_ARGUMENTS, CONFIGURATION, UNAVAILABLE, OVER_BUDGET, UNCONFIRMED = range(7)
 LONGEST_WAIT = 3600.0
@@ -174,8 +175,17 @@ async def _with_app(action: Action, namespace: argparse.Namespace) -> int:
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("mediagen").setLevel(settings.log_level)
     role: Role = "server" if namespace.command == "worker" else "command"
-    async with open_app(settings, role=role, confine_inputs=False) as app:
+    async with open_app(settings, role=role, confine_inputs=False, http=_patience(namespace.command)) as app:
         return await action(app, namespace)
+
+
+def _patience(command: str) -> "HttpSettings | None":
+    if command != "batch":
+        return None
+    from mediagen.endpoints.http import HttpSettings
+
+    # A batch waits for all of its rows together where Google's limit is met.
+    return HttpSettings(paid_retries=0)
 
 
 async def _generate(app: App, namespace: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ def main(argv: Sequence[str]) -> int:
         port=arguments.port,
         video_seconds=arguments.video_seconds,
         image_seconds=arguments.image_seconds,
+        calls_per_window=arguments.calls_per_minute,
         ffmpeg=arguments.ffmpeg,
         extend_returns=arguments.extend_returns,
         region_refuses_uploaded_video=arguments.region_refuses_uploaded_video,
@@ -80,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--image-seconds", type=float, default=0.0, help="how long a picture takes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--calls-per-minute",
+        type=int,
+        metavar="NUMBER",
+        help="paid calls of a model that are taken in a minute; others are refused with 429 (default: any number)",
     )
     parser.add_argument("--ffmpeg", help="path of the ffmpeg executable (default: found by itself)")
     parser.add_argument(

@@ -16,6 +16,8 @@ class EmulatorSettings:
         port: TCP port; 0 picks a free one.
         video_seconds: How long a clip "renders" before it is completed; 0 = as soon as it is encoded.
         image_seconds: How long a picture takes.
+        calls_per_window: How many paid calls of a model are taken within the window; None = any number.
+        window_seconds: Length of that window.
         ffmpeg: Path of the ffmpeg executable; None looks on PATH, then in the imageio_ffmpeg package.
         extend_returns: Whether an extension answers with the whole film or with the new part alone.
         idle_exit_seconds: End the process this long after the last request; None = never.
@@ -33,6 +35,8 @@ class EmulatorSettings:
     port: int = 0
     video_seconds: float = 2.0
     image_seconds: float = 0.0
+    calls_per_window: int | None = None
+    window_seconds: float = 60.0
     ffmpeg: str | None = None
     extend_returns: Literal["whole", "new_part"] = "whole"
     region_refuses_uploaded_video: bool = False

@@ -148,6 +148,7 @@ class Gate:
         while True:
             fault = pending.pop(0) if pending else None
             fault = fault or self._world.faults.take(ARRIVAL, method=scope["method"], path=scope["path"])
+            fault = fault or self._world.quota.take(scope["method"], scope["path"])
             if fault is None:
                 return False
             if fault.kind == "delay":

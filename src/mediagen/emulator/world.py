@@ -16,6 +16,7 @@ from mediagen.emulator.faults import FaultQueue
 from mediagen.emulator.files import FileShelf
 from mediagen.emulator.identities import IdentityBook
 from mediagen.emulator.interactions import InteractionBook
+from mediagen.emulator.quota import Quota
 from mediagen.emulator.settings import EmulatorSettings
 from mediagen.emulator.studio import Studio
 from mediagen.emulator.traffic import Traffic
@@ -36,6 +37,7 @@ class World:
         self.folder = folder
         self.bill = Bill()
         self.faults = FaultQueue()
+        self.quota = Quota(settings.calls_per_window, settings.window_seconds)
         self.traffic = Traffic()
         self.files = FileShelf(folder)
         self.buckets = BucketShelf(folder)
