@@ -49,8 +49,8 @@ def test_objects_and_documents_say_what_texts_cannot(tmp_path: Path):
 
 def test_what_is_said_for_all_gives_way_to_what_a_row_says(tmp_path: Path):
     table = file(tmp_path, "a.csv", "prompt,image_size\nx,\ny,4K\n")
-    rows = read_rows(table, common={"image_size": "2K", "seed": "7"})
-    assert [(row.request.image_size, row.request.seed) for row in rows] == [("2K", 7), ("4K", 7)]
+    asked = [row.request.model_dump() for row in read_rows(table, common={"image_size": "2K", "seed": "7"})]
+    assert [(values["image_size"], values["seed"]) for values in asked] == [("2K", 7), ("4K", 7)]
 
 
 @pytest.mark.parametrize(

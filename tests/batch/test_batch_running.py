@@ -36,19 +36,25 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         yield app
 
 
-async def a_run(app: App, folder: Path, prompts: list[str], batch_id: str = "one", **options: object) -> Run:
+async def a_run(app: App, folder: Path, prompts: list[str], batch_id: str = "one", *, again: bool = False) -> Run:
     file = folder / "prompts.txt"
     file.write_text("\n".join(prompts), encoding="utf-8")
     items = await priced(app.generator, read_rows(file), folder)
     pace = Pace(app.generator.ledger, now, timedelta(seconds=WINDOW_SECONDS))
     return Run(
-        generator=app.generator, pace=pace, batch_id=batch_id, folder=str(folder), items=items, most=32, **options
+        generator=app.generator,
+        pace=pace,
+        batch_id=batch_id,
+        folder=str(folder),
+        items=items,
+        most=32,
+        retries_failed=again,
     )
 
 
 def refusals(emulator: EmulatorHandle) -> int:
     asked = sum(request["path"].endswith(":generateContent") for request in emulator.requests())
-    return asked - paid(emulator)
+    return int(asked - paid(emulator))
 
 
 async def test_rows_are_made_as_fast_as_the_limit_lets_and_few_calls_are_refused(
@@ -121,7 +127,7 @@ async def test_one_failure_does_not_stop_the_rest_and_is_tried_again_when_asked(
         same = await a_run(app, work, prompts)
         await same.run()
         asked = len(emulator.requests())
-        tried = await a_run(app, work, prompts, retries_failed=True)
+        tried = await a_run(app, work, prompts, again=True)
         await tried.run()
     assert run.stopped is same.stopped is None
     assert len(emulator.requests()) == asked + 1

@@ -17,13 +17,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from mediagen.app.app import App
-from mediagen.batch import record as notes
 from mediagen.batch.pace import Pace
 from mediagen.batch.prices import Item, check_total, priced, total_usd
-from mediagen.batch.rows import read_rows
+from mediagen.batch.record import BatchRecord, begin, digest_of, find_unfinished, write
+from mediagen.batch.rows import Row, read_rows
 from mediagen.batch.running import Run, Standing
 from mediagen.cli.console import print_error, print_report
 from mediagen.errors import ApprovalNeededError, InvalidRequestError
+from mediagen.jobs import Kind
 from mediagen.report.batch import BatchReport, BatchRowReport, batch_summary
 from mediagen.report.money import dollars
 
@@ -34,6 +35,7 @@ DESCRIPTION = (
     "was left; what is made is not made or paid for again."
 )
 MOST_SIDE_BY_SIDE = 64
+WORDS: dict[Kind, str] = {"image": "picture", "video": "clip"}
 
 
 def add_batch(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -68,25 +70,24 @@ async def run_batch(app: App, namespace: argparse.Namespace) -> int:
         InvalidRequestError: Rows that cannot be made; nothing was sent.
         BudgetExceededError: It is dearer than allowed, or nobody agreed to its price; nothing was sent.
     """
-    source = Path(namespace.file).expanduser()
-    rows = await anyio.to_thread.run_sync(
-        partial(read_rows, source, kind=namespace.type, common=_pairs(namespace.common))
-    )
-    root = Path(namespace.output_dir).expanduser() if namespace.output_dir else app.settings.folder_for_files()
-    root = root.absolute()
+    root = await anyio.to_thread.run_sync(_root, app, namespace)
+    rows = await anyio.to_thread.run_sync(_rows, namespace)
     items = await priced(app.generator, rows, root)
-    found = None
-    if not namespace.new:
-        found = await anyio.to_thread.run_sync(notes.find_unfinished, root, notes.digest_of(rows))
-    if found is None:
+    begun = None if namespace.new else await anyio.to_thread.run_sync(find_unfinished, root, digest_of(rows))
+    if begun is None:
         await check_total(app.generator, items, namespace.max_usd)
-    print_error(_price_told(items, found and found[0]))
+    print_error(_price_told(items, begun and begun[0]))
     if namespace.dry_run:
         return 0
-    if found is None:
+    if begun is None:
         _agree(items, namespace)
-        found = await anyio.to_thread.run_sync(notes.begin, root, rows, source.name, app.generator.clock())
-    folder, record = found
+        now = app.generator.clock()
+        begun = await anyio.to_thread.run_sync(begin, root, rows, Path(namespace.file).name, now)
+    return await _made(app, items, begun, namespace)
+
+
+async def _made(app: App, items: Sequence[Item], begun: tuple[Path, BatchRecord], namespace: argparse.Namespace) -> int:
+    folder, record = begun
     run = Run(
         generator=app.generator,
         pace=Pace(app.generator.ledger, app.generator.clock),
@@ -98,7 +99,7 @@ async def run_batch(app: App, namespace: argparse.Namespace) -> int:
     )
     with _progress(run):
         await run.run()
-    await anyio.to_thread.run_sync(notes.write, folder, replace(record, is_done=run.is_done))
+    await anyio.to_thread.run_sync(write, folder, replace(record, is_done=run.is_done))
     report = _report(run)
     print_report(report, batch_summary(report, _command(namespace)), as_json=namespace.json)
     sys.stdout.flush()
@@ -106,6 +107,15 @@ async def run_batch(app: App, namespace: argparse.Namespace) -> int:
         if standing.report:
             await app.deliveries.told(standing.report)
     return 0 if report.count("succeeded") == len(items) else 1
+
+
+def _root(app: App, namespace: argparse.Namespace) -> Path:
+    folder = Path(namespace.output_dir) if namespace.output_dir else app.settings.folder_for_files()
+    return folder.expanduser().absolute()
+
+
+def _rows(namespace: argparse.Namespace) -> list[Row]:
+    return read_rows(Path(namespace.file).expanduser(), kind=namespace.type, common=_pairs(namespace.common))
 
 
 def _agree(items: Sequence[Item], namespace: argparse.Namespace) -> None:
@@ -130,7 +140,8 @@ def _agree(items: Sequence[Item], namespace: argparse.Namespace) -> None:
 
 
 def _price_told(items: Sequence[Item], folder: Path | None) -> str:
-    kinds = [f"{count} {kind}s" for kind in ("image", "video") if (count := sum(item.kind == kind for item in items))]
+    counted = [(sum(item.kind == kind for item in items), word) for kind, word in WORDS.items()]
+    kinds = [f"{count} {word}{'' if count == 1 else 's'}" for count, word in counted if count]
     unknown = sum(item.quote_usd is None for item in items)
     price = f"about {dollars(total_usd(items))}" if not all(item.is_free for item in items) else "free (emulator)"
     told = f"{' and '.join(kinds)}: {price}."
