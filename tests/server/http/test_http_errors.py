@@ -1,6 +1,7 @@
 """Errors that name what lies on the server are told to callers elsewhere in words, and without its folders."""
 
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,12 @@ async def test_link_whose_file_cannot_be_looked_up_is_answered_with_503(start: S
     assert str(tmp_path) not in refused.text
     change(ledger, "ALTER TABLE jobs_elsewhere RENAME TO jobs")
     assert server.get(link).status_code == 200
+
+
+def test_server_whose_ledger_cannot_be_read_is_up_and_not_ready(without_ledger: HttpServer):
+    deadline = time.monotonic() + 30
+    while (answer := without_ledger.get("/ready")).status_code == 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (answer.status_code, answer.text) == (503, "not ready")
+    assert without_ledger.get("/health").status_code == 200

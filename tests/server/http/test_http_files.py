@@ -1,7 +1,9 @@
 """Files that are sent to a server that cannot keep them, or not all of them."""
 
 import os
-from collections.abc import Iterator
+import socket
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -10,6 +12,7 @@ from tests.server.http.conftest import SECRET, HttpServer, StartServer
 from tests.server.http.issuer import AUDIENCE, Issuer
 
 from mediagen.server.http.files import MAX_KEPT_BYTES
+from mediagen.server.http.links import KEY_FILE, LIFETIME_SECONDS, Links
 
 TEXT = b"a storm over the sea\n"
 
@@ -47,3 +50,39 @@ def test_files_of_one_caller_take_no_more_than_their_share_of_the_disk(
     assert (refused.status_code, refused.json()["error"]) == (507, "storage_full")
     assert sorted(kept.parent.iterdir()) == before, "nothing is left of what was refused"
     assert post(server, bob).status_code == 201
+
+
+async def test_link_is_gone_after_its_hour_and_missing_without_its_file(start: StartServer, work: Path, tmp_path: Path):
+    server = start(MEDIAGEN_HTTP_TOKEN=SECRET)
+    async with server.client(SECRET, "auto") as client:
+        made = (await client.call_tool("generate_image", {"prompt": "a boat"})).structured_content or {}
+    [file] = made["artifacts"]
+    links = Links(base_url="", key=(tmp_path / "state" / KEY_FILE).read_bytes())
+    old = server.get(links.make(file["artifact_id"], now=time.time() - LIFETIME_SECONDS - 2)[0])
+    assert (old.status_code, old.json()["error"]) == (410, "link_expired")
+    link = file["url"].removeprefix(server.url)
+    assert len(server.get(link).content) == file["size_bytes"]
+    for picture in work.rglob("image_*.*"):
+        picture.unlink()
+    missing = server.get(link)
+    assert (missing.status_code, missing.json()["error"]) == (404, "artifact_missing")
+
+
+def test_file_that_does_not_come_whole_is_not_kept(start: StartServer, tmp_path: Path):
+    server = start(MEDIAGEN_HTTP_TOKEN=SECRET)
+    uploads = tmp_path / "state" / "uploads"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        head = (
+            f"POST /files HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: Bearer {SECRET}\r\n"
+            "Content-Length: 100\r\n\r\n"
+        )
+        connection.sendall(head.encode() + TEXT)
+        wait_until(lambda: len([*uploads.glob("*/*.part")]) == 1)
+    wait_until(lambda: not [*uploads.glob("*/*")])
+
+
+def wait_until(claim: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not claim():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
