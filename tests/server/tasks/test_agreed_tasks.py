@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client, MCPError
 from mcp.types import INTERNAL_ERROR
@@ -66,6 +67,20 @@ async def test_yes_is_kept_until_an_input_that_is_out_of_reach_can_be_had_again(
     assert not done["result"].get("isError"), done
     assert done["result"]["structuredContent"]["job_id"] == task["taskId"]
     assert paid(emulator) == 2
+
+
+async def test_yes_that_many_follow_at_once_makes_one_job(make_settings: MakeSettings, emulator: EmulatorHandle):
+    settings = make_settings(**DEAR)
+    async with following(settings) as client, following(settings) as other:
+        task_id = (await call(client, "generate_video", **CLIP))["taskId"]
+        async with open_app(settings) as app:
+            assert await app.generator.ledger.decide_approval(task_id, "accept")
+        async with anyio.create_task_group() as group:
+            for follower in (client, other) * 3:
+                group.start_soon(send, follower, "tasks/get", task_id)
+        done = [await ended(follower, task_id) for follower in (client, other)]
+    assert [task["result"]["structuredContent"]["job_id"] for task in done] == [task_id, task_id]
+    assert paid(emulator) == 1
 
 
 async def test_defect_after_the_yes_ends_the_task_and_sends_nothing(
