@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
-from mcp.types import CallToolResult, ElicitResult, InputRequiredResult
+from mcp.types import INTERNAL_ERROR, CallToolResult, ElicitResult, ErrorData, InputRequiredResult
 from PIL import Image
 from tests.conftest import paid
 
@@ -118,6 +118,20 @@ async def test_nobody_is_asked_where_a_yes_would_change_nothing(
     async with asking(YES, **changes) as (client, asked):
         await client.call_tool("generate_image", {"prompt": "a fox", **arguments})
     assert asked == []
+    assert paid(emulator) == 0
+
+
+async def test_client_that_fails_to_ask_is_told_to_give_max_usd(
+    make_settings: Callable[..., Settings], emulator: EmulatorHandle
+):
+    async def fail(context: Any, params: Any) -> ErrorData:
+        return ErrorData(code=INTERNAL_ERROR, message="no window to ask in")
+
+    server = build_server(make_settings(**DEAR))
+    async with Client(server, mode="legacy", elicitation_callback=fail) as client:
+        refused = await client.call_tool("generate_image", {"prompt": "a fox"})
+    assert refused.is_error
+    assert "max_usd=" in text_of(refused)
     assert paid(emulator) == 0
 
 
@@ -249,3 +263,20 @@ async def test_too_many_open_questions_are_refused(modern, emulator: EmulatorHan
     assert isinstance(refused, CallToolResult)
     assert "max_usd" in text_of(refused)
     assert paid(emulator) == 0
+
+
+async def test_yes_whose_job_could_not_be_made_makes_it_when_it_is_said_again(
+    modern, emulator: EmulatorHandle, work: Path
+):
+    arguments = {"prompt": "a fox", "input_images": ["cat.png"]}
+    async with modern() as client:
+        asked = await first_round(client, **arguments)
+        (work / "cat.png").rename(work / "away.png")
+        refused = await second_round(client, asked, YES, **arguments)
+        assert refused.is_error
+        assert paid(emulator) == 0
+        (work / "away.png").rename(work / "cat.png")
+        answers = [await second_round(client, asked, YES, **arguments) for _ in range(2)]
+    assert not answers[0].is_error, text_of(answers[0])
+    assert len({str((answer.structured_content or {}).get("job_id")) for answer in answers}) == 1
+    assert paid(emulator) == 1

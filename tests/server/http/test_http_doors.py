@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from tests.server.http.conftest import HOST, SECRET, HttpServer, StartServer
 from tests.server.http.issuer import AUDIENCE, Issuer
 
-from mediagen.server.http.limits import WRONG_TOKENS_PER_MINUTE, Buckets, Limits
+from mediagen.server.http.limits import MOST_BUCKETS, WRONG_TOKENS_PER_MINUTE, Buckets, Limits
 
 HELLO: dict[str, Any] = {
     "jsonrpc": "2.0",
@@ -213,3 +213,10 @@ def test_a_bucket_fills_again_with_time():
     assert [buckets.take("ada") == 0 for _ in range(3)] == [True, True, False]
     now = 1e9
     assert [buckets.take("ada") == 0 for _ in range(61)] == [True] * 60 + [False]
+
+
+def test_buckets_are_bounded_however_many_names_come():
+    buckets = Buckets(60, seconds=lambda: 0.0)
+    for number in range(MOST_BUCKETS + 10):
+        assert buckets.take(str(number)) == 0
+    assert len(buckets._buckets) == MOST_BUCKETS

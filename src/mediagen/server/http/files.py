@@ -104,6 +104,10 @@ class Files:
             path = await app.generator.artifact_file(artifact_id)
         except JobNotFoundError:
             return refusal(404, "artifact_missing", "The file is no longer on the server.")
+        except MediaGenError as error:
+            # Its words may name folders, and whoever has a link has no name.
+            logger.warning("a file could not be looked up: %s", error.code)
+            return refusal(503, error.code, "The server cannot look the file up at the moment; try again later.")
         headers = {**SAFE_HEADERS, "Cache-Control": "private, no-store", "Content-Security-Policy": "sandbox"}
         return FileResponse(path, media_type=artifact.mime_type, filename=path.name, headers=headers)
 

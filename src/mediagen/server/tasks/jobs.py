@@ -10,7 +10,7 @@ from typing import Any
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolRequestParams, CallToolResult, TextContent
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mediagen.app.app import App
 from mediagen.errors import InvalidRequestError, JobNotFoundError, MediaGenError
@@ -19,7 +19,7 @@ from mediagen.jobs import OPEN_STATUSES
 from mediagen.ledger.approvals import ANSWERED_WITHIN, Approval
 from mediagen.report.harmless import harmless
 from mediagen.report.text import error_in_words
-from mediagen.requests import CancelJobRequest, EstimateCostRequest, GenerationRequest
+from mediagen.requests import CancelJobRequest, EstimateCostRequest, GenerationRequest, explain_invalid
 from mediagen.server import approval as approving
 from mediagen.server.callers import app_of
 from mediagen.server.publishing import veiled_text
@@ -51,7 +51,11 @@ class JobTasks:
         with serving(ServedCall(is_task=True)) as served:
             result = await call(context)
         task_id = served.asked or _running_job(result)
-        task = await self.find(task_id, context) if task_id else None
+        try:
+            task = await self.find(task_id, context) if task_id else None
+        except MediaGenError:
+            # What was begun is not lost: the answer names the job, or says what to do about the price.
+            return result
         return task or result
 
     async def find(self, task_id: str, context: RequestContext) -> Task | None:
@@ -141,14 +145,14 @@ async def _pictures(arguments: Mapping[str, Any], app: App) -> int:
 
 
 async def _make(asked: Approval, context: RequestContext) -> None:
-    tool, app = PAID_TOOLS[asked.tool], app_of(context)
+    app = app_of(context)
     ledger = app.generator.ledger
     if app.principal is None and asked.principal is not None:
         # Whoever owns the machine may answer for others; the job is theirs all the same.
         app = app.of(asked.principal)
     try:
-        request = tool.request.model_validate(asked.arguments)
-        assert isinstance(request, GenerationRequest)
+        tool = PAID_TOOLS[asked.tool]
+        request = _request_of(asked, tool.request)
         with serving(ServedCall(is_task=True)):
             await approving.make_agreed(app, asked, tool.handler, request, Context(request_context=context))
     except MediaGenError as error:
@@ -157,6 +161,16 @@ async def _make(asked: Approval, context: RequestContext) -> None:
     except Exception:
         await ledger.end_approval(asked.job_id, refusal=DEFECT)
         raise
+
+
+def _request_of(asked: Approval, kind: type[BaseModel]) -> GenerationRequest:
+    try:
+        request = kind.model_validate(asked.arguments)
+    except ValidationError as error:
+        # Another version asked, which takes other arguments; `from error` would carry them into logs.
+        raise InvalidRequestError(explain_invalid(error, kind), hint="Nothing was sent; call again.") from None
+    assert isinstance(request, GenerationRequest)
+    return request
 
 
 def _of_question(asked: Approval, app: App) -> Task:
