@@ -166,7 +166,7 @@ async def test_dearer_way_is_named_only_where_two_cheaper_ones_are_missing(opene
     async with opened(GEMINI_API_KEY="x") as app:
         report = await estimated(app, kind="video", preset="budget")
     shorter, dearer = report.alternatives
-    assert shorter.usd < price(report) < dearer.usd
+    assert [other.usd is not None and other.usd < price(report) for other in report.alternatives] == [True, False]
     assert (shorter.model, dearer.model == report.model) == (report.model, False)
 
 
