@@ -30,7 +30,7 @@ def check_budget(quote: Quote, max_usd: Decimal | None, limits: Limits) -> tuple
         if limit is not None and quote.usd > limit:
             raise BudgetExceededError(
                 f"The job is quoted at ${quote.usd} ({quote.basis}), above {name} = ${limit}. Nothing was sent.",
-                hint="Make it shorter, smaller or fewer, choose a cheaper model (estimate_cost shows some), "
+                hint="Make it shorter, smaller or fewer, choose a cheaper model (estimate_cost prices such ways), "
                 f"or raise {name}.",
             )
     if max_usd is None and quote.usd > limits.confirm_above_usd:
