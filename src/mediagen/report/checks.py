@@ -105,12 +105,12 @@ class CheckReport(Report):
 
 
 class AlternativeReport(Report):
-    """Another model that can do the same job."""
+    """Another way: the same job with another model or surface, or less of it with the same model."""
 
     model: str
     backend: str
     usd: Usd | None
-    basis: str
+    basis: str = Field(description="What would be less, if anything, and how the price comes about.")
     configured: bool
     warnings: list[str]
 

@@ -113,7 +113,7 @@ def declined(usd: Decimal) -> BudgetExceededError:
     """What the caller is told when somebody said no."""
     return BudgetExceededError(
         f"The price of {dollars(usd)} was declined. Nothing was sent.",
-        hint="Ask what to change; estimate_cost names cheaper ways.",
+        hint="Ask what to change; estimate_cost prices other ways, cheaper ones first.",
         code="approval_declined",
     )
 

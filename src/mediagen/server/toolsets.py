@@ -133,7 +133,8 @@ TOOLS: tuple[ToolDefinition, ...] = (
         name="estimate_cost",
         title="Price of a job",
         toolset="core",
-        description="Price of a picture, clip or extension before it is made, with two cheap alternatives. Free.",
+        description="Price of a picture, clip or extension before it is made, and up to two other ways, cheaper "
+        "ones first: another model, or less with the same one. Free.",
         request=requests.EstimateCostRequest,
         handler=checks.estimate_cost,
         result=EstimateReport,
