@@ -88,7 +88,8 @@ class CheckReport(Report):
         description="Whether the chosen surface has the model asked for; null when none was, or it is not known."
     )
     spent_today_usd: Usd | None = Field(
-        description="What today's jobs (UTC) cost or may still cost; null when the ledger cannot be read."
+        description="What today's jobs (UTC) cost or may still cost; null when the ledger cannot be read, or "
+        "on a shared server without spending caps."
     )
     spent_this_month_usd: Usd | None
     max_usd_per_day: Usd | None = Field(description="Spending cap over all profiles; null is none.")

@@ -11,6 +11,8 @@ from mediagen.report.edits import edit_in_words
 from mediagen.report.job import ArtifactReport, JobListReport, JobReport, NextReport, QuoteReport
 from mediagen.report.money import dollars
 
+PROMPT_CHARACTERS = 100
+
 
 def summary(report: JobReport, next_words: Callable[[NextReport], str] | None = None) -> str:
     """Say in words what the structured result says, for models and logs of hosts that read only text.
@@ -19,7 +21,7 @@ def summary(report: JobReport, next_words: Callable[[NextReport], str] | None = 
         report: The result.
         next_words: Words the call that makes sense now; None words it as a tool call.
     """
-    lines = [_headline(report)]
+    lines = [_headline(report), *_prompt(report)]
     for artifact in report.artifacts:
         size = f"{artifact.width}x{artifact.height}" if artifact.width else ""
         length = ""
@@ -67,6 +69,14 @@ def _headline(report: JobReport) -> str:
         return f"{report.kind} job {report.job_id}: {report.status}: {edit_in_words(report)}"
     what = f"{report.kind} job {report.job_id}: {report.status}" if report.job_id else f"{report.kind}: dry run"
     return f"{what} (model {report.model}, backend {report.backend})"
+
+
+def _prompt(report: JobReport) -> list[str]:
+    """What was asked for, by which people tell jobs apart: one line of it."""
+    prompt = _on_one_line(report.requested.get("prompt") or "")
+    if not prompt:
+        return []
+    return [f"Prompt: {prompt if len(prompt) <= PROMPT_CHARACTERS else f'{prompt[:PROMPT_CHARACTERS]}…'}"]
 
 
 def _values(report: JobReport) -> str:
@@ -142,7 +152,7 @@ def _alternative(other: AlternativeReport) -> str:
 
 
 def list_summary(report: JobListReport) -> str:
-    """One line for each job; below it, what went wrong."""
+    """One line for each job; below it, its prompt and what went wrong."""
     lines = [line for job in report.jobs for line in _row(job)]
     if report.next_cursor:
         lines.append(f"More: cursor {report.next_cursor}")
@@ -154,6 +164,7 @@ def _row(job: JobReport) -> list[str]:
         f"{artifact.path} ({artifact.uri})" if artifact.path else artifact.uri for artifact in job.artifacts
     )
     lines = [f"{job.job_id} {job.kind} {job.status} {job.model} {_cost(job)} {files}".rstrip()]
+    lines += [f"  {line}" for line in _prompt(job)]
     if job.error:
         lines.append(f"  Error [{job.error.code}]: {job.error.message} {job.error.hint}".rstrip())
     return [*lines, *(f"  Warning: {_on_one_line(warning)}" for warning in job.warnings)]

@@ -216,6 +216,32 @@ async def test_what_is_of_no_use_is_not_kept(shared: HttpServer, ada: str, conte
     assert (answer.status_code, answer.json()["error"]) == (status, code), answer.text
 
 
+async def test_a_body_that_is_of_no_use_is_refused_in_words_that_help(shared: HttpServer, ada: str):
+    picture = (DATA / "chelsea.png").read_bytes()
+    answer = shared.request("POST", "/files", token=ada, files={"file": ("cat.png", picture, "image/png")})
+    assert (answer.status_code, answer.json()["error"]) == (415, "unsupported_input")
+    assert "form" in answer.text
+    assert "curl --data-binary @" in answer.text
+    unknown = (b"\x00\x01\x02 no text", b"\xff\xfe\xfd", b"%PDF-1.7 ...")
+    for content in (*unknown, b"\x89PNG\r\n\x1a\n and no more", b" \n"):
+        said = shared.request("POST", "/files", token=ada, content=content).text
+        assert "mediagen://" not in said, said
+        assert "upl_" not in said, said
+        assert "The file" in said, said
+    for content in unknown:
+        assert "PNG, JPEG" in shared.request("POST", "/files", token=ada, content=content).text
+
+
+async def test_hints_about_sources_hold_for_callers_from_elsewhere(shared: HttpServer, ada: str):
+    async with shared.client(ada, "auto") as mine:
+        for source in ("cat.png", "https://example.com/cat.png", "gs://films/cat.png", "http://example.com/cat.png"):
+            said = await refused(mine, "resize_image", source=source, width=64)
+            assert "POST /files" in said
+            assert "give an https" not in said
+        for address in ("http://example.com/cat.png", "https://192.168.1.7/cat.png"):
+            assert "POST /files" in await refused(mine, "generate_image", prompt="x", input_images=[address])
+
+
 async def test_a_text_is_kept_by_its_declared_type(shared: HttpServer, ada: str):
     text = {"Content-Type": "text/markdown; charset=utf-8"}
     answer = shared.request("POST", "/files", token=ada, content=b"# A storm\n", headers=text).json()
@@ -243,12 +269,14 @@ async def test_the_operators_token_is_one_principal_and_sees_nothing_of_the_othe
 
 async def test_nothing_of_the_owner_is_told_to_others(shared: HttpServer, ada: str, era: str):
     async with shared.client(ada, era) as client:
-        report = await call(client, "check_api")
+        checked = await client.call_tool("check_api", {})
+        report = checked.structured_content or {}
         said = await refused(client, "resolve_job", job_id=f"job_{'0' * 26}", outcome="not_billed")
     assert {surface["identity"] for surface in report["surfaces"]} <= {None}
     assert "/" not in report["ffmpeg"] + report["ledger"]
     assert report["output_dir"] is None
     assert report["spent_today_usd"] is None
+    assert "Spent:" not in str(getattr(checked.content[0], "text", "Spent:"))
     assert "only whoever pays" in said
 
 
