@@ -183,14 +183,19 @@ def _spent_lines(report: CheckReport) -> list[str]:
 
 
 def _spent(report: CheckReport) -> list[str]:
-    """The sums of the day and the month; nothing where they are not for the caller."""
-    if report.spent_today_usd is None or report.spent_this_month_usd is None:
-        is_withheld = report.ledger == ON_THE_SERVER
-        return [] if is_withheld else ["Spent: not known, because the ledger cannot be read."]
-    day = f" of {dollars(report.max_usd_per_day)}" if report.max_usd_per_day is not None else ""
-    month = f" of {dollars(report.max_usd_per_month)}" if report.max_usd_per_month is not None else ""
-    today, this_month = dollars(report.spent_today_usd), dollars(report.spent_this_month_usd)
-    return [f"Spent: {today}{day} today, {this_month}{month} this month (UTC)."]
+    """The sums of the day and the month, without what is not for the caller."""
+    spans = [
+        ("today", report.spent_today_usd, report.max_usd_per_day),
+        ("this month", report.spent_this_month_usd, report.max_usd_per_month),
+    ]
+    told = [
+        f"{dollars(spent)}{'' if cap is None else f' of {dollars(cap)}'} {span}"
+        for span, spent, cap in spans
+        if spent is not None
+    ]
+    if told:
+        return [f"Spent: {', '.join(told)} (UTC)."]
+    return [] if report.ledger == ON_THE_SERVER else ["Spent: not known, because the ledger cannot be read."]
 
 
 def _places_line(report: CheckReport) -> str:

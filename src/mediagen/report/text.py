@@ -118,7 +118,7 @@ def _chain(report: JobReport) -> list[str]:
 
 
 def estimate_summary(report: EstimateReport) -> str:
-    """What a job would cost: the price first, then how it comes about and what would be cheaper."""
+    """What a job would cost: the price first, then how it comes about and which other ways there are."""
     quote = report.quote
     what = f"{_wanted(report)} with {report.model} on {report.backend}"
     where = "" if report.configured else " (not configured)"
@@ -129,7 +129,7 @@ def estimate_summary(report: EstimateReport) -> str:
         lines = [f"{_usd(quote.usd)}{spread}: {what}{where}"]
         lines.append(f"  {quote.basis}; {quote.certainty}, as of {quote.as_of}, source {quote.source}")
     lines += [f"  {note}" for note in report.notes]
-    lines += [_alternative(other) for other in report.alternatives]
+    lines += [_alternative(other, quote.usd) for other in report.alternatives]
     lines += [f"Changed: {item.field} {item.from_} -> {item.to}: {item.reason}" for item in report.adjustments]
     lines += [f"Warning: {warning}" for warning in report.warnings]
     return "\n".join(lines)
@@ -145,10 +145,13 @@ def _wanted(report: EstimateReport) -> str:
     return f"{report.count} {noun} of {values['duration_seconds']} s in {values['resolution']}{sound}"
 
 
-def _alternative(other: AlternativeReport) -> str:
+def _alternative(other: AlternativeReport, usd: Decimal | None) -> str:
     where = "" if other.configured else " (not configured)"
     doubts = f". Doubt: {' '.join(other.warnings)}" if other.warnings else ""
-    return f"Alternative: {_usd(other.usd)} with {other.model} on {other.backend}{where}: {other.basis}{doubts}"
+    word = "Alternative"
+    if other.usd is not None and usd is not None:
+        word = "Cheaper" if other.usd < usd else "Not cheaper"
+    return f"{word}: {_usd(other.usd)} with {other.model} on {other.backend}{where}: {other.basis}{doubts}"
 
 
 def list_summary(report: JobListReport) -> str:

@@ -280,6 +280,18 @@ async def test_nothing_of_the_owner_is_told_to_others(shared: HttpServer, ada: s
     assert "only whoever pays" in said
 
 
+async def test_of_the_money_of_all_only_what_a_cap_counts_is_told(start: StartServer, issuer: Issuer, ada: str):
+    server = start(**OAUTH, MEDIAGEN_HTTP_ISSUER=issuer.url, MEDIAGEN_MAX_USD_PER_DAY="50")
+    async with server.client(ada, "auto") as client:
+        checked = await client.call_tool("check_api", {})
+    report = checked.structured_content or {}
+    assert report["spent_today_usd"] is not None
+    assert report["spent_this_month_usd"] is None
+    said = str(getattr(checked.content[0], "text", ""))
+    assert "of $50.00 today (UTC)" in said
+    assert "month" not in said
+
+
 async def test_a_file_that_is_gone_is_told_without_its_folder(
     shared: HttpServer, ada: str, tmp_path_factory: pytest.TempPathFactory
 ):
