@@ -4,8 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from mediagen.report.checks import BucketReport, CheckReport, ModelReport, SurfaceReport
-from mediagen.report.checks_text import check_summary
-from mediagen.server import publishing
+from mediagen.report.checks_text import ON_THE_SERVER, check_summary
 
 
 def surface(**changes: Any) -> SurfaceReport:
@@ -151,8 +150,7 @@ def test_bucket_says_what_may_be_done_there():
 
 
 def test_money_that_is_not_for_the_caller_is_not_said_to_be_unreadable():
-    withheld = report(surface(), spent_today_usd=None, spent_this_month_usd=None, ledger="(on the server)")
-    assert withheld.ledger == publishing.ON_THE_SERVER
+    withheld = report(surface(), spent_today_usd=None, spent_this_month_usd=None, ledger=ON_THE_SERVER)
     assert "Spent" not in check_summary(withheld)
     banned = withheld.model_copy(update={"no_spend": "MEDIAGEN_NO_SPEND"})
     assert "\nNothing more may be spent: MEDIAGEN_NO_SPEND.\n" in check_summary(banned)

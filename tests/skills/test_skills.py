@@ -11,12 +11,12 @@ from tests.skills.claims import PREFIXES, ROOT
 from tests.skills.frontmatter import parts
 
 from mediagen import __version__
-from mediagen.server.toolsets import FREE, LOCAL, MAKES, TOOLS
+from mediagen.server.toolsets import FREE, LOCAL, MAKES, TOOLS, TRIES
 from mediagen.settings import read_settings
 
 SKILLS = sorted((ROOT / "skills").glob("*/SKILL.md"))
 AGENTS = sorted((ROOT / "agents").glob("*.md"))
-FREE_TOOLS = {tool.name for tool in TOOLS if tool.annotations in (FREE, LOCAL, MAKES)}
+FREE_TOOLS = {tool.name for tool in TOOLS if tool.annotations in (FREE, LOCAL, MAKES, TRIES)}
 # Of Claude Code itself, and harmless: they ask, list names of files, or read the skill's own pages. Within a plugin the
 # latter would be asked for otherwise; two slashes begin an absolute path.
 OWN_PAGES = {"Read(/${CLAUDE_SKILL_DIR}/**)", "Read(/${CLAUDE_PLUGIN_ROOT}/skills/**)"}

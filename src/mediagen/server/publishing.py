@@ -9,11 +9,10 @@ from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
 from mediagen.app.app import App
 from mediagen.errors import MediaGenError
 from mediagen.report.checks import CheckReport
+from mediagen.report.checks_text import ON_THE_SERVER
 from mediagen.report.harmless import harmless
 from mediagen.report.job import ArtifactReport, JobReport
 from mediagen.report.text import error_in_words
-
-ON_THE_SERVER = "(on the server)"
 
 
 def published(app: App, report: JobReport) -> JobReport:
