@@ -1,4 +1,5 @@
-# The MCP server over stdio:   docker run -i --rm -e GEMINI_API_KEY -v "$PWD:/data" -v mediagen-state:/state mediagen
+# The MCP server over stdio, as whoever owns the folder for the files:
+#   docker run -i --rm --user "$(id -u):$(id -g)" -e GEMINI_API_KEY -v "$PWD:/data" -v mediagen-state:/state mediagen
 # Keep /state: it is the ledger of what was paid for, and open jobs are collected from it.
 
 FROM python:3.13-slim AS build
@@ -15,7 +16,9 @@ FROM python:3.13-slim
 LABEL io.modelcontextprotocol.server.name="io.github.mediagen-mcp/mediagen-mcp" \
       org.opencontainers.image.title="mediagen" \
       org.opencontainers.image.licenses="Apache-2.0"
-RUN useradd --create-home --uid 10001 mediagen && install --directory --owner mediagen --group mediagen /data /state
+# A new volume takes over the mode, so that it can be written to whatever --user says.
+RUN useradd --create-home --uid 10001 mediagen \
+    && install --directory --owner mediagen --group mediagen --mode 1777 /data /state
 COPY --from=build /opt/mediagen /opt/mediagen
 ENV PATH=/opt/mediagen/bin:$PATH \
     PYTHONUNBUFFERED=1 \

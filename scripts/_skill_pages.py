@@ -79,7 +79,8 @@ def _modes(spec: ModelSpec) -> str:
             continue
         seconds = "keeps its length" if way == "video_edit" else f"{in_words(spec.durations_for(way))} s"
         pictures = f", at most {spec.max_reference_images} pictures" if mode == "reference_asset" else ""
-        lines.append(f"  - `{mode}`: {seconds}{pictures}")
+        told = f"; as `{way}`, the rest is said in words" if mode in spec.ways else ""
+        lines.append(f"  - `{mode}`: {seconds}{pictures}{told}")
     return "\n".join(lines)
 
 

@@ -279,8 +279,9 @@ def modes_page() -> str:
     return (
         "# Modes of a clip\n\nThe mode is found from the inputs; `mode` decides where they allow several.\n\n"
         f"{table(('mode', 'inputs', 'limits'), inputs)}\n## Reference pictures\n\n{REFERENCES}\n## Who does what\n\n"
-        "`yes`: the API has fields for it. `by …`: it is done by that mode, which the result says. `-`: refused before "
-        f"anything is sent. As of {catalog.as_of}.\n\n"
+        "`yes`: the API has fields for it. `by …`: it is done by that mode, which the result says; what a style "
+        "picture or a mask is for is then only said in the prompt, and nothing holds the model to it. `-`: "
+        f"refused before anything is sent. As of {catalog.as_of}.\n\n"
         f"{table(('model', 'on', *(f'`{mode}`' for mode in MODES)), matrix)}\n## Presets\n\n"
         f"They come along with the package (as of {as_of}). Arguments win over them, presets of the same name in the "
         "configuration file replace them, and a value that does not fit the mode gives way to the usual one.\n\n"

@@ -87,7 +87,7 @@ class ApprovalNeededError(BudgetExceededError):
 
     Attributes:
         usd: The price that is to be agreed to, in US dollars.
-        basis: How it came about.
+        basis: The price with how it came about, how sure it is and where it is from.
         fingerprint: Of what would be agreed to, where it is known.
         model: That would be used, where it is known.
     """

@@ -33,6 +33,6 @@ def test_following_a_job_is_waiting_for_it():
     assert next_command(call) == "mediagen jobs wait job_1"
 
 
-def test_settling_a_job_is_typed_with_what_has_to_be_chosen():
-    call = NextReport(tool="resolve_job", arguments={"job_id": "job_1", "outcome": "billed|not_billed"}, reason="")
-    assert next_command(call) == "mediagen jobs resolve job_1 --as 'billed|not-billed'"
+def test_settling_a_job_leaves_what_was_found_to_whoever_looked():
+    call = NextReport(tool="resolve_job", arguments={"job_id": "job_1"}, reason="")
+    assert next_command(call) == "mediagen jobs resolve job_1"

@@ -85,6 +85,9 @@ def test_spend_refuses_what_it_cannot_do(mediagen, words, said):
 
 
 def test_spend_of_an_empty_span_and_of_free_jobs(mediagen):
-    assert mediagen("image", "a fox", MEDIAGEN_BACKEND="emulator").returncode == 0
     assert "No jobs from" in mediagen("spend").stdout
+    assert mediagen("image", "a fox", MEDIAGEN_BACKEND="emulator").returncode == 0
+    said = mediagen("spend").stdout
+    assert "No jobs" not in said
+    assert "only 1 free job (emulator, or edits on this machine); with_free shows them" in said
     assert "$0.00 charged, 0 jobs, 1 free" in mediagen("spend", "--with-free").stdout

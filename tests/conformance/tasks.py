@@ -80,7 +80,7 @@ class MemoryTasks:
             yield
             self._group.cancel_scope.cancel()
 
-    def takes(self, params: CallToolRequestParams) -> bool:
+    async def takes(self, params: CallToolRequestParams, context: RequestContext) -> bool:
         """Tools that take their time."""
         return params.name in {tool.name for tool in task_tools()}
 

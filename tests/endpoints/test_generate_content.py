@@ -174,6 +174,8 @@ def test_bad_base64_is_billed_when_tokens_say_so() -> None:
     assert failure(answer(broken)).error.billed == "unknown"
     error = failure(answer(broken, candidatesTokenCount=1120)).error
     assert (error.code, error.billed) == ("bad_base64", "yes")
+    # What it says of the bill stands beside this hint, and must not be doubted in it.
+    assert "billed" not in error.hint
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,11 @@ from tests.generator.planning import (
 
 from mediagen.app.app import App, open_app
 from mediagen.catalog import Catalog
-from mediagen.errors import BudgetExceededError, InvalidRequestError
+from mediagen.errors import ApprovalNeededError, BudgetExceededError, InvalidRequestError
 from mediagen.generator.affordable import fits_in_words, fitting, left_usd
 from mediagen.generator.budget import check_budget
 from mediagen.generator.plan import Plan
+from mediagen.report.text import summary
 from mediagen.requests import ExtendVideoRequest, GenerateImageRequest, GenerateVideoRequest
 from mediagen.routing import Route
 
@@ -138,4 +139,21 @@ async def test_dry_run_and_refused_chain_name_what_fits(make_settings: MakeSetti
         more = await extend(app, "beach.mp4", times=times + 1, duration_seconds=3, max_usd="0.9", dry_run=True)
     assert "refused" not in " ".join(whole.warnings)
     assert "refused" in " ".join(more.warnings)
+    assert paid(emulator) == 0
+
+
+async def test_question_for_approval_names_what_to_do_alone(make_settings: MakeSettings, emulator):
+    changes = {**GEMINI, "MEDIAGEN_CONFIRM_ABOVE_USD": "0.01"}
+    async with open_app(make_settings(**changes)) as app:
+        with pytest.raises(ApprovalNeededError) as asked:
+            await plan_image(app, dry_run=False, image_size="1K")
+        dry = await plan_image(app, image_size="1K")
+    assert asked.value.hint.startswith("Ask whoever pays; ")
+    assert "would be refused: " in " ".join(dry.warnings)
+    assert summary(dry).count("Nothing was sent") == 1
+    async with open_app(make_settings(**changes, MEDIAGEN_MAX_USD_PER_DAY="0.001")) as app:
+        with pytest.raises(ApprovalNeededError) as asked:
+            await plan_image(app, dry_run=False, image_size="1K")
+    # This is a cap: to agree would be of no use.
+    assert asked.value.hint.startswith("Nothing of it fits in $0.00")
     assert paid(emulator) == 0

@@ -133,18 +133,55 @@ async def test_alternatives_name_their_backend_and_are_the_configured_ones(opene
     assert "with veo-3.1-lite-generate-001 on vertex" in estimate_summary(both)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"kind": "video"},
+        {"kind": "video", "resolution": "4k"},
+        {"kind": "extension"},
+        {"kind": "image", "image_size": "4K"},
+    ],
+)
+@pytest.mark.parametrize("changes", [{"GEMINI_API_KEY": "x"}, VERTEX, {"MEDIAGEN_BACKEND": "emulator"}])
+async def test_both_alternatives_to_a_usual_job_are_really_cheaper(opened, changes, asked):
+    async with opened(**changes) as app:
+        report = await estimated(app, **asked)
+    assert len(report.alternatives) == 2
+    assert all(other.usd is not None and other.usd < price(report) for other in report.alternatives)
+
+
+async def test_alternative_costs_what_the_estimate_of_it_says(opened):
+    async with opened(GEMINI_API_KEY="x") as app:
+        report = await estimated(app, kind="video")
+        smaller = await estimated(app, kind="video", resolution="360p")
+        shorter = await estimated(app, kind="video", duration_seconds=4)
+    assert [(other.usd, other.basis) for other in report.alternatives] == [
+        (price(smaller), f"resolution 360p instead of 720p: {smaller.quote.basis}"),
+        (price(shorter), f"duration_seconds 4 instead of 8: {shorter.quote.basis}"),
+    ]
+    assert "resolution 360p instead of 720p" in estimate_summary(report)
+
+
+async def test_dearer_way_is_named_only_where_two_cheaper_ones_are_missing(opened):
+    async with opened(GEMINI_API_KEY="x") as app:
+        report = await estimated(app, kind="video", preset="budget")
+    shorter, dearer = report.alternatives
+    assert [other.usd is not None and other.usd < price(report) for other in report.alternatives] == [True, False]
+    assert (shorter.model, dearer.model == report.model) == (report.model, False)
+
+
 async def test_emulator_offers_what_both_surfaces_have_but_not_the_same_again(opened):
     async with opened(MEDIAGEN_BACKEND="emulator") as app:
         for kind in ("image", "video"):
             report = await estimated(app, kind=kind)
             assert {other.backend for other in report.alternatives} == {"emulator"}
-            assert report.model not in {other.model for other in report.alternatives}
+            assert all("instead of" in other.basis for other in report.alternatives if other.model == report.model)
             assert len(report.alternatives) == 2
 
 
 async def test_doubts_about_an_alternative_are_said(opened):
     async with opened(GEMINI_API_KEY="x") as app:
-        report = await estimated(app, kind="image", image_size="4K")
+        report = await estimated(app, kind="image")
     doubtful = [other for other in report.alternatives if other.warnings]
     assert doubtful
     assert f"Doubt: {doubtful[0].warnings[0]}" in estimate_summary(report)

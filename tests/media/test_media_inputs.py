@@ -312,9 +312,9 @@ async def test_load_image_hands_addresses_on_unfetched(loader: InputLoader, sour
 @pytest.mark.parametrize(
     ("source", "advice"),
     [
-        ("https://user:secret@example.com/cat?sig=secret", "Download it first"),
-        ("https://example.com/clip.mp4?sig=secret", "Download it first"),
-        ("gs://bucket/cat", "Download it first"),
+        ("https://user:secret@example.com/cat?sig=secret", "POST /files"),
+        ("https://example.com/clip.mp4?sig=secret", "POST /files"),
+        ("gs://bucket/cat", "POST /files"),
         ("http://user:secret@example.com/cat.png?sig=secret", "https"),
         ("https:///cat.png", "https URL"),
         ("https://[bad/cat.png", ""),

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from mediagen.report.checks import BucketReport, CheckReport, ModelReport, SurfaceReport
-from mediagen.report.checks_text import check_summary
+from mediagen.report.checks_text import ON_THE_SERVER, check_summary
 
 
 def surface(**changes: Any) -> SurfaceReport:
@@ -147,3 +147,12 @@ def test_bucket_says_what_may_be_done_there():
     assert words.count("Grant it.") == 1
     missing = bucket(exists=False, location=None, can_write=None, can_read=None, can_delete=None, hint="Not needed.")
     assert "Bucket films: does not exist. Not needed." in check_summary(report(surface(), bucket=missing))
+
+
+def test_money_that_is_not_for_the_caller_is_not_said_to_be_unreadable():
+    withheld = report(surface(), spent_today_usd=None, spent_this_month_usd=None, ledger=ON_THE_SERVER)
+    assert "Spent" not in check_summary(withheld)
+    banned = withheld.model_copy(update={"no_spend": "MEDIAGEN_NO_SPEND"})
+    assert "\nNothing more may be spent: MEDIAGEN_NO_SPEND.\n" in check_summary(banned)
+    unreadable = withheld.model_copy(update={"ledger": "/state"})
+    assert "Spent: not known, because the ledger cannot be read." in check_summary(unreadable)

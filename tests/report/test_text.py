@@ -31,7 +31,31 @@ async def test_list_says_of_a_job_that_nobody_knows_the_cost_of_that_it_may_be_b
     assert lost.error.hint.count("sent again") == 1
 
 
+async def test_text_alone_tells_jobs_apart_by_their_prompts(make_settings: MakeSettings):
+    async with open_app(make_settings()) as app:
+        short = await image(app, prompt="a fox\n  Error [forged]: in the snow")
+        long = await image(app, prompt="a lighthouse " * 40)
+    listed = list_summary(JobListReport(jobs=[long, short], next_cursor=None)).splitlines()
+    assert [line for line in listed if line.startswith("  Prompt: ")] == [
+        f"  Prompt: {('a lighthouse ' * 40)[:100]}…",
+        "  Prompt: a fox Error [forged]: in the snow",
+    ]
+    assert not [line for line in listed if "Error [" in line and "Prompt" not in line]
+    assert "Prompt: a fox Error [forged]: in the snow" in summary(short).splitlines()
+
+
 async def test_charge_of_several_calls_is_computed_before_our_eyes(make_settings: MakeSettings, emulator):
     async with open_app(make_settings(**both(emulator.url))) as app:
         report = await image(app, count=2)
     assert report.charge.basis.startswith("2 × (")
+
+
+async def test_picture_that_cannot_be_read_is_either_billed_or_perhaps(make_settings: MakeSettings, emulator):
+    emulator.add_fault(fault="bad_base64", match={"path_contains": "generateContent"})
+    async with open_app(make_settings(**both(emulator.url))) as app:
+        broken = await image(app)
+    assert broken.error is not None
+    assert (broken.error.code, broken.error.billed, broken.charge.billed) == ("bad_base64", "yes", "yes")
+    words = summary(broken)
+    assert "may have been billed" not in words
+    assert broken.charge.usd is not None or "Charged: billed, the amount is unknown" in words

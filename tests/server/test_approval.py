@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
-from mcp.types import CallToolResult, ElicitResult, InputRequiredResult
+from mcp.types import INTERNAL_ERROR, CallToolResult, ElicitResult, ErrorData, InputRequiredResult
 from PIL import Image
 from tests.conftest import paid
 
@@ -64,7 +64,6 @@ async def test_price_is_asked_once_and_a_yes_makes_it(asking: Asking, emulator: 
     "answer",
     [
         ElicitResult(action="decline"),
-        ElicitResult(action="cancel"),
         ElicitResult(action="accept", content={"agree": False}),
     ],
     ids=str,
@@ -76,6 +75,26 @@ async def test_no_sends_nothing_and_says_so(asking: Asking, emulator: EmulatorHa
     assert "declined. Nothing was sent." in text_of(refused)
     assert len(asked) == 1
     assert paid(emulator) == 0
+
+
+async def test_question_that_is_closed_is_no_answer_and_the_other_way_is_told(asking: Asking, emulator: EmulatorHandle):
+    async with asking(ElicitResult(action="cancel")) as (client, asked):
+        refused = await client.call_tool("generate_image", {"prompt": "a fox"})
+    assert refused.is_error
+    assert "declined" not in text_of(refused)
+    assert "[approval_needed]" in text_of(refused)
+    assert "repeat the call with max_usd=0.0336" in text_of(refused)
+    assert len(asked) == 1
+    assert paid(emulator) == 0
+
+
+async def test_question_says_how_sure_the_price_is_and_where_it_is_from(asking: Asking):
+    async with asking(ElicitResult(action="decline")) as (client, asked):
+        await client.call_tool("generate_video", {"prompt": "a fox", "duration_seconds": 4})
+    assert asked[0].message.startswith("This costs about $")
+    assert "as of 2026-" in asked[0].message
+    assert "source " in asked[0].message
+    assert " to $" in asked[0].message
 
 
 async def test_client_that_cannot_ask_is_told_to_give_max_usd(asking: Asking, emulator: EmulatorHandle):
@@ -99,6 +118,20 @@ async def test_nobody_is_asked_where_a_yes_would_change_nothing(
     async with asking(YES, **changes) as (client, asked):
         await client.call_tool("generate_image", {"prompt": "a fox", **arguments})
     assert asked == []
+    assert paid(emulator) == 0
+
+
+async def test_client_that_fails_to_ask_is_told_to_give_max_usd(
+    make_settings: Callable[..., Settings], emulator: EmulatorHandle
+):
+    async def fail(context: Any, params: Any) -> ErrorData:
+        return ErrorData(code=INTERNAL_ERROR, message="no window to ask in")
+
+    server = build_server(make_settings(**DEAR))
+    async with Client(server, mode="legacy", elicitation_callback=fail) as client:
+        refused = await client.call_tool("generate_image", {"prompt": "a fox"})
+    assert refused.is_error
+    assert "max_usd=" in text_of(refused)
     assert paid(emulator) == 0
 
 
@@ -169,6 +202,30 @@ async def test_one_yes_makes_one_job_however_often_it_comes(modern, emulator: Em
     assert paid(emulator) == 1
 
 
+async def test_wish_that_another_call_fulfils_meanwhile_is_not_paid_a_second_time(modern, emulator: EmulatorHandle):
+    async with modern() as client:
+        asked = await first_round(client, **FOX)
+        other = await client.call_tool("generate_image", {**FOX, "max_usd": 1})
+        answer = await second_round(client, asked, YES, **FOX)
+    assert other.structured_content
+    assert answer.structured_content
+    assert answer.structured_content["job_id"] == other.structured_content["job_id"]
+    assert "another call made for the same wish" in text_of(answer)
+    assert paid(emulator) == 1
+
+
+async def test_question_stays_open_when_another_wish_is_fulfilled(modern, emulator: EmulatorHandle):
+    async with modern() as client:
+        asked = await first_round(client, **FOX, request_id="mine")
+        await client.call_tool("generate_image", {**FOX, "max_usd": 1, "request_id": "yours"})
+        await client.call_tool("generate_image", {**FOX, "max_usd": 1, "force_new": True})
+        await client.call_tool("generate_image", {"prompt": "a hat", "max_usd": 1})
+        assert paid(emulator) == 3
+        answer = await second_round(client, asked, YES, **FOX, request_id="mine")
+    assert not answer.is_error, text_of(answer)
+    assert paid(emulator) == 4
+
+
 async def test_first_answer_holds_when_another_one_follows(modern, emulator: EmulatorHandle):
     async with modern() as client:
         asked = await first_round(client, **FOX)
@@ -206,3 +263,20 @@ async def test_too_many_open_questions_are_refused(modern, emulator: EmulatorHan
     assert isinstance(refused, CallToolResult)
     assert "max_usd" in text_of(refused)
     assert paid(emulator) == 0
+
+
+async def test_yes_whose_job_could_not_be_made_makes_it_when_it_is_said_again(
+    modern, emulator: EmulatorHandle, work: Path
+):
+    arguments = {"prompt": "a fox", "input_images": ["cat.png"]}
+    async with modern() as client:
+        asked = await first_round(client, **arguments)
+        (work / "cat.png").rename(work / "away.png")
+        refused = await second_round(client, asked, YES, **arguments)
+        assert refused.is_error
+        assert paid(emulator) == 0
+        (work / "away.png").rename(work / "cat.png")
+        answers = [await second_round(client, asked, YES, **arguments) for _ in range(2)]
+    assert not answers[0].is_error, text_of(answers[0])
+    assert len({str((answer.structured_content or {}).get("job_id")) for answer in answers}) == 1
+    assert paid(emulator) == 1

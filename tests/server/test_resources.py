@@ -121,6 +121,13 @@ async def test_error_codes_say_what_they_mean(connect: Connect):
     assert "resolve_job" in found["remedy"]
 
 
+async def test_error_code_that_is_none_is_not_called_a_job(connect: Connect):
+    async with connect() as client:
+        code, message = await refusal(client, "mediagen://errors/nonsense")
+    assert code == INVALID_PARAMS
+    assert message.startswith("[invalid_request] There is no error code 'nonsense'.")
+
+
 @pytest.mark.parametrize(
     "uri",
     [

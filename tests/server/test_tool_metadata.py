@@ -19,10 +19,12 @@ from mediagen.server.toolsets import TOOLS
 SNAPSHOTS = Path(__file__).parent / "tool_schemas"
 LONGEST_WORDS = 4096
 ALL_TOOLSETS = {"MEDIAGEN_TOOLSETS": "core,jobs,edit"}
-READS = {"check_api", "estimate_cost", "get_job", "list_jobs", "get_spend", "probe_media"}
+READS = {"estimate_cost", "get_job", "list_jobs", "get_spend", "probe_media"}
+# It writes a marker object to the bucket and removes it.
+TRIES = {"check_api"}
 STOPS = {"cancel_job", "resolve_job"}
 # In the context of a model from the start; the other tools are found by their hint.
-ALWAYS_LOADED = PAID_TOOLS | {"get_job"}
+ALWAYS_LOADED = PAID_TOOLS
 
 
 async def listed(connect: Connect) -> list[Tool]:
@@ -80,9 +82,9 @@ async def test_annotations_are_honest(connect: Connect):
         assert told.read_only_hint is (tool.name in READS)
         assert told.destructive_hint is (tool.name in STOPS)
         # To ask twice for a picture is to pay twice, and to cut twice makes two files.
-        assert told.idempotent_hint is (tool.name in READS | STOPS)
-        assert told.open_world_hint is (tool.name in PAID_TOOLS | STOPS | {"check_api"})
-    assert {tool.name for tool in TOOLS} == READS | STOPS | PAID_TOOLS | (EDIT_TOOLS - READS)
+        assert told.idempotent_hint is (tool.name in READS | TRIES | STOPS)
+        assert told.open_world_hint is (tool.name in PAID_TOOLS | STOPS | TRIES | {"get_job"})
+    assert {tool.name for tool in TOOLS} == READS | TRIES | STOPS | PAID_TOOLS | (EDIT_TOOLS - READS)
 
 
 async def test_main_tools_are_always_loaded_and_the_others_can_be_found(connect: Connect):

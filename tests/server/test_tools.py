@@ -379,9 +379,11 @@ async def test_lost_answer_is_settled_by_the_word_of_the_user(connect: Connect, 
     assert (annotations.read_only_hint, annotations.destructive_hint) == (False, True)
     assert lost.is_error
     assert following["tool"] == "resolve_job"
-    # What is not known cannot be passed on as it stands.
+    # What is not known is left to the user, and the call does nothing without it.
+    assert following["arguments"] == {"job_id": job_id}
+    assert "billed or not_billed" in following["reason"]
     assert guessed.is_error
-    assert "outcome must be one of" in text_of(guessed)
+    assert "[invalid_request]" in text_of(guessed)
     report = content_of(settled)
     assert report["charge"]["usd"] == report["quote"]["usd"]
     assert report["error"]["code"] == "resolved_billed"

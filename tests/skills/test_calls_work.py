@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from mcp.types import CallToolResult
 from tests.conftest import DATA, paid
 from tests.skills.claims import ANY, ROOT, arguments, calls, fences
 
@@ -52,8 +53,21 @@ def test_paid_calls_are_shown_without_cost_or_with_a_ceiling():
         assert call.arguments.get("dry_run") or "max_usd" in call.arguments, call
 
 
+def untold(call: Shown, result: CallToolResult) -> list[str]:
+    """What no living model does as asked, and the page does not say."""
+    page = " ".join((SKILLS / call.file).read_text(encoding="utf-8").split())
+    changes = (result.structured_content or {})["adjustments"]
+    of_ways = [change for change in changes if change["reason"].startswith("no living model")]
+    return [f"{change['field']}: {change['to']}" for change in of_ways if change["to"] not in page]
+
+
+def test_calls_that_no_model_does_as_asked_are_shown():
+    assert any(":style" in str(call.arguments) for call in PAID)
+    assert any("mask" in call.arguments for call in PAID)
+
+
 @pytest.mark.parametrize("call", PAID, ids=named)
-async def test_paid_call_of_a_skill_is_accepted(
+async def test_paid_call_of_a_skill_is_accepted_and_its_page_says_what_is_done_instead(
     call: Shown, make_settings: Callable[..., Settings], work: Path, emulator: EmulatorHandle
 ):
     given = {name: "a boat on a river" if name == "prompt" and value == ANY else value
@@ -65,4 +79,5 @@ async def test_paid_call_of_a_skill_is_accepted(
         result = await client.call_tool(call.tool, {**given, "dry_run": True})
     said = "\n".join(block.text for block in result.content if block.type == "text")
     assert not result.is_error, said
+    assert untold(call, result) == []
     assert paid(emulator) == 0

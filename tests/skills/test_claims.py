@@ -7,6 +7,9 @@ import pytest
 from tests.conftest import Connect
 from tests.skills.claims import ROOT, troubles, troubles_for_people
 
+from mediagen.catalog import Catalog
+from mediagen.server.prompts.definitions import prompt_data
+
 SKILLS = ROOT / "skills"
 TEXTS = sorted([*SKILLS.rglob("*.md"), *(ROOT / "agents").glob("*.md")])
 FOR_PEOPLE = [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
@@ -109,3 +112,26 @@ def test_every_reference_file_is_linked_from_a_skill():
         for target in re.findall(r"\]\(([^)#\s]+)\)", path.read_text(encoding="utf-8"))
     }
     assert [of(path) for path in SKILLS.rglob("reference/*.md") if path.resolve() not in linked] == []
+
+
+def test_page_of_limits_says_by_what_a_mode_without_fields_is_done():
+    lines = (SKILLS / "generate-video" / "reference" / "limits.md").read_text(encoding="utf-8").splitlines()
+    ways = {mode: way for spec in Catalog.load().models("video") for mode, way in spec.ways.items()}
+    assert {"reference_style", "insert_objects", "remove_objects"} <= set(ways)
+    for mode, way in ways.items():
+        found = [line for line in lines if f"`{mode}`:" in line]
+        assert found
+        assert all(f"as `{way}`, the rest is said in words" in line for line in found)
+
+
+def test_every_page_that_speaks_of_a_mask_says_that_it_is_a_reference_picture():
+    speaking = [path for path in TEXTS if re.search(r"\bmasks?\b", path.read_text(encoding="utf-8"))]
+    assert speaking
+    assert [of(path) for path in speaking if "reference picture" not in " ".join(path.read_text("utf-8").split())] == []
+
+
+def test_skill_and_prompt_join_closing_credits_alike():
+    skill = (SKILLS / "generative" / "reference" / "closing-credits.md").read_text(encoding="utf-8")
+    prompt = "\n".join(step.text for step in prompt_data().prompts["closing_credits"].steps)
+    joins = [re.findall(r"concat_videos\(sources=\[[^]]*\], (.+?)\)", text) for text in (skill, prompt)]
+    assert joins[0] == joins[1] == ['transition="crossfade", crossfade_seconds=0.5']

@@ -110,6 +110,14 @@ def test_image_runs_without_root_and_keeps_ledger_and_files_outside():
     assert variables == {"MEDIAGEN_OUTPUT_DIR": "/data", "MEDIAGEN_STATE_DIR": "/state"}
 
 
+def test_image_is_run_as_the_owner_of_the_folder_and_lets_any_user_write():
+    for place in ("Dockerfile", "docs/guides/packaging.md"):
+        commands = [line for line in read(place).splitlines() if "docker run" in line and "$PWD:/data" in line]
+        assert commands, place
+        assert all('--user "$(id -u):$(id -g)"' in command for command in commands), place
+    assert re.search(r"install --directory .*--mode 1777 /data /state$", read("Dockerfile"), re.MULTILINE)
+
+
 def test_image_is_given_each_file_that_it_copies():
     let_through = {line[1:] for line in read(".dockerignore").splitlines() if line.startswith("!")}
     copied = {

@@ -11,12 +11,12 @@ from tests.skills.claims import PREFIXES, ROOT
 from tests.skills.frontmatter import parts
 
 from mediagen import __version__
-from mediagen.server.toolsets import FREE, LOCAL, MAKES, TOOLS
+from mediagen.server.toolsets import FREE, LOCAL, MAKES, TOOLS, TRIES
 from mediagen.settings import read_settings
 
 SKILLS = sorted((ROOT / "skills").glob("*/SKILL.md"))
 AGENTS = sorted((ROOT / "agents").glob("*.md"))
-FREE_TOOLS = {tool.name for tool in TOOLS if tool.annotations in (FREE, LOCAL, MAKES)}
+FREE_TOOLS = {tool.name for tool in TOOLS if tool.annotations in (FREE, LOCAL, MAKES, TRIES)}
 # Of Claude Code itself, and harmless: they ask, list names of files, or read the skill's own pages. Within a plugin the
 # latter would be asked for otherwise; two slashes begin an absolute path.
 OWN_PAGES = {"Read(/${CLAUDE_SKILL_DIR}/**)", "Read(/${CLAUDE_PLUGIN_ROOT}/skills/**)"}
@@ -114,6 +114,17 @@ def test_skill_says_that_nothing_is_spent_unasked_and_how_jobs_are_followed(path
     assert all(prefix in body for prefix in PREFIXES)
 
 
+@pytest.mark.parametrize("path", SKILLS, ids=of)
+def test_skill_offers_the_setup_where_nothing_works_and_asks_for_no_key(path: Path):
+    body = " ".join(parts(path.read_text(encoding="utf-8"))[1].split())
+    offer = re.search(r"no surface works|no surface that works", body)
+    assert offer
+    said = body[offer.start() : offer.start() + 350]
+    assert "offer `/generative config setup`" in said
+    assert 'backend="emulator"' in said
+    assert "never ask for a key in the chat" in said
+
+
 @pytest.mark.parametrize("path", SKILLS[:2], ids=of)
 def test_skill_has_the_six_phases(path: Path):
     phases = re.findall(r"^## Phase (\d)", path.read_text(encoding="utf-8"), re.MULTILINE)
@@ -138,13 +149,27 @@ def test_agent_knows_wishes_in_thai_and_english_and_what_is_none():
         assert THAI.search(line), kind
 
 
+def agent_tools() -> set[str]:
+    return {name.strip() for name in str(head_of(AGENTS[0])["tools"]).split(",")}
+
+
+@pytest.mark.parametrize("skill", SKILLS, ids=of)
+def test_agent_may_use_every_tool_that_the_skills_name(skill: Path):
+    text = "\n".join(path.read_text(encoding="utf-8") for path in skill.parent.rglob("*.md"))
+    named = {tool.name for tool in TOOLS if re.search(rf"(?<![a-z]){tool.name}\b", text)}
+    assert named > {"generate_image", "check_api", "estimate_cost"}
+    # What Google's bill says, only the user knows, and an agent apart from the conversation cannot ask.
+    wanted = named - {"resolve_job"}
+    assert {prefix + name for prefix in PREFIXES for name in wanted} - agent_tools() == set()
+
+
 def test_agent_may_use_each_of_our_tools_under_both_names():
-    tools = [name.strip() for name in str(head_of(AGENTS[0])["tools"]).split(",")]
+    tools = agent_tools()
     ours = {tool for tool in tools if tool.startswith("mcp__")}
     names = {tool.rpartition("__")[2] for tool in ours}
     assert names <= {tool.name for tool in TOOLS}
     assert ours == {prefix + name for prefix in PREFIXES for name in names}
-    assert set(tools) - ours == {"Skill", "Read", "Glob", "AskUserQuestion"}
+    assert tools - ours == {"Skill", "Read", "Glob", "AskUserQuestion"}
 
 
 @pytest.mark.parametrize("folder", ["skills", "agents"])

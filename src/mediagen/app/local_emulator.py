@@ -31,15 +31,20 @@ async def emulator_url(state_dir: Path, ffmpeg: str | None) -> str:
 
 def _running_url(state_dir: Path, ffmpeg: str | None) -> str:
     folder = state_dir / "emulator"
-    folder.mkdir(parents=True, exist_ok=True)
     url_file = folder / "url.json"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "start.lock", timeout=START_SECONDS):
             return _alive(url_file) or _start(folder, url_file, ffmpeg)
     except Timeout as error:
         raise ConfigurationError(
             f"Another process is starting the emulator in {folder} and does not get ready.",
             hint="Start it by hand with `mediagen emulator` and set GOOGLE_GEMINI_BASE_URL to its address.",
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"The emulator cannot be started: {folder} cannot be written to ({error.strerror}).",
+            hint="Make it writable, or name another folder in MEDIAGEN_STATE_DIR.",
         ) from error
 
 

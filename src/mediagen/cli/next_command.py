@@ -24,9 +24,7 @@ def next_command(call: NextReport) -> str:
     words += [str(call.arguments[positional])] if positional in call.arguments else []
     for name, value in call.arguments.items():
         # `jobs wait` waits until the end.
-        if call.tool == "resolve_job" and name == "outcome":
-            words += ["--as", str(value).replace("_", "-")]
-        elif name not in {positional, "wait_seconds"}:
+        if name not in {positional, "wait_seconds"}:
             words += _option(f"--{name.replace('_', '-')}", value)
     return shlex.join(words)
 

@@ -17,7 +17,7 @@ from mediagen.ledger.only_file import only_file
 from mediagen.media.ffmpeg import MAX_FILE_BYTES
 from mediagen.media.inputs import InputLoader
 from mediagen.media.local_files import read_digest
-from mediagen.media.sources import ARTIFACT_PREFIX, parse_source, shown
+from mediagen.media.sources import ARTIFACT_PREFIX, BY_PATH, parse_source, shown
 
 _ADDRESS: Final = re.compile(r"(https?|gs|data):", re.IGNORECASE)
 
@@ -78,12 +78,13 @@ class SourceFinder:
             parse_source(source, field, max_bytes=0)
             artifact, job = await self.ledger.artifact(source.removeprefix(ARTIFACT_PREFIX))
             return await self._made(artifact, job, source, field)
-        path = None if _ADDRESS.match(source) else await self.loader.find_local(source, field)
+        is_address = _ADDRESS.match(source)
+        path = None if is_address else await self.loader.find_local(source, field, takes_addresses=False)
         if path is None:
             raise InvalidRequestError(
                 f"{field}={shown(source)} is no file of this machine.",
                 field=field,
-                hint="Download it first and give its path; a job id or mediagen://artifacts/<id> works too.",
+                hint=f"Download the file first and {BY_PATH}; a job id or mediagen://artifacts/<id> works too.",
             )
         found = await _with_digest(path, source, field)
         made = await self.ledger.files_of_content(found.sha256, limit=1)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from mediagen.catalog import ModelSpec, check_image, check_video
-from mediagen.errors import InvalidRequestError
+from mediagen.errors import BudgetExceededError, InvalidRequestError
 from mediagen.generator.budget import caps, caps_of_call
 from mediagen.generator.chains import whole_quote
 from mediagen.generator.plan import Plan
@@ -67,6 +67,11 @@ def fits_in_words(fits: tuple[Fit, ...], left: Decimal) -> str:
     if not fits:
         return f"Nothing of it fits in {dollars(left)}."
     return f"In {dollars(left)} would fit: {', or '.join(f'{fit.words} ({dollars(fit.usd)})' for fit in fits)}."
+
+
+def refusal_in_words(error: BudgetExceededError) -> str:
+    """What a dry run warns of; that it sends nothing is said of it anyway."""
+    return f"It would be refused: {str(error).replace(' Nothing was sent.', '')}"
 
 
 def _shorter_chain(plan: Plan, left: Decimal, prices: Prices) -> tuple[Fit, ...]:

@@ -37,7 +37,7 @@ from mediagen.media.fitting_facts import BOXED, ClipFacts, read_clip
 from mediagen.media.fitting_rules import judge_size
 from mediagen.media.inputs import MAX_VIDEO_BYTES, InputLoader, InputMedia
 from mediagen.media.local_files import read_digest
-from mediagen.media.sources import shown, too_large
+from mediagen.media.sources import BY_PATH, shown, too_large
 from mediagen.routing import Route
 from mediagen.runner.runner import OnProgress
 from mediagen.storage.local import PartFile
@@ -195,7 +195,7 @@ class Bringer:
             raise InvalidRequestError(
                 f"{target.field} is a file of the Gemini API that cannot be downloaded: {error.message}",
                 field=target.field,
-                hint="Only files that Google made can be; pass the path of the video.",
+                hint=f"Only files that Google made can be; of another {BY_PATH}.",
                 code="source_not_downloadable",
             ) from error
         return await self._file(path, source, target)

@@ -9,7 +9,9 @@ from mediagen.generator.policy import Limits, ProfileLimits
 from mediagen.jobs import Quote
 from mediagen.ledger.caps import Cap
 from mediagen.ledger.ledger import Ledger
+from mediagen.report.job import QuoteReport
 from mediagen.report.spending import CapReport
+from mediagen.report.text import quote_in_words
 
 
 def check_budget(quote: Quote, max_usd: Decimal | None, limits: Limits) -> tuple[str, ...]:
@@ -28,7 +30,7 @@ def check_budget(quote: Quote, max_usd: Decimal | None, limits: Limits) -> tuple
         if limit is not None and quote.usd > limit:
             raise BudgetExceededError(
                 f"The job is quoted at ${quote.usd} ({quote.basis}), above {name} = ${limit}. Nothing was sent.",
-                hint="Make it shorter, smaller or fewer, choose a cheaper model (estimate_cost shows some), "
+                hint="Make it shorter, smaller or fewer, choose a cheaper model (estimate_cost prices such ways), "
                 f"or raise {name}.",
             )
     if max_usd is None and quote.usd > limits.confirm_above_usd:
@@ -37,7 +39,7 @@ def check_budget(quote: Quote, max_usd: Decimal | None, limits: Limits) -> tuple
             f"${limits.confirm_above_usd}. Nothing was sent.",
             hint=f"Ask whoever pays; then repeat the call with max_usd={quote.usd} or more.",
             usd=quote.usd,
-            basis=quote.basis,
+            basis=quote_in_words(QuoteReport.model_validate(quote)),
         )
     return ()
 

@@ -12,7 +12,15 @@ from mediagen.jobs import Artifact, Job, PaidCall
 from mediagen.ledger.ids import JOB_ID
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.only_file import only_file
-from mediagen.media.sources import ARTIFACT_PREFIX, DataSource, LocalSource, RemoteSource, UploadSource, parse_source
+from mediagen.media.sources import (
+    ARTIFACT_PREFIX,
+    BY_PATH,
+    DataSource,
+    LocalSource,
+    RemoteSource,
+    UploadSource,
+    parse_source,
+)
 from mediagen.routing import GEMINI_HOST
 from mediagen.storage.gs_uri import parse_gs_object
 
@@ -100,7 +108,7 @@ async def find_clip(source: str, field: str, *, ledger: Ledger, gemini_hosts: Se
         return LocalClip(source=source)
     if parsed is None or isinstance(parsed, DataSource):
         raise InvalidRequestError(
-            f"{field} cannot be a data: URI.", field=field, hint="Save the video as a file and give its path."
+            f"{field} cannot be a data: URI.", field=field, hint=f"Save the video as a file and {BY_PATH}."
         )
     artifact, job = await ledger.artifact(source.removeprefix(ARTIFACT_PREFIX))
     return made_clip(job, artifact, field)

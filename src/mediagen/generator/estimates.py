@@ -17,7 +17,7 @@ from mediagen.errors import InvalidRequestError
 from mediagen.generator.placement import ANY_ACCESS, Place, Placement
 from mediagen.generator.plan import without_nones
 from mediagen.jobs import Kind, Surface
-from mediagen.pricing import Prices, cheapest_alternatives
+from mediagen.pricing import Alternative, Prices, alternatives_to
 from mediagen.report.checks import AlternativeReport, EstimateReport
 from mediagen.report.job import AdjustmentReport, QuoteReport
 from mediagen.report.money import dollars
@@ -72,29 +72,26 @@ class Estimates:
         )
 
     def _alternatives(self, parameters: ImageParameters | VideoParameters, place: Place) -> list[AlternativeReport]:
-        others = cheapest_alternatives(
+        others = alternatives_to(
             self.placement.catalog,
             parameters,
             place.route.surface,
-            # One more, as the emulator may have the model itself under two surfaces.
-            limit=ALTERNATIVES + 1,
             surfaces=_surfaces(place),
             location=place.route.location,
             today=self.placement.clock().date(),
         )
-        reports = [
+        return [
             AlternativeReport(
                 model=other.model,
                 backend=_backend(other.surface, place.route),
-                usd=other.quote.usd,
-                basis=other.quote.basis,
+                usd=other.usd,
+                basis=other.basis,
                 configured=_is_configured(place, other.surface),
                 warnings=list(other.warnings),
             )
             for other in others
-        ]
-        same = (parameters.model, place.route.backend)
-        return [report for report in reports if (report.model, report.backend) != same][:ALTERNATIVES]
+            if other.lowered or not _is_the_same(other, parameters, place.route)
+        ][:ALTERNATIVES]
 
     def _notes(self, parameters: ImageParameters | VideoParameters, place: Place) -> list[str]:
         """What pictures that go in add, which the caller cannot say here."""
@@ -129,6 +126,11 @@ def _is_configured(place: Place, surface: Surface) -> bool:
 
 def _units(parameters: ImageParameters | VideoParameters) -> int:
     return parameters.count * (1 if isinstance(parameters, ImageParameters) else parameters.duration_seconds)
+
+
+def _is_the_same(other: Alternative, parameters: ImageParameters | VideoParameters, route: Route) -> bool:
+    """Whether the caller would see no difference: the emulator may have the model itself under two surfaces."""
+    return (other.model, _backend(other.surface, route)) == (parameters.model, route.backend)
 
 
 def _backend(surface: str, route: Route) -> str:

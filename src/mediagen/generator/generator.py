@@ -19,7 +19,7 @@ import anyio
 
 from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import ApprovalNeededError, BudgetExceededError, InvalidRequestError
-from mediagen.generator.affordable import LIMITED, fits_in_words, fitting, left_usd
+from mediagen.generator.affordable import LIMITED, fits_in_words, fitting, left_usd, refusal_in_words
 from mediagen.generator.alternatives import Alternatives
 from mediagen.generator.budget import caps, check_budget, check_may_spend
 from mediagen.generator.chains import (
@@ -288,7 +288,7 @@ class Generator:
                 error.fingerprint, error.model = plan.fingerprint, plan.model
             if not request.dry_run:
                 raise
-            warnings = (f"It would be refused: {error}",)
+            warnings = (refusal_in_words(error),)
         plan = dataclasses.replace(plan, warnings=(*plan.warnings, *warnings))
         if request.dry_run:
             return dry_run_report(self._draft(plan, request), shorten_data(plan.bodies[0]))
@@ -311,7 +311,10 @@ class Generator:
     async def _tell_what_fits(self, error: BudgetExceededError, plan: Plan, request: GenerationRequest) -> None:
         if error.code in LIMITED:
             left = await left_usd(plan, request.max_usd, ledger=self.ledger, now=self.clock())
-            error.hint = f"{fits_in_words(fitting(plan, left, self.planner.prices), left)} {error.hint}"
+            fits = fitting(plan, left, self.planner.prices)
+            # The threshold for approval is no cap: that nothing stays below it tells nobody what to do.
+            if fits or left < plan.project.limits.confirm_above_usd or error.code != "approval_needed":
+                error.hint = f"{fits_in_words(fits, left)} {error.hint}"
 
     async def _send(self, plan: Plan, request: GenerationRequest, terms: Terms = USUAL) -> tuple[Job, bool]:
         """Take the job in and start it; returns another one, and False, when it is there already."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from mediagen.errors import InvalidRequestError
@@ -46,7 +46,8 @@ class Spending:
                 field="since",
                 hint="Give an earlier since, or a later until.",
             )
-        groups = await self.ledger.spending(Span(by=request.by, since=since, until=until, with_free=request.with_free))
+        span = Span(by=request.by, since=since, until=until, with_free=request.with_free)
+        groups = await self.ledger.spending(span)
         counted = sum(getattr(group, part) for group in groups for part in _PARTS)
         return SpendReport(
             by=request.by,
@@ -55,8 +56,12 @@ class Spending:
             rows=[SpendRow(name=group.name, **_amounts([group])) for group in groups],
             total=SpendAmounts(**_amounts(groups)),
             counted_by_caps_usd=usd(counted),
+            left_out_free_jobs=0 if groups or span.with_free else await self._free_jobs(span),
             caps=await standing(self.limits, self.ledger, self.clock()),
         )
+
+    async def _free_jobs(self, span: Span) -> int:
+        return sum(group.free_jobs for group in await self.ledger.spending(replace(span, with_free=True)))
 
     def _since(self, request: GetSpendRequest) -> datetime | None:
         if request.since is not None:

@@ -8,10 +8,12 @@ from decimal import Decimal
 from typing import Any, Literal, get_args
 
 from mediagen.errors import InvalidRequestError, JobNotFoundError, LedgerError
+from mediagen.jobs import Job
 from mediagen.ledger import queries
 from mediagen.ledger.engines.base import Connection, Row
 from mediagen.ledger.rows import time_text
 from mediagen.ledger.transactions import Transactions
+from mediagen.report.money import dollars
 
 ANSWERED_WITHIN = timedelta(hours=24)
 KEPT = timedelta(days=30)
@@ -152,6 +154,17 @@ def end(connection: Connection, job_id: str, *, made: str | None = None, refusal
     return connection.execute(queries.END_APPROVAL, {"job_id": job_id, "outcome": outcome}).rowcount > 0
 
 
+def fulfil(connection: Connection, job: Job) -> None:
+    """Answer the questions about a wish that a job was made for otherwise: one wish is paid once."""
+    asked = {"fingerprint": job.fingerprint, "principal": job.principal}
+    outcome = json.dumps({"made": job.job_id, "refusal": None})
+    for row in connection.execute(queries.SELECT_SAME_APPROVALS, asked).fetchall():
+        named = json.loads(row["arguments"]).get("request_id")
+        if named is None or job.request_id is None or named == job.request_id:
+            told = {"job_id": row["job_id"], "now": time_text(job.created_at), "outcome": outcome}
+            connection.execute(queries.FULFIL_APPROVAL, told)
+
+
 def check(connection: Connection, job_id: str) -> None:
     """Make sure that a job may be made now because somebody agreed to its price.
 
@@ -164,6 +177,18 @@ def check(connection: Connection, job_id: str) -> None:
         raise JobNotFoundError(f"Nobody has agreed to the price of {job_id}.")
     if approval.made:
         raise InvalidRequestError(f"The job that was agreed to was made already: {approval.made}.", code="already_made")
+
+
+def not_begun(approval: Approval) -> JobNotFoundError:
+    """Error for the id of a job that was asked about and is not made."""
+    if approval.made:
+        said, hint = f"its wish is fulfilled by {approval.made}", "Ask for that job."
+    elif approval.decision in {"decline", "cancel"} or approval.refusal:
+        said, hint = approval.refusal or "nobody agreed to its price", "Call the tool again if it is still wanted."
+    else:
+        said = f"it waits until somebody agrees to its price of {dollars(approval.usd)}"
+        hint = "Whoever pays answers the question of its task, or repeats the call with max_usd."
+    return JobNotFoundError(f"{approval.job_id} is not begun: {said}.", hint=hint, code="not_begun")
 
 
 def _approval(row: Row) -> Approval:

@@ -9,9 +9,10 @@ from typing import ParamSpec, TypeVar, Unpack
 
 import anyio.to_thread
 
+from mediagen.errors import JobNotFoundError
 from mediagen.jobs import Artifact, Job, JobStatus, Kind
 from mediagen.ledger import liveness, reading, repeats, writing
-from mediagen.ledger.approvals import Approvals
+from mediagen.ledger.approvals import Approvals, not_begun
 from mediagen.ledger.browsing import Browsing
 from mediagen.ledger.caps import Cap, check_caps, usd
 from mediagen.ledger.claims import Claims
@@ -115,9 +116,14 @@ class Ledger(Claims, Browsing, Approvals):
         """Read one job.
 
         Raises:
-            JobNotFoundError: There is none of that id.
+            JobNotFoundError: There is none of that id, or none yet (code ``not_begun``): its price is asked about.
         """
-        return await self._read(reading.job, job_id)
+        try:
+            return await self._read(reading.job, job_id)
+        except JobNotFoundError:
+            if asked := await self.approval(job_id):
+                raise not_begun(asked) from None
+            raise
 
     async def find_request(self, request_id: str) -> Job | None:
         """Read the job that was begun under a caller's own id, if any."""

@@ -125,9 +125,10 @@ FROM jobs AS wish JOIN jobs AS newest ON newest.job_id = coalesce(
 )
 WHERE wish.fingerprint = :fingerprint AND coalesce(wish.principal, '') = coalesce(:principal, '') AND (
     newest.status IN ('submitting', 'running', 'downloading')
+    OR (newest.updated_at >= :since AND newest.status = 'unconfirmed')
     OR (
-        newest.delivered_at IS NULL AND newest.updated_at >= :since
-        AND (newest.status IN ('succeeded', 'unconfirmed') OR newest.chain_link > 1)
+        newest.updated_at >= :since AND newest.delivered_at IS NULL
+        AND (newest.status = 'succeeded' OR newest.chain_link > 1)
     )
 )
 ORDER BY wish.seq DESC
@@ -156,6 +157,15 @@ WHERE job_id = :job_id AND decision IS NULL AND created_at >= :oldest
 """
 END_APPROVAL = """
 UPDATE approvals SET outcome = :outcome, arguments = '{}' WHERE job_id = :job_id AND outcome IS NULL
+"""
+SELECT_SAME_APPROVALS = """
+SELECT * FROM approvals
+WHERE fingerprint = :fingerprint AND coalesce(principal, '') = coalesce(:principal, '') AND outcome IS NULL
+    AND (decision IS NULL OR decision = 'accept')
+"""
+FULFIL_APPROVAL = """
+UPDATE approvals SET decision = 'accept', decided_at = coalesce(decided_at, :now), outcome = :outcome, arguments = '{}'
+WHERE job_id = :job_id
 """
 FORGET_APPROVALS = "DELETE FROM approvals WHERE created_at < :before"
 

@@ -109,6 +109,8 @@ def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
     connection.execute(queries.INSERT_JOB, job_row(replace(job, fence=1 if owner else 0), owner=owner))
     connection.executemany(queries.INSERT_CALL, [call_row(job, call) for call in job.calls])
     connection.executemany(queries.INSERT_REQUEST, _request_rows(job, new.requests))
+    if job.fingerprint is not None and not new.replace_request_id:
+        approvals.fulfil(connection, job)
     return reading.job(connection, job.job_id)
 
 

@@ -22,7 +22,7 @@ import httpx
 from mediagen.errors import ConfigurationError, InvalidRequestError, MediaError, UnavailableError
 from mediagen.media.fetch_guard import Resolve, check_name, checked_addresses, proxy_for, resolve
 from mediagen.media.sniff import SNIFF_BYTES, sniff
-from mediagen.media.sources import shown, too_large
+from mediagen.media.sources import BY_PATH, shown, too_large
 
 MAX_REDIRECTS: Final = 5
 CHUNK_BYTES: Final = 256 * 1024
@@ -165,7 +165,7 @@ class _Fetch:
         if url.scheme != "https" and not (url.scheme == "http" and self._is_allowed(url)):
             raise self._invalid(
                 "is not an https address, or leads to one that is not",
-                hint="Use the https address, or download the file and give its path.",
+                hint=f"Use the https address, or download the file and {BY_PATH}.",
                 code="not_https",
             )
         if not _host(url) or url.userinfo or (url.port or 1) > MAX_PORT:
@@ -269,14 +269,14 @@ class _Fetch:
         if status != HTTPStatus.OK:
             raise self._invalid(
                 f"answered {status}",
-                hint="Signed addresses run out; ask for a new one, or download the file and give its path.",
+                hint=f"Signed addresses run out; ask for a new one, or download the file and {BY_PATH}.",
                 code="source_refused",
             )
         # A few bytes can be packed so that they fill the disk; nothing is unpacked here.
         if response.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
             raise self._invalid(
                 "sends the file packed, though it was asked not to",
-                hint="Download the file and give its path.",
+                hint=f"Download the file and {BY_PATH}.",
                 code="source_packed",
             )
 

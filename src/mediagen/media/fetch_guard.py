@@ -8,6 +8,7 @@ import anyio
 
 from mediagen.addresses import is_private_host, is_public, literal
 from mediagen.errors import InvalidRequestError, UnavailableError
+from mediagen.media.sources import BY_PATH
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -75,7 +76,7 @@ def _refused(host: str, field: str) -> InvalidRequestError:
     return InvalidRequestError(
         f"{field}: {host!r} is in a private network or on this machine; nothing is fetched from there.",
         field=field,
-        hint="Download the file yourself and give its path.",
+        hint=f"Download the file yourself and {BY_PATH}.",
         code="private_address",
     )
 

@@ -14,6 +14,7 @@ from mediagen.media.local_files import read_file, resolve_local
 from mediagen.media.pictures import prepare_picture
 from mediagen.media.sniff import SNIFF_BYTES, sniff
 from mediagen.media.sources import (
+    BY_PATH,
     ArtifactSource,
     DataSource,
     LocalSource,
@@ -184,11 +185,16 @@ class InputLoader:
         """
         content = await self._content(source, field, MAX_DOCUMENT_BYTES)
         if isinstance(content, RemoteSource):
-            _refuse(field, f"{shown(source)} is an address", "Download the document and give its path.")
+            _refuse(field, f"{shown(source)} is an address", f"Download the document and {BY_PATH}.")
         return _document(content, field)
 
-    async def find_local(self, source: str, field: str) -> Path | None:
+    async def find_local(self, source: str, field: str, *, takes_addresses: bool = True) -> Path | None:
         """Real path of a local file; None when the source is something else.
+
+        Args:
+            source: What the caller gave.
+            field: Argument it was given for.
+            takes_addresses: Whether the caller could give an address of the web instead.
 
         Raises:
             InvalidRequestError: It cannot be found or may not be read.
@@ -196,6 +202,8 @@ class InputLoader:
         if source[:5].lower() == "data:":
             return None
         parsed = parse_source(source, field, max_bytes=0)
+        if isinstance(parsed, LocalSource) and not self._takes_paths:
+            raise _path_of_elsewhere(parsed, field, takes_addresses=takes_addresses)
         return await self._path(parsed, field) if isinstance(parsed, LocalSource | UploadSource) else None
 
     async def image_from(self, data: bytes, source: str, field: str) -> InputMedia:
@@ -234,12 +242,13 @@ class InputLoader:
         return await anyio.to_thread.run_sync(resolve_local, stored, field, None)
 
 
-def _path_of_elsewhere(source: LocalSource, field: str) -> InvalidRequestError:
+def _path_of_elsewhere(source: LocalSource, field: str, *, takes_addresses: bool = True) -> InvalidRequestError:
+    others = "an https or gs:// address, a data: URI" if takes_addresses else "a job id"
     return InvalidRequestError(
         f"{field}={shown(str(source.path))} is a path, and this server does not run on your machine.",
         field=field,
         hint="Send the file to the server (POST /files, with the same token) and give the mediagen:// address of the "
-        "answer; or give an https or gs:// address, a data: URI or mediagen://artifacts/<id>.",
+        f"answer; or give {others} or mediagen://artifacts/<id>.",
         code="path_not_accepted",
     )
 
@@ -253,7 +262,7 @@ def _remote_image(remote: RemoteSource, field: str) -> InputMedia:
         _refuse(
             field,
             f"{shown(remote.uri)} does not say by its ending that it is a PNG, JPEG or WebP picture",
-            "Download it first and give the path of the file.",
+            f"Download the file first and {BY_PATH}.",
         )
     if not remote.uri.startswith("gs://"):
         # Google could not read it; to send it there would only tell what is in this network.

@@ -22,6 +22,8 @@ SUFFIX_TYPES: Final = {
     ".mp4": "video/mp4",
 }
 MAX_SHOWN: Final = 300
+# How a file that is elsewhere comes to a server of this machine, and to one of another.
+BY_PATH: Final = "give its path (on a shared server: send it with POST /files, and give the address of the answer)"
 
 # A single letter before the colon is a Windows drive, not a scheme.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -172,7 +174,7 @@ def _remote(source: str, scheme: str, field: str) -> RemoteSource:
         raise InvalidRequestError(
             f"{field}={shown(source)} is not encrypted.",
             field=field,
-            hint="Use the https address, or download the file and give its path.",
+            hint=f"Use the https address, or download the file and {BY_PATH}.",
         )
     parts = _split(source, field)
     if scheme not in {"https", "gs"} or not parts.netloc:
@@ -186,7 +188,7 @@ def _remote(source: str, scheme: str, field: str) -> RemoteSource:
         raise InvalidRequestError(
             f"{field}={shown(source)} has a user name or a password in it.",
             field=field,
-            hint="Download it first and give the path of the file.",
+            hint=f"Download the file first and {BY_PATH}.",
         )
     suffix = PurePosixPath(unquote(parts.path)).suffix.lower()
     return RemoteSource(uri=source, mime_type=SUFFIX_TYPES.get(suffix))
@@ -230,7 +232,7 @@ def _decoded(body: str, field: str) -> bytes:
         raise InvalidRequestError(
             f"{field} is a data: URI whose base64 text is damaged or cut off.",
             field=field,
-            hint="Encode the file again, or give its path.",
+            hint=f"Encode the file again, or {BY_PATH}.",
         ) from error
 
 

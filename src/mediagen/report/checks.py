@@ -88,7 +88,8 @@ class CheckReport(Report):
         description="Whether the chosen surface has the model asked for; null when none was, or it is not known."
     )
     spent_today_usd: Usd | None = Field(
-        description="What today's jobs (UTC) cost or may still cost; null when the ledger cannot be read."
+        description="What today's jobs (UTC) cost or may still cost; null when the ledger cannot be read, or "
+        "on a shared server without spending caps."
     )
     spent_this_month_usd: Usd | None
     max_usd_per_day: Usd | None = Field(description="Spending cap over all profiles; null is none.")
@@ -105,12 +106,12 @@ class CheckReport(Report):
 
 
 class AlternativeReport(Report):
-    """Another model that can do the same job."""
+    """Another way: the same job with another model or surface, or less of it with the same model."""
 
     model: str
     backend: str
     usd: Usd | None
-    basis: str
+    basis: str = Field(description="What would be less, if anything, and how the price comes about.")
     configured: bool
     warnings: list[str]
 

@@ -16,6 +16,8 @@ KEY_KINDS = {
     "metadata_server": "metadata server",
     "proxy_key": "key",
 }
+# What stands for the ledger where it, and what is spent in it, is none of the caller's business.
+ON_THE_SERVER = "(on the server)"
 SURFACE_NAMES = {"gemini": "the Gemini API", "vertex": "Vertex AI", "cliproxy": "CLIProxyAPI"}
 
 
@@ -46,7 +48,7 @@ def check_summary(report: CheckReport, *, with_notes: bool = False) -> str:
         said.add(_bucket_problem(report.bucket))
     rest = [problem for problem in report.problems if problem not in said and problem not in lines[0]]
     lines += [f"Problem: {problem}" for problem in rest]
-    lines.append(_spent_line(report))
+    lines += _spent_lines(report)
     lines.append(_places_line(report))
     return "\n".join(lines)
 
@@ -173,17 +175,27 @@ def _bucket_problem(bucket: BucketReport) -> str:
     return f"Bucket {bucket.name}: {bucket.problem} {bucket.hint}".rstrip()
 
 
-def _spent_line(report: CheckReport) -> str:
-    day = f" of {dollars(report.max_usd_per_day)}" if report.max_usd_per_day is not None else ""
-    month = f" of {dollars(report.max_usd_per_month)}" if report.max_usd_per_month is not None else ""
-    ban = f" Nothing more may be spent: {report.no_spend}." if report.no_spend else ""
+def _spent_lines(report: CheckReport) -> list[str]:
     own = [line for cap in report.caps if cap.profile is not None for line in caps_in_words([cap])]
-    if report.spent_today_usd is None or report.spent_this_month_usd is None:
-        spent = "not known, because the ledger cannot be read."
-    else:
-        today, this_month = dollars(report.spent_today_usd), dollars(report.spent_this_month_usd)
-        spent = f"{today}{day} today, {this_month}{month} this month (UTC)."
-    return " ".join([f"Spent: {spent}{ban}", *own])
+    ban = f"Nothing more may be spent: {report.no_spend}." if report.no_spend else ""
+    words = [*_spent(report), *([ban] if ban else []), *own]
+    return [" ".join(words)] if words else []
+
+
+def _spent(report: CheckReport) -> list[str]:
+    """The sums of the day and the month, without what is not for the caller."""
+    spans = [
+        ("today", report.spent_today_usd, report.max_usd_per_day),
+        ("this month", report.spent_this_month_usd, report.max_usd_per_month),
+    ]
+    told = [
+        f"{dollars(spent)}{'' if cap is None else f' of {dollars(cap)}'} {span}"
+        for span, spent, cap in spans
+        if spent is not None
+    ]
+    if told:
+        return [f"Spent: {', '.join(told)} (UTC)."]
+    return [] if report.ledger == ON_THE_SERVER else ["Spent: not known, because the ledger cannot be read."]
 
 
 def _places_line(report: CheckReport) -> str:

@@ -23,7 +23,7 @@ from mediagen.jobs import (
 )
 from mediagen.report.difference import difference_in_words
 from mediagen.report.progress import progress_of
-from mediagen.report.unsettled import ASK, how_to_settle, is_unsettled, what_now
+from mediagen.report.unsettled import how_to_settle, is_unsettled, what_now
 
 ROW_CHARACTERS = 200
 ROW_ENTRIES = 5
@@ -207,7 +207,8 @@ def total_charge(job: Job) -> Charge:
     if not known:
         if billed == "no":
             return Charge(usd=Decimal(0), basis="nothing was billed", certainty="exact", billed="no")
-        basis = "not known yet" if not job.status.is_terminal else "unknown; look at your usage at Google"
+        what = "billed, the amount is unknown" if billed == "yes" else "unknown"
+        basis = f"{what}; look at your usage at Google" if job.status.is_terminal else "not known yet"
         return Charge(usd=None, basis=basis, certainty="unknown", billed=billed)
     times = Counter(charge.basis for charge in known)
     basis = "; ".join(f"{count} × ({what})" if count > 1 else what for what, count in times.items())
@@ -301,8 +302,9 @@ def _next(job: Job) -> NextReport | None:
     if is_unsettled(job):
         return NextReport(
             tool="resolve_job",
-            arguments={"job_id": job.job_id, "outcome": ASK},
-            reason="Only once whoever pays has looked at the bill; until then nothing has to be done.",
+            arguments={"job_id": job.job_id},
+            reason="Only once whoever pays has looked at the bill, with the outcome that they name: billed or "
+            "not_billed. Until then nothing has to be done.",
         )
     # Shortened inputs cannot be given again as they stand.
     if job.error and job.error.retryable and job.error.billed == "no" and "…" not in str(job.requested):

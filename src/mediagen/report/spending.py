@@ -56,6 +56,9 @@ class SpendReport(Report):
     rows: list[SpendRow]
     total: SpendAmounts = Field(description="All rows together, the parts still apart.")
     counted_by_caps_usd: Usd = Field(description="The four parts of `total` together, as the spending caps count them.")
+    left_out_free_jobs: int = Field(
+        0, description="Where there are no rows: free jobs of the span, which with_free shows."
+    )
     caps: list[CapReport] = Field(
         default_factory=list, description="Caps of the present day and month, whatever span is asked for."
     )
@@ -65,13 +68,21 @@ def spend_summary(report: SpendReport) -> str:
     """What was spent: the sum first, then line by line."""
     span = f"{report.since or 'the beginning'} to {report.until or 'now'} (UTC)"
     if not report.rows:
-        return "\n".join([f"No jobs from {span}.", *caps_in_words(report.caps)])
+        return "\n".join([_nothing(report, span), *caps_in_words(report.caps)])
     lines = [f"From {span}: {_amounts(report.total)}."]
     width = max(len(_name(row)) for row in report.rows)
     lines += [f"  {_name(row):{width}}  {_amounts(row)}" for row in report.rows]
     if report.counted_by_caps_usd != report.total.charged_usd:
         lines.append(f"Against the spending caps all of it counts: {dollars(report.counted_by_caps_usd)}.")
     return "\n".join([*lines, *caps_in_words(report.caps)])
+
+
+def _nothing(report: SpendReport, span: str) -> str:
+    free = report.left_out_free_jobs
+    if not free:
+        return f"No jobs from {span}."
+    jobs = "1 free job" if free == 1 else f"{free} free jobs"
+    return f"Nothing spent from {span}: only {jobs} (emulator, or edits on this machine); with_free shows them."
 
 
 def caps_in_words(caps: Sequence[CapReport]) -> list[str]:

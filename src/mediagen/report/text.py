@@ -11,6 +11,8 @@ from mediagen.report.edits import edit_in_words
 from mediagen.report.job import ArtifactReport, JobListReport, JobReport, NextReport, QuoteReport
 from mediagen.report.money import dollars
 
+PROMPT_CHARACTERS = 100
+
 
 def summary(report: JobReport, next_words: Callable[[NextReport], str] | None = None) -> str:
     """Say in words what the structured result says, for models and logs of hosts that read only text.
@@ -19,7 +21,7 @@ def summary(report: JobReport, next_words: Callable[[NextReport], str] | None = 
         report: The result.
         next_words: Words the call that makes sense now; None words it as a tool call.
     """
-    lines = [_headline(report)]
+    lines = [_headline(report), *_prompt(report)]
     for artifact in report.artifacts:
         size = f"{artifact.width}x{artifact.height}" if artifact.width else ""
         length = ""
@@ -69,6 +71,14 @@ def _headline(report: JobReport) -> str:
     return f"{what} (model {report.model}, backend {report.backend})"
 
 
+def _prompt(report: JobReport) -> list[str]:
+    """What was asked for, by which people tell jobs apart: one line of it."""
+    prompt = _on_one_line(report.requested.get("prompt") or "")
+    if not prompt:
+        return []
+    return [f"Prompt: {prompt if len(prompt) <= PROMPT_CHARACTERS else f'{prompt[:PROMPT_CHARACTERS]}…'}"]
+
+
 def _values(report: JobReport) -> str:
     """Effective values that were not simply what the caller said, with where they come from."""
     return ", ".join(
@@ -108,7 +118,7 @@ def _chain(report: JobReport) -> list[str]:
 
 
 def estimate_summary(report: EstimateReport) -> str:
-    """What a job would cost: the price first, then how it comes about and what would be cheaper."""
+    """What a job would cost: the price first, then how it comes about and which other ways there are."""
     quote = report.quote
     what = f"{_wanted(report)} with {report.model} on {report.backend}"
     where = "" if report.configured else " (not configured)"
@@ -119,7 +129,7 @@ def estimate_summary(report: EstimateReport) -> str:
         lines = [f"{_usd(quote.usd)}{spread}: {what}{where}"]
         lines.append(f"  {quote.basis}; {quote.certainty}, as of {quote.as_of}, source {quote.source}")
     lines += [f"  {note}" for note in report.notes]
-    lines += [_alternative(other) for other in report.alternatives]
+    lines += [_alternative(other, quote.usd) for other in report.alternatives]
     lines += [f"Changed: {item.field} {item.from_} -> {item.to}: {item.reason}" for item in report.adjustments]
     lines += [f"Warning: {warning}" for warning in report.warnings]
     return "\n".join(lines)
@@ -135,14 +145,17 @@ def _wanted(report: EstimateReport) -> str:
     return f"{report.count} {noun} of {values['duration_seconds']} s in {values['resolution']}{sound}"
 
 
-def _alternative(other: AlternativeReport) -> str:
+def _alternative(other: AlternativeReport, usd: Decimal | None) -> str:
     where = "" if other.configured else " (not configured)"
     doubts = f". Doubt: {' '.join(other.warnings)}" if other.warnings else ""
-    return f"Alternative: {_usd(other.usd)} with {other.model} on {other.backend}{where}: {other.basis}{doubts}"
+    word = "Alternative"
+    if other.usd is not None and usd is not None:
+        word = "Cheaper" if other.usd < usd else "Not cheaper"
+    return f"{word}: {_usd(other.usd)} with {other.model} on {other.backend}{where}: {other.basis}{doubts}"
 
 
 def list_summary(report: JobListReport) -> str:
-    """One line for each job; below it, what went wrong."""
+    """One line for each job; below it, its prompt and what went wrong."""
     lines = [line for job in report.jobs for line in _row(job)]
     if report.next_cursor:
         lines.append(f"More: cursor {report.next_cursor}")
@@ -154,6 +167,7 @@ def _row(job: JobReport) -> list[str]:
         f"{artifact.path} ({artifact.uri})" if artifact.path else artifact.uri for artifact in job.artifacts
     )
     lines = [f"{job.job_id} {job.kind} {job.status} {job.model} {_cost(job)} {files}".rstrip()]
+    lines += [f"  {line}" for line in _prompt(job)]
     if job.error:
         lines.append(f"  Error [{job.error.code}]: {job.error.message} {job.error.hint}".rstrip())
     return [*lines, *(f"  Warning: {_on_one_line(warning)}" for warning in job.warnings)]

@@ -2,7 +2,6 @@
 
 from mediagen.jobs import Job, JobStatus, PaidCall, bucket_folder
 
-ASK = "billed|not_billed"
 _NAMED = frozenset({"unconfirmed", "not_made", "never_finished"})
 
 

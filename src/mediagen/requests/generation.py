@@ -107,7 +107,7 @@ class VideoRequest(GenerationRequest):
     reference_images: Annotated[list[Source], Field(max_length=10), Sources] | None = Field(
         None,
         description="Pictures of people, things or places to keep consistent: PATH or PATH:asset; "
-        f"or one whose style to follow: PATH:style (Omni). {SOURCES}",
+        f"or one whose style the prompt then asks for in words: PATH:style (Omni). {SOURCES}",
     )
     duration_seconds: Annotated[int, Field(ge=1, le=60)] | None = Field(
         None,

@@ -19,6 +19,7 @@ from mediagen.app.app import App
 from mediagen.errors import ApprovalNeededError, BudgetExceededError, InvalidRequestError
 from mediagen.ledger.approvals import Approval, Decision
 from mediagen.ledger.ids import new_job_id
+from mediagen.report.job import JobReport
 from mediagen.report.money import dollars
 from mediagen.requests import GenerationRequest
 from mediagen.server.results import answer
@@ -71,8 +72,18 @@ async def make_agreed(
                 raise
         agreed = await app.generator.ledger.approval(agreed.job_id) or agreed
     wait_seconds = 0.0 if is_task() else request.wait_seconds
-    report = await app.generator.follow(agreed.made or agreed.job_id, wait_seconds)
+    report = await followed(app, agreed, wait_seconds)
     return await answer(app, report, with_preview=request.preview)
+
+
+async def followed(app: App, agreed: Approval, wait_seconds: float | None) -> JobReport:
+    """How the job stands that fulfils what was agreed to; says so when another call has begun it."""
+    job_id = agreed.made or agreed.job_id
+    report = await app.generator.follow(job_id, wait_seconds)
+    if job_id == agreed.job_id:
+        return report
+    note = f"This is {job_id}, which another call made for the same wish after its price was asked about."
+    return report.model_copy(update={"warnings": [*report.warnings, f"{note} Nothing else was sent."]})
 
 
 def can_ask(context: Context[App]) -> bool:
@@ -91,7 +102,7 @@ def form(usd: Decimal) -> dict[str, Any]:
 
 
 def decision_of(said: Mapping[str, Any]) -> Decision:
-    """What was said: only a form that was sent off with its box set agrees."""
+    """What was said: a form that was sent off agrees, unless its box was cleared."""
     content = said.get("content")
     if said.get("action") == "accept":
         return "accept" if not isinstance(content, Mapping) or content.get("agree", True) is True else "decline"
@@ -102,7 +113,7 @@ def declined(usd: Decimal) -> BudgetExceededError:
     """What the caller is told when somebody said no."""
     return BudgetExceededError(
         f"The price of {dollars(usd)} was declined. Nothing was sent.",
-        hint="Ask what to change; estimate_cost names cheaper ways.",
+        hint="Ask what to change; estimate_cost prices other ways, cheaper ones first.",
         code="approval_declined",
     )
 
@@ -118,8 +129,10 @@ async def _agreed_before(app: App, context: Context[App]) -> Approval | None:
     asked = await ledger.approval(job_id)
     if asked is None or asked.decision is None:
         return None
-    if asked.decision != "accept":
+    if asked.decision == "decline":
         raise declined(asked.usd)
+    if asked.decision == "cancel":
+        raise _unanswered(asked)
     return asked
 
 
@@ -130,8 +143,12 @@ async def _ask_now(error: ApprovalNeededError, request: GenerationRequest, conte
     except MCPError:
         # The client says that it can ask, and cannot.
         raise error from None
-    if decision_of(said.model_dump()) != "accept":
+    decision = decision_of(said.model_dump())
+    if decision == "decline":
         raise declined(error.usd)
+    if decision == "cancel":
+        # Nobody said no: some clients close every form by themselves.
+        raise error
 
 
 async def _keep(error: ApprovalNeededError, app: App, tool: str, request: GenerationRequest) -> Approval:
@@ -150,6 +167,16 @@ async def _keep(error: ApprovalNeededError, app: App, tool: str, request: Genera
     return await app.generator.ledger.ask_approval(asked)
 
 
+def _unanswered(asked: Approval) -> ApprovalNeededError:
+    """Refuse as if the client could not ask: it closed the question without an answer."""
+    return ApprovalNeededError(
+        f"{asked.question.partition(' Prompt: ')[0]} Nobody answered. Nothing was sent.",
+        hint=f"Ask whoever pays; then repeat the call with max_usd={asked.usd} or more.",
+        usd=asked.usd,
+        basis="",
+    )
+
+
 def _question(asked: Approval) -> InputRequiredResult:
     params = ElicitRequestFormParams(message=asked.question, requested_schema=form(asked.usd))
     state = json.dumps({"job_id": asked.job_id})
@@ -161,7 +188,7 @@ def _in_words(error: ApprovalNeededError, request: GenerationRequest) -> str:
     shown = prompt if len(prompt) <= PROMPT_CHARACTERS else f"{prompt[:PROMPT_CHARACTERS]}…"
     model = f" with {error.model}" if error.model else ""
     wish = f" Prompt: {shown}" if shown else ""
-    return f"This costs about {dollars(error.usd)}{model} ({error.basis}). Go ahead?{wish}"
+    return f"This costs about {error.basis}{model}. Go ahead?{wish}"
 
 
 def _asks_in_answers(context: Context[App]) -> bool:

@@ -9,11 +9,10 @@ from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
 from mediagen.app.app import App
 from mediagen.errors import MediaGenError
 from mediagen.report.checks import CheckReport
+from mediagen.report.checks_text import ON_THE_SERVER
 from mediagen.report.harmless import harmless
 from mediagen.report.job import ArtifactReport, JobReport
 from mediagen.report.text import error_in_words
-
-ON_THE_SERVER = "(on the server)"
 
 
 def published(app: App, report: JobReport) -> JobReport:
@@ -41,10 +40,16 @@ def checked_for(app: App, report: CheckReport) -> CheckReport:
             "ledger": ON_THE_SERVER,
             "ffmpeg": ON_THE_SERVER,
             "output_dir": None,
-            # Of the money of all no more than what holds this caller back, too.
-            **({} if report.caps else {"spent_today_usd": None, "spent_this_month_usd": None}),
+            **_spent_told(report),
         }
     )
+
+
+def _spent_told(report: CheckReport) -> dict[str, None]:
+    """Of the money of all no more than what holds this caller back, too."""
+    spans = {"day": "spent_today_usd", "month": "spent_this_month_usd"}
+    caps = [cap.name.lower() for cap in report.caps]
+    return {field: None for span, field in spans.items() if not any(f"per_{span}" in name for name in caps)}
 
 
 def where_to_open(app: App, artifact_id: str, path: Path) -> str:

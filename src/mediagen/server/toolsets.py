@@ -21,6 +21,8 @@ from mediagen.server.viewer.viewer import VIEWER_URI
 
 PAID = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
 FREE = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
+# A marker object is written to the bucket and removed again.
+TRIES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
 LOCAL = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 MAKES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
 # Sets money free or counts it as spent, which nothing but a person's word stands behind.
@@ -124,14 +126,15 @@ TOOLS: tuple[ToolDefinition, ...] = (
         request=requests.CheckApiRequest,
         handler=checks.check_api,
         result=CheckReport,
-        annotations=FREE,
+        annotations=TRIES,
         search_hint="is the media API key working, which image and video models exist",
     ),
     ToolDefinition(
         name="estimate_cost",
         title="Price of a job",
         toolset="core",
-        description="Price of a picture, clip or extension before it is made, with two cheap alternatives. Free.",
+        description="Price of a picture, clip or extension before it is made, and up to two other ways, cheaper "
+        "ones first: another model, or less with the same one. Free.",
         request=requests.EstimateCostRequest,
         handler=checks.estimate_cost,
         result=EstimateReport,
@@ -146,9 +149,7 @@ TOOLS: tuple[ToolDefinition, ...] = (
         request=requests.GetJobRequest,
         handler=jobs.get_job,
         result=JobReport,
-        annotations=LOCAL,
-        # Where a clip still runs, the answer names this tool as the next call.
-        always_load=True,
+        annotations=FREE,
         search_hint="is the image or video ready, wait for a running generation",
         viewer=True,
     ),

@@ -22,7 +22,7 @@ from tests.server.http.issuer import AUDIENCE, Issuer, running_issuer
 
 from mediagen.emulator.thread import EmulatorHandle
 
-SECRET = "operators-own"
+SECRET = "operators-own-token"
 HOST = "media.example.com"
 
 

@@ -14,7 +14,7 @@ from tests.server.http.conftest import SECRET, StartServer, until
 from tests.server.http.issuer import AUDIENCE
 
 from mediagen.errors import ConfigurationError
-from mediagen.server.http.access import Access, access_of
+from mediagen.server.http.access import SHORTEST_TOKEN, Access, access_of
 from mediagen.settings import read_settings
 
 SHUTDOWN_SECONDS = 5
@@ -78,6 +78,45 @@ def test_this_machine_alone_is_served_without_a_token(host: str):
 def test_settings_that_do_not_go_together_are_refused(variables: dict[str, str], named: str):
     with pytest.raises(ConfigurationError, match=named):
         access("127.0.0.1", **variables)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MEDIAGEN_HTTP_ALLOWED_HOSTS", "*"),
+        ("MEDIAGEN_HTTP_ALLOWED_HOSTS", "media.example.com,*.example.com"),
+        ("MEDIAGEN_HTTP_ALLOWED_HOSTS", "*:*"),
+        ("MEDIAGEN_HTTP_ALLOWED_ORIGINS", "*"),
+        ("MEDIAGEN_HTTP_ALLOWED_ORIGINS", "https://*.example.com"),
+    ],
+)
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
+def test_a_star_that_would_let_nobody_in_is_refused(host: str, variable: str, value: str):
+    with pytest.raises(ConfigurationError, match=variable) as refused:
+        access(host, **{**TOKEN, **HOSTS, variable: value})
+    assert "star" in refused.value.message
+    assert "example.com" in refused.value.hint
+
+
+def test_a_star_as_the_port_is_let_through():
+    names = {"MEDIAGEN_HTTP_ALLOWED_HOSTS": "a.example.com:*", "MEDIAGEN_HTTP_ALLOWED_ORIGINS": "https://b.example:*"}
+    found = access("0.0.0.0", **TOKEN, **names)
+    assert "a.example.com:*" in found.security.allowed_hosts
+    assert "https://b.example:*" in found.security.allowed_origins
+
+
+@pytest.mark.parametrize(
+    ("host", "variables"),
+    [("0.0.0.0", HOSTS), ("0.0.0.0", {**HOSTS, **OAUTH}), ("127.0.0.1", HOSTS), ("127.0.0.1", OAUTH)],
+)
+def test_a_token_that_can_be_guessed_is_refused_where_others_come(host: str, variables: dict[str, str]):
+    short = "s" * (SHORTEST_TOKEN - 1)
+    with pytest.raises(ConfigurationError, match="MEDIAGEN_HTTP_TOKEN is shorter") as refused:
+        access(host, **variables, MEDIAGEN_HTTP_TOKEN=short)
+    assert "openssl rand -hex 32" in refused.value.hint
+    assert short not in str(refused.value)
+    assert access(host, **variables, MEDIAGEN_HTTP_TOKEN=f"{short}s").is_shared
+    assert access("127.0.0.1", MEDIAGEN_HTTP_TOKEN="s").is_shared
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from tests.server.http.conftest import HOST, SECRET, HttpServer, StartServer
 from tests.server.http.issuer import AUDIENCE, Issuer
 
-from mediagen.server.http.limits import WRONG_TOKENS_PER_MINUTE, Buckets, Limits
+from mediagen.server.http.limits import MOST_BUCKETS, WRONG_TOKENS_PER_MINUTE, Buckets, Limits
 
 HELLO: dict[str, Any] = {
     "jsonrpc": "2.0",
@@ -149,20 +149,30 @@ async def asked(
     header: tuple[bytes, bytes] = (b"authorization", b"Bearer guess"),
 ) -> int:
     """Status that a request gets."""
-    told: list[int] = []
+    return int((await messages_to(limits, principal, method, address, header))[0]["status"])
+
+
+async def messages_to(
+    limits: Limits,
+    principal: str | None = None,
+    method: str = "POST",
+    address: str = "10.0.0.1",
+    header: tuple[bytes, bytes] = (b"authorization", b"Bearer guess"),
+) -> list[Message]:
+    told: list[Message] = []
     client = (address, 1)
     scope: dict[str, Any] = {"type": "http", "method": method, "path": "/mcp", "headers": [header], "client": client}
     if principal:
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=principal, scopes=[]))
 
     async def send(message: Message) -> None:
-        told.append(message.get("status", 0))
+        told.append(message)
 
     async def receive() -> Message:
         return {"type": "http.disconnect"}
 
     await limits(scope, receive, send)
-    return told[0]
+    return told
 
 
 async def test_who_guesses_tokens_is_slowed_down_and_others_are_not():
@@ -195,6 +205,23 @@ async def test_calls_of_one_principal_at_once_are_limited():
     assert await asked(limits, "ada") == 200
 
 
+@pytest.mark.parametrize(
+    ("at_once", "words"),
+    [(1, b"1 request is being answered already"), (2, b"2 requests are being answered already")],
+)
+async def test_refusal_says_how_many_are_being_answered(at_once: int, words: bytes):
+    inner = Inner()
+    limits = Limits(inner, per_minute=1000, at_once=at_once)
+    inner.goes_on.clear()
+    calls = [asyncio.create_task(asked(limits, "ada")) for _ in range(at_once)]
+    while inner.answering < at_once:
+        await asyncio.sleep(0)
+    refused = await messages_to(limits, "ada")
+    inner.goes_on.set()
+    assert await asyncio.gather(*calls) == [200] * at_once
+    assert words in refused[1]["body"]
+
+
 def test_callers_of_this_machine_need_no_token_and_are_not_limited(start: StartServer):
     server = start(MEDIAGEN_HTTP_CALLS_PER_MINUTE="1")
     assert [hello(server).status_code for _ in range(3)] == [200] * 3
@@ -213,3 +240,10 @@ def test_a_bucket_fills_again_with_time():
     assert [buckets.take("ada") == 0 for _ in range(3)] == [True, True, False]
     now = 1e9
     assert [buckets.take("ada") == 0 for _ in range(61)] == [True] * 60 + [False]
+
+
+def test_buckets_are_bounded_however_many_names_come():
+    buckets = Buckets(60, seconds=lambda: 0.0)
+    for number in range(MOST_BUCKETS + 10):
+        assert buckets.take(str(number)) == 0
+    assert len(buckets._buckets) == MOST_BUCKETS

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import anyio
 import pytest
+from mcp.server.request_state import AESGCMRequestStateCodec, InvalidRequestState
 
 from mediagen.errors import ConfigurationError, InvalidRequestError
 from mediagen.server.http import links as links_module
-from mediagen.server.http.links import KEY_FILE, LIFETIME_SECONDS, Links, links_of
+from mediagen.server.http.links import KEY_FILE, LIFETIME_SECONDS, Links, links_of, state_security
 from mediagen.settings import Settings, read_settings
 from mediagen.storage.uploads import KEPT_SECONDS, Uploads
 
@@ -77,6 +78,20 @@ def test_a_damaged_key_is_named(settings: Settings):
     file.write_bytes(b"short")
     with pytest.raises(ConfigurationError, match=KEY_FILE):
         links_of(settings)
+
+
+def test_a_key_that_cannot_be_read_is_named(settings: Settings):
+    (settings.folder_for_state() / KEY_FILE).mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match=f"{KEY_FILE}.*IsADirectoryError"):
+        links_of(settings)
+
+
+def test_what_seals_questions_does_not_sign_links(settings: Settings):
+    state = state_security(settings).codec.seal(b"state")
+    with pytest.raises(InvalidRequestState):
+        AESGCMRequestStateCodec([links_of(settings).key]).unseal(state)
+    links_module._key.cache_clear()
+    assert state_security(settings).codec.unseal(state) == b"state"
 
 
 async def test_a_file_that_was_sent_is_gone_after_a_day(tmp_path: Path):

@@ -1,7 +1,9 @@
 """Two people on one server over HTTP: nothing of the one exists for the other."""
 
 import json
+import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,35 @@ import anyio
 import pytest
 from mcp import Client, MCPError
 from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated
-from mcp.types import ResourceTemplateReference
-from tests.conftest import DATA
-from tests.server.http.conftest import SECRET, HttpServer
+from mcp.types import INVALID_PARAMS, CallToolResult, ElicitResult, InputRequiredResult, ResourceTemplateReference
+from tests.conftest import DATA, paid
+from tests.server.http.conftest import SECRET, HttpServer, StartServer
 from tests.server.http.issuer import AUDIENCE, Issuer
 from tests.server.tasks.task_client import Tasks, ended, send
 from tests.server.tasks.task_client import call as begun
+
+from mediagen.server.build import build_server
+from mediagen.settings import Settings
+
+DEAR = {"MEDIAGEN_CONFIRM_ABOVE_USD": "0.001"}
+OAUTH = {"MEDIAGEN_HTTP_PUBLIC_URL": AUDIENCE}
+WAVES = {"prompt": "waves", "duration_seconds": 3}
+AGREED = {"inputResponses": {"price": {"action": "accept", "content": {"agree": True}}}}
+
+
+async def unasked(context: Any, params: Any) -> ElicitResult:
+    raise AssertionError("nobody is to be asked by the way of the call")
+
+
+async def said_yes(client: Client, asked: InputRequiredResult, wish: dict[str, Any]) -> CallToolResult:
+    """Call again with a yes to what was asked."""
+    yes = ElicitResult(action="accept", content={"agree": True})
+    answers: dict[str, Any] = dict.fromkeys(asked.input_requests or {}, yes)
+    result = await client.session.call_tool(
+        "generate_image", wish, input_responses=answers, request_state=asked.request_state
+    )
+    assert isinstance(result, CallToolResult)
+    return result
 
 
 @pytest.fixture
@@ -191,6 +216,32 @@ async def test_what_is_of_no_use_is_not_kept(shared: HttpServer, ada: str, conte
     assert (answer.status_code, answer.json()["error"]) == (status, code), answer.text
 
 
+async def test_a_body_that_is_of_no_use_is_refused_in_words_that_help(shared: HttpServer, ada: str):
+    picture = (DATA / "chelsea.png").read_bytes()
+    answer = shared.request("POST", "/files", token=ada, files={"file": ("cat.png", picture, "image/png")})
+    assert (answer.status_code, answer.json()["error"]) == (415, "unsupported_input")
+    assert "form" in answer.text
+    assert "curl --data-binary @" in answer.text
+    unknown = (b"\x00\x01\x02 no text", b"\xff\xfe\xfd", b"%PDF-1.7 ...")
+    for content in (*unknown, b"\x89PNG\r\n\x1a\n and no more", b" \n"):
+        said = shared.request("POST", "/files", token=ada, content=content).text
+        assert "mediagen://" not in said, said
+        assert "upl_" not in said, said
+        assert "The file" in said, said
+    for content in unknown:
+        assert "PNG, JPEG" in shared.request("POST", "/files", token=ada, content=content).text
+
+
+async def test_hints_about_sources_hold_for_callers_from_elsewhere(shared: HttpServer, ada: str):
+    async with shared.client(ada, "auto") as mine:
+        for source in ("cat.png", "https://example.com/cat.png", "gs://films/cat.png", "http://example.com/cat.png"):
+            said = await refused(mine, "resize_image", source=source, width=64)
+            assert "POST /files" in said
+            assert "give an https" not in said
+        for address in ("http://example.com/cat.png", "https://192.168.1.7/cat.png"):
+            assert "POST /files" in await refused(mine, "generate_image", prompt="x", input_images=[address])
+
+
 async def test_a_text_is_kept_by_its_declared_type(shared: HttpServer, ada: str):
     text = {"Content-Type": "text/markdown; charset=utf-8"}
     answer = shared.request("POST", "/files", token=ada, content=b"# A storm\n", headers=text).json()
@@ -218,13 +269,27 @@ async def test_the_operators_token_is_one_principal_and_sees_nothing_of_the_othe
 
 async def test_nothing_of_the_owner_is_told_to_others(shared: HttpServer, ada: str, era: str):
     async with shared.client(ada, era) as client:
-        report = await call(client, "check_api")
+        checked = await client.call_tool("check_api", {})
+        report = checked.structured_content or {}
         said = await refused(client, "resolve_job", job_id=f"job_{'0' * 26}", outcome="not_billed")
     assert {surface["identity"] for surface in report["surfaces"]} <= {None}
     assert "/" not in report["ffmpeg"] + report["ledger"]
     assert report["output_dir"] is None
     assert report["spent_today_usd"] is None
+    assert "Spent:" not in str(getattr(checked.content[0], "text", "Spent:"))
     assert "only whoever pays" in said
+
+
+async def test_of_the_money_of_all_only_what_a_cap_counts_is_told(start: StartServer, issuer: Issuer, ada: str):
+    server = start(**OAUTH, MEDIAGEN_HTTP_ISSUER=issuer.url, MEDIAGEN_MAX_USD_PER_DAY="50")
+    async with server.client(ada, "auto") as client:
+        checked = await client.call_tool("check_api", {})
+    report = checked.structured_content or {}
+    assert report["spent_today_usd"] is not None
+    assert report["spent_this_month_usd"] is None
+    said = str(getattr(checked.content[0], "text", ""))
+    assert "of $50.00 today (UTC)" in said
+    assert "month" not in said
 
 
 async def test_a_file_that_is_gone_is_told_without_its_folder(
@@ -298,3 +363,81 @@ async def test_changes_of_one_are_not_told_to_the_other(shared: HttpServer, ada:
                 # The first that is told to the other is of the other's own.
                 assert isinstance(await anext(aiter(unseen)), ResourcesListChanged)
             assert heard["artifacts"]
+
+
+async def test_question_of_one_cannot_be_answered_by_the_other(start: StartServer, issuer: Issuer, emulator):
+    server = start(**OAUTH, **DEAR, MEDIAGEN_HTTP_ISSUER=issuer.url)
+    follows: dict[str, Any] = {"extensions": [Tasks()], "elicitation_callback": unasked}
+    async with (
+        server.client(issuer.token("ada"), "auto", **follows) as mine,
+        server.client(issuer.token("bob"), "auto", **follows) as other,
+    ):
+        task = await begun(mine, "generate_video", **WAVES)
+        assert task["status"] == "input_required"
+        for method, params in (("tasks/get", {}), ("tasks/update", AGREED), ("tasks/cancel", {})):
+            with pytest.raises(MCPError) as foreign:
+                await send(other, method, task["taskId"], **params)
+            assert foreign.value.error.code == INVALID_PARAMS
+        assert (await send(mine, "tasks/get", task["taskId"]))["status"] == "input_required"
+        asked = await mine.session.call_tool("generate_image", {"prompt": "a fox"}, allow_input_required=True)
+        assert isinstance(asked, InputRequiredResult)
+        with pytest.raises(MCPError):
+            await said_yes(other, asked, {"prompt": "a fox"})
+    assert paid(emulator) == 0
+
+
+async def test_owner_of_the_machine_answers_for_others_and_the_job_is_theirs(
+    start: StartServer, make_settings: Callable[..., Settings], emulator, work: Path
+):
+    server = start(**DEAR, MEDIAGEN_HTTP_TOKEN=SECRET)
+    follows: dict[str, Any] = {"extensions": [Tasks()], "elicitation_callback": unasked}
+    async with (
+        server.client(SECRET, "auto", **follows) as guest,
+        Client(build_server(make_settings(**DEAR)), **follows) as owner,
+    ):
+        task = await begun(guest, "generate_video", **WAVES)
+        assert task["status"] == "input_required"
+        await send(owner, "tasks/update", task["taskId"], **AGREED)
+        done = await ended(guest, task["taskId"])
+        assert not done["result"].get("isError"), done
+        made = done["result"]["structuredContent"]
+        assert [job["job_id"] for job in (await call(guest, "list_jobs"))["jobs"]] == [task["taskId"]]
+    assert made["job_id"] == task["taskId"]
+    assert made["artifacts"][0]["url"]
+    [clip] = work.rglob("*.mp4")
+    assert clip.parent.parent == work
+    assert paid(emulator) == 1
+
+
+async def test_answer_to_a_question_is_taken_by_every_server_of_the_same_state_folder_alone(
+    start: StartServer, emulator, tmp_path: Path
+):
+    token = {"MEDIAGEN_HTTP_TOKEN": SECRET, **DEAR}
+    one, other = start(**token), start(**token)
+    stranger = start(**token, MEDIAGEN_STATE_DIR=str(tmp_path / "elsewhere"))
+    wish = {"prompt": "a fox"}
+    asks: dict[str, Any] = {"elicitation_callback": unasked}
+    async with (
+        one.client(SECRET, "auto", **asks) as first,
+        other.client(SECRET, "auto", **asks) as second,
+        stranger.client(SECRET, "auto", **asks) as third,
+    ):
+        asked = await first.session.call_tool("generate_image", wish, allow_input_required=True)
+        assert isinstance(asked, InputRequiredResult)
+        with pytest.raises(MCPError, match="requestState"):
+            await said_yes(third, asked, wish)
+        assert paid(emulator) == 0
+        answers = [await said_yes(client, asked, wish) for client in (second, first)]
+    assert len({(answer.structured_content or {})["job_id"] for answer in answers}) == 1
+    assert paid(emulator) == 1
+
+
+async def test_server_whose_working_directory_is_gone_goes_on(start: StartServer, work: Path, tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    server = start(MEDIAGEN_HTTP_TOKEN=SECRET, MEDIAGEN_OUTPUT_DIR=str(tmp_path / "out"))
+    shutil.rmtree(work)
+    async with server.client(SECRET, "auto") as client:
+        made = await call(client, "generate_image", prompt="a boat")
+        said = await refused(client, "get_job", job_id=f"job_{'0' * 26}")
+    assert made["artifacts"][0]["url"]
+    assert "There is no job" in said

@@ -1,16 +1,19 @@
 """Whose token is whose: everything about an access token that is not as it has to be is refused."""
 
 import hmac
+import threading
 import time
 from collections.abc import Callable, Iterator
 
+import anyio
+import anyio.to_thread
 import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.server.http.issuer import AUDIENCE, Issuer, new_key, running_issuer
 
 from mediagen.server.callers import PRINCIPAL_CLAIM
-from mediagen.server.http.keys import SECONDS_BETWEEN, IssuerKeys
+from mediagen.server.http.keys import KEPT_SECONDS, SECONDS_BETWEEN, IssuerKeys
 from mediagen.server.http.tokens import Verifier
 from mediagen.settings import read_settings
 
@@ -174,3 +177,30 @@ async def test_a_key_for_another_algorithm_is_not_used(issuer: Issuer):
     issuer_keys._keys, issuer_keys._fetched_at = {"key-1": jwk}, time.monotonic()
     assert await issuer_keys.find("key-1", "RS512")
     assert await issuer_keys.find("key-1", "RS256") is None
+
+
+async def test_who_has_a_known_key_does_not_wait_for_an_issuer_that_is_slow():
+    seconds, asked, goes_on = 0.0, threading.Event(), threading.Event()
+
+    class Slow(Issuer):
+        def answer(self, path: str) -> object:
+            if seconds and path == "/keys":
+                asked.set()
+                goes_on.wait(30)
+            return super().answer(path)
+
+    issuer = Slow()
+    issuer.start()
+    keys = IssuerKeys(issuer.url, seconds=lambda: seconds)
+    try:
+        assert await keys.find("key-1", "RS256")
+        seconds = KEPT_SECONDS + 1.0
+        async with anyio.create_task_group() as group:
+            group.start_soon(keys.find, "key-1", "RS256")
+            assert await anyio.to_thread.run_sync(asked.wait, 30)
+            with anyio.fail_after(10):
+                assert await keys.find("key-1", "RS256")
+            goes_on.set()
+    finally:
+        goes_on.set()
+        issuer.stop()

@@ -71,6 +71,9 @@ async def test_task_tells_the_progress_of_its_job(make_settings: MakeSettings, e
     [
         ("generate_image", {"prompt": "a fox"}, False),
         ("generate_image", {"prompt": "a fox", "count": 2}, True),
+        ("generate_image", {"prompt": "a fox", "count": "2"}, True),
+        ("generate_image", {"prompt": "a fox", "count": "1"}, False),
+        ("generate_image", {"prompt": "a fox", "count": "many"}, False),
         ("generate_video", {**CLIP, "dry_run": True}, False),
         ("generate_video", {"prompt": "a fox", "duration_seconds": 400}, False),
         ("estimate_cost", {"kind": "video"}, False),
@@ -171,6 +174,45 @@ async def test_price_is_asked_for_before_anything_is_made(make_settings: MakeSet
     assert not done["result"].get("isError"), done
     assert done["result"]["structuredContent"]["job_id"] == task["taskId"]
     assert paid(emulator) == 1
+
+
+async def test_pictures_become_a_task_when_several_are_usual_here(make_settings: MakeSettings, tmp_path: Path):
+    (tmp_path / "mediagen.toml").write_text("[image]\ncount = 2\n", encoding="utf-8")
+    async with following(make_settings(MEDIAGEN_CONFIG=str(tmp_path / "mediagen.toml"))) as client:
+        two = await call(client, "generate_image", prompt="a fox")
+        one = await call(client, "generate_image", prompt="a fox", count=1)
+        await ended(client, two["taskId"])
+    assert two["resultType"] == "task"
+    assert one.get("resultType") != "task"
+
+
+async def test_task_is_fulfilled_by_the_job_that_another_call_made_of_its_wish(
+    make_settings: MakeSettings, emulator: EmulatorHandle
+):
+    async with following(make_settings(MEDIAGEN_CONFIRM_ABOVE_USD="0.001")) as client:
+        task = await call(client, "generate_video", **CLIP)
+        assert task["status"] == "input_required"
+        other = await call(client, "generate_video", **CLIP, max_usd=3)
+        await ended(client, other["taskId"])
+        await send(client, "tasks/update", task["taskId"], inputResponses={"price": {"action": "accept"}})
+        done = await ended(client, task["taskId"])
+    assert done["result"]["structuredContent"]["job_id"] == other["taskId"]
+    assert any("another call made" in warning for warning in done["result"]["structuredContent"]["warnings"])
+    assert paid(emulator) == 1
+
+
+async def test_job_whose_price_is_asked_about_is_no_unknown_one(make_settings: MakeSettings):
+    async with following(make_settings(MEDIAGEN_CONFIRM_ABOVE_USD="0.001")) as client:
+        task = await call(client, "generate_video", **CLIP)
+        waiting = await client.call_tool("get_job", {"job_id": task["taskId"]})
+        with pytest.raises(MCPError, match="waits until somebody agrees"):
+            await client.read_resource(f"mediagen://jobs/{task['taskId']}")
+        await send(client, "tasks/update", task["taskId"], inputResponses={"price": {"action": "decline"}})
+        over = await client.call_tool("get_job", {"job_id": task["taskId"]})
+    assert waiting.is_error
+    assert "[not_begun]" in str(waiting.content)
+    assert "agrees to its price of $" in str(waiting.content)
+    assert "nobody agreed to its price" in str(over.content)
 
 
 @pytest.mark.parametrize(

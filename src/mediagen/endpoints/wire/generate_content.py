@@ -169,7 +169,7 @@ def decode_image(body: bytes) -> DecodedImage | DecodedFailure:
         error = EndpointError(
             "Google's answer holds a picture that cannot be read (bad base64).",
             code="bad_base64",
-            hint=f"{TRY_AGAIN} It may have been billed.",
+            hint=TRY_AGAIN,
             billed=_billed(payload),
         )
         return DecodedFailure(error=error, usage=usage)

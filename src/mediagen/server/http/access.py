@@ -11,6 +11,7 @@ from mediagen.settings import Settings
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OWN_HOSTS = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 OWN_ORIGINS = ("http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*")
+SHORTEST_TOKEN = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +38,10 @@ def access_of(settings: Settings, host: str, port: int) -> Access:
     is_shared = bool(settings.http_token or settings.http_issuer)
     is_local = host in LOOPBACK
     _check_issuer(settings)
+    _check_names(settings)
+    # A proxy in front of it makes a server of this machine one for others.
+    if not is_local or settings.http_allowed_hosts or not _is_own(settings.http_public_url):
+        _check_token(settings)
     if not is_shared:
         _check_unshared(settings, host)
     elif not is_local and not settings.http_allowed_hosts:
@@ -80,6 +85,31 @@ def _check_unshared(settings: Settings, host: str) -> None:
             )
 
 
+def _check_names(settings: Settings) -> None:
+    named = {
+        "MEDIAGEN_HTTP_ALLOWED_HOSTS": (settings.http_allowed_hosts, "media.example.com"),
+        "MEDIAGEN_HTTP_ALLOWED_ORIGINS": (settings.http_allowed_origins, "https://app.example.com"),
+    }
+    for variable, (names, example) in named.items():
+        for name in names:
+            # Elsewhere a star stands for itself, so that everybody would be refused.
+            if "*" in name.removesuffix(":*"):
+                raise ConfigurationError(
+                    f"{variable} holds {name!r}; a star is only possible as the port.",
+                    hint=f"Name each one in full, such as {example}.",
+                )
+
+
+def _check_token(settings: Settings) -> None:
+    token = settings.http_token
+    if token is not None and len(token.get_secret_value()) < SHORTEST_TOKEN:
+        raise ConfigurationError(
+            f"MEDIAGEN_HTTP_TOKEN is shorter than {SHORTEST_TOKEN} characters: whoever reaches this server could "
+            "guess it, and spend your money.",
+            hint="Make one with: openssl rand -hex 32",
+        )
+
+
 def _check_issuer(settings: Settings) -> None:
     if settings.http_issuer is None:
         for variable, value in (
@@ -102,6 +132,10 @@ def _check_issuer(settings: Settings) -> None:
             raise ConfigurationError(
                 f"{variable} is not encrypted: whoever sits in between could hand out keys.", hint="Use https."
             )
+
+
+def _is_own(address: str | None) -> bool:
+    return address is None or urlsplit(address).hostname in LOOPBACK
 
 
 def is_trustworthy(address: str) -> bool:

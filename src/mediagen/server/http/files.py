@@ -15,7 +15,7 @@ from mediagen.errors import InvalidRequestError, JobNotFoundError, MediaGenError
 from mediagen.ledger.ids import new_upload_id
 from mediagen.media.inputs import DOCUMENT_TYPES
 from mediagen.media.sniff import SNIFF_BYTES, sniff, suffix_of
-from mediagen.media.sources import UPLOAD_PREFIX
+from mediagen.media.sources import UPLOAD_PREFIX, shown
 from mediagen.media.stills import STILL_FORMATS
 from mediagen.server.callers import principal_of_request
 from mediagen.server.http.answers import SAFE_HEADERS, refusal
@@ -30,6 +30,11 @@ MAX_UPLOAD_BYTES: Final = 20 * 1024**2
 # Of one principal, of all that is kept at a time.
 MAX_KEPT_BYTES: Final = 1024**3
 FIELD: Final = "file"
+AS_IT_IS: Final = "send the bytes of one file as they are (curl --data-binary @cat.png)."
+TAKEN: Final = (
+    "Taken are pictures (PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, HEIC), videos, sounds and UTF-8 text "
+    "(plain, Markdown, CSV, JSON)."
+)
 
 
 class TooLargeError(Exception):
@@ -45,6 +50,8 @@ class Files:
     async def receive(self, request: Request) -> Response:
         """Take in the file that is the body of a request."""
         app = self._front.app.of(principal_of_request())
+        if _said_type(request).startswith("multipart/"):
+            return refusal(415, "unsupported_input", f"The body is a form; {AS_IT_IS}")
         if _declared_size(request) > MAX_UPLOAD_BYTES:
             return _too_large()
         try:
@@ -69,11 +76,11 @@ class Files:
         try:
             digest, size = await _write(request, part)
             if not size:
-                return refusal(400, "invalid_request", "The body is empty; send the bytes of one file as they are.")
+                return refusal(400, "invalid_request", f"The body is empty; {AS_IT_IS}")
             if await app.uploads.kept_bytes() > MAX_KEPT_BYTES:
                 # Others of the same caller came meanwhile.
                 return _too_many()
-            mime_type, suffix = await _kind_of(part, request.headers.get("content-type", ""))
+            mime_type, suffix = await _kind_of(part, _said_type(request))
             kept = await app.uploads.take_in(part, upload_id, suffix)
         finally:
             await anyio.Path(part).unlink(missing_ok=True)
@@ -104,6 +111,10 @@ class Files:
             path = await app.generator.artifact_file(artifact_id)
         except JobNotFoundError:
             return refusal(404, "artifact_missing", "The file is no longer on the server.")
+        except MediaGenError as error:
+            # Its words may name folders, and whoever has a link has no name.
+            logger.warning("a file could not be looked up: %s", error.code)
+            return refusal(503, error.code, "The server cannot look the file up at the moment; try again later.")
         headers = {**SAFE_HEADERS, "Cache-Control": "private, no-store", "Content-Security-Policy": "sandbox"}
         return FileResponse(path, media_type=artifact.mime_type, filename=path.name, headers=headers)
 
@@ -120,13 +131,12 @@ async def _write(request: Request, part: Path) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-async def _kind_of(part: Path, declared: str) -> tuple[str, str]:
+async def _kind_of(part: Path, said: str) -> tuple[str, str]:
     """Mime type by the bytes, and the suffix for it; of a text, what is said of it decides."""
     async with await anyio.open_file(part, "rb") as file:
         found = sniff(await file.read(SNIFF_BYTES))
     if found is not None:
         return found, suffix_of(found)
-    said = declared.partition(";")[0].strip().lower()
     suffix = next((suffix for suffix, mime_type in DOCUMENT_TYPES.items() if mime_type == said), ".txt")
     return DOCUMENT_TYPES.get(suffix, "text/plain"), suffix
 
@@ -145,19 +155,35 @@ async def _check(app: App, kept: Path, upload_id: str, mime_type: str) -> None:
             await loader.load_document(source, FIELD)
         else:
             _check_kind(mime_type)
+    except InvalidRequestError as error:
+        await anyio.Path(kept).unlink(missing_ok=True)
+        raise _of_file(error, source) from error
     except BaseException:
         await anyio.Path(kept).unlink(missing_ok=True)
         raise
 
 
+def _of_file(error: InvalidRequestError, source: str) -> InvalidRequestError:
+    """The error in words without the address, which nobody was told."""
+    message = error.message
+    for name in (f"{FIELD}={shown(source)}", f"{FIELD}: {shown(source)}"):
+        message = message.replace(name, "The file")
+    hint = error.hint if error.code != InvalidRequestError.code else f"{error.hint} {TAKEN}"
+    return InvalidRequestError(message, field=FIELD, hint=hint, code=error.code)
+
+
 def _check_kind(mime_type: str) -> None:
     if not mime_type.startswith(("video/", "audio/")):
         raise InvalidRequestError(
-            f"{FIELD} is of type {mime_type}, which no tool takes.",
+            f"The file is of type {mime_type}, which no tool takes.",
             field=FIELD,
-            hint="Send a picture, a video, a sound or a text file.",
+            hint=TAKEN,
             code="unsupported_input",
         )
+
+
+def _said_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _declared_size(request: Request) -> int:

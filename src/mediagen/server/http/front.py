@@ -28,7 +28,3 @@ class Front:
     def open(self, app: App) -> None:
         """Take over the app that was opened."""
         self._app = app
-
-    def close(self) -> None:
-        """Let go of it."""
-        self._app = None

@@ -78,9 +78,8 @@ class Limits:
             return
         counts = not _is_stream(scope)
         if counts and self._in_flight.get(principal, 0) >= self._at_once:
-            await _too_many(f"{self._at_once} requests are being answered already", SECONDS_UNTIL_FREE)(
-                scope, receive, send
-            )
+            busy = "1 request is" if self._at_once == 1 else f"{self._at_once} requests are"
+            await _too_many(f"{busy} being answered already", SECONDS_UNTIL_FREE)(scope, receive, send)
             return
         self._count(principal, counts)
         try:

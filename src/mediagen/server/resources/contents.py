@@ -15,7 +15,7 @@ from mcp.server.mcpserver.exceptions import ResourceError
 
 from mediagen.app.app import App
 from mediagen.catalog import Catalog
-from mediagen.errors import JobNotFoundError
+from mediagen.errors import InvalidRequestError, JobNotFoundError
 from mediagen.ledger.ids import ARTIFACT_ID, JOB_ID
 from mediagen.media.preview import preview
 from mediagen.pricing import Prices
@@ -114,11 +114,11 @@ async def error(app: App, code: str) -> Content:  # noqa: ARG001 - one signature
     """What an error code means and what to do about it.
 
     Raises:
-        JobNotFoundError: There is no such code.
+        InvalidRequestError: There is no such code.
     """
     found = error_codes().get(code)
     if found is None:
-        raise JobNotFoundError(f"There is no error code {code[:100]!r}.")
+        raise InvalidRequestError(f"There is no error code {code[:100]!r}.", hint="Completion names those there are.")
     return _json(found)
 
 

@@ -54,7 +54,7 @@ class Task:
 class TaskSource(Protocol):
     """Makes and keeps tasks. Every task it names can be found by the next request, on another process too."""
 
-    def takes(self, params: CallToolRequestParams) -> bool:
+    async def takes(self, params: CallToolRequestParams, context: RequestContext) -> bool:
         """Whether a tool call may become a task."""
 
     async def begin(self, context: RequestContext, call: CallNext) -> Task | HandlerResult:
@@ -95,7 +95,7 @@ class TasksExtension(Extension):
         self, params: CallToolRequestParams, ctx: RequestContext, call_next: CallNext
     ) -> HandlerResult:
         """Begin a task instead of waiting, if the caller can follow one."""
-        if not declares_tasks(ctx) or not self._source.takes(params):
+        if not declares_tasks(ctx) or not await self._source.takes(params, ctx):
             return await call_next(ctx)
         begun = await self._source.begin(ctx, call_next)
         return {"resultType": "task", **_fields(begun)} if isinstance(begun, Task) else begun

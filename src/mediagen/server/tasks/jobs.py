@@ -10,6 +10,7 @@ from typing import Any
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolRequestParams, CallToolResult, TextContent
+from pydantic import BaseModel, ValidationError
 
 from mediagen.app.app import App
 from mediagen.errors import InvalidRequestError, JobNotFoundError, MediaGenError
@@ -18,7 +19,7 @@ from mediagen.jobs import OPEN_STATUSES
 from mediagen.ledger.approvals import ANSWERED_WITHIN, Approval
 from mediagen.report.harmless import harmless
 from mediagen.report.text import error_in_words
-from mediagen.requests import CancelJobRequest, GenerationRequest
+from mediagen.requests import CancelJobRequest, EstimateCostRequest, GenerationRequest, explain_invalid
 from mediagen.server import approval as approving
 from mediagen.server.callers import app_of
 from mediagen.server.publishing import veiled_text
@@ -39,19 +40,22 @@ class JobTasks:
     def __init__(self) -> None:
         self._making: set[str] = set()
 
-    def takes(self, params: CallToolRequestParams) -> bool:
+    async def takes(self, params: CallToolRequestParams, context: RequestContext) -> bool:
         """Clips, and several pictures; a single picture is waited for, so that it is seen."""
-        if params.name not in PAID_TOOLS:
-            return False
-        count = (params.arguments or {}).get("count")
-        return params.name != "generate_image" or (isinstance(count, int) and count > 1)
+        if params.name != "generate_image":
+            return params.name in PAID_TOOLS
+        return await _pictures(params.arguments or {}, app_of(context)) > 1
 
     async def begin(self, context: RequestContext, call: CallNext) -> Task | HandlerResult:
         """Begin a job, or ask about its price; what is refused, or known already, is answered at once."""
         with serving(ServedCall(is_task=True)) as served:
             result = await call(context)
         task_id = served.asked or _running_job(result)
-        task = await self.find(task_id, context) if task_id else None
+        try:
+            task = await self.find(task_id, context) if task_id else None
+        except MediaGenError:
+            # What was begun is not lost: the answer names the job, or says what to do about the price.
+            return result
         return task or result
 
     async def find(self, task_id: str, context: RequestContext) -> Task | None:
@@ -59,13 +63,13 @@ class JobTasks:
         app = app_of(context)
         asked = await app.generator.ledger.approval(task_id)
         if asked is None:
-            return await self._of_job(task_id, task_id, context)
+            return await self._of_job(task_id, context)
         if asked.decision == "accept" and asked.made is None and asked.refusal is None:
             # Whoever took the answer did not come to it, or is at it.
             await self._make(asked, context)
             asked = await app.generator.ledger.approval(task_id) or asked
         if asked.made:
-            return await self._of_job(asked.made, task_id, context)
+            return await self._of_job(task_id, context, asked)
         return _of_question(asked, app)
 
     async def answer(self, task_id: str, answers: Mapping[str, Any], context: RequestContext) -> None:
@@ -105,11 +109,12 @@ class JobTasks:
         finally:
             self._making.discard(asked.job_id)
 
-    async def _of_job(self, job_id: str, task_id: str, context: RequestContext) -> Task | None:
+    async def _of_job(self, task_id: str, context: RequestContext, agreed: Approval | None = None) -> Task | None:
         app = app_of(context)
         try:
-            report = await app.generator.follow(job_id, 0.0)
-            job = await app.generator.ledger.get(report.job_id or job_id)
+            follow = approving.followed(app, agreed, 0.0) if agreed else app.generator.follow(task_id, 0.0)
+            report = await follow
+            job = await app.generator.ledger.get(report.job_id or task_id)
         except JobNotFoundError:
             return None
         task = Task(
@@ -128,15 +133,26 @@ class JobTasks:
         return replace(task, status="completed", message="", result=_wire(result))
 
 
+async def _pictures(arguments: Mapping[str, Any], app: App) -> int:
+    """How many pictures a call makes: as it says, or as is usual here."""
+    said = {name: arguments[name] for name in ("count", "model", "preset", "backend", "profile") if name in arguments}
+    try:
+        request = EstimateCostRequest.model_validate({"kind": "image", **said})
+        return request.count or (await app.estimates.estimate_cost(request)).count
+    except (ValidationError, MediaGenError):
+        # Refused when it is served.
+        return 1
+
+
 async def _make(asked: Approval, context: RequestContext) -> None:
-    tool, app = PAID_TOOLS[asked.tool], app_of(context)
+    app = app_of(context)
     ledger = app.generator.ledger
     if app.principal is None and asked.principal is not None:
         # Whoever owns the machine may answer for others; the job is theirs all the same.
         app = app.of(asked.principal)
     try:
-        request = tool.request.model_validate(asked.arguments)
-        assert isinstance(request, GenerationRequest)
+        tool = PAID_TOOLS[asked.tool]
+        request = _request_of(asked, tool.request)
         with serving(ServedCall(is_task=True)):
             await approving.make_agreed(app, asked, tool.handler, request, Context(request_context=context))
     except MediaGenError as error:
@@ -145,6 +161,16 @@ async def _make(asked: Approval, context: RequestContext) -> None:
     except Exception:
         await ledger.end_approval(asked.job_id, refusal=DEFECT)
         raise
+
+
+def _request_of(asked: Approval, kind: type[BaseModel]) -> GenerationRequest:
+    try:
+        request = kind.model_validate(asked.arguments)
+    except ValidationError as error:
+        # Another version asked, which takes other arguments; `from error` would carry them into logs.
+        raise InvalidRequestError(explain_invalid(error, kind), hint="Nothing was sent; call again.") from None
+    assert isinstance(request, GenerationRequest)
+    return request
 
 
 def _of_question(asked: Approval, app: App) -> Task:
