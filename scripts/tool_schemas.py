@@ -1,27 +1,29 @@
-"""Write down every tool as clients see it: tests/server/tool_schemas/<name>.json. A test compares them."""
+"""Write down every tool as clients see it: for the server, and as tests/server/tool_schemas/<name>.json to be looked at.
+
+A test compares both with the tools.
+"""
 
 import json
 import sys
 from pathlib import Path
 
-import anyio
+from mediagen.server.listing import FILE
+from mediagen.server.toolsets import seen_tools
 
-from mediagen.server.build import build_server
-from mediagen.settings import read_settings
-
-FOLDER = Path(__file__).resolve().parent.parent / "tests" / "server" / "tool_schemas"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "tests" / "server" / "tool_schemas"
 
 
 def main() -> int:
     """Replace all files of the folder."""
-    server = build_server(read_settings({"MEDIAGEN_BACKEND": "emulator", "MEDIAGEN_TOOLSETS": "core,jobs,edit"}))
     FOLDER.mkdir(exist_ok=True)
     for file in FOLDER.glob("*.json"):
         file.unlink()
-    for tool in anyio.run(server.list_tools):
-        seen = tool.model_dump(by_alias=True, mode="json", exclude_none=True)
-        text = json.dumps(seen, indent=2, ensure_ascii=False)
-        (FOLDER / f"{tool.name}.json").write_text(f"{text}\n", encoding="utf-8")
+    for tool in seen_tools():
+        text = json.dumps(tool["tool"], indent=2, ensure_ascii=False)
+        (FOLDER / f"{tool['tool']['name']}.json").write_text(f"{text}\n", encoding="utf-8")
+    text = json.dumps(seen_tools(), ensure_ascii=False, separators=(",", ":"))
+    (ROOT / "src" / "mediagen" / "server" / FILE).write_text(f"{text}\n", encoding="utf-8")
     return 0
 
 

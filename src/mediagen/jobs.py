@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from mediagen.errors import Billed, MediaGenError, RateLimitError, UnavailableError
+from mediagen.surfaces import Surface as Surface
 
 Kind = Literal["image", "video"]
-Surface = Literal["gemini", "vertex", "cliproxy"]
 JobSurface = Surface | Literal["local"]
 Api = Literal["generate_content", "interactions", "predict_long_running"]
 Origin = Literal["explicit", "source", "profile", "environment", "default"]

@@ -1,7 +1,6 @@
 """Which API surface serves a request, with whose credentials and at which address. Pure."""
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -11,7 +10,7 @@ from mediagen.catalog import Surface
 from mediagen.catalog.spec import SURFACE_NAMES
 from mediagen.errors import AuthenticationError, ConfigurationError
 from mediagen.jobs import Origin
-from mediagen.requests import Backend
+from mediagen.surfaces import LOCATION, PROJECT, Backend
 
 GEMINI_HOST = "https://generativelanguage.googleapis.com"
 GLOBAL_VERTEX_HOST = "https://aiplatform.googleapis.com"
@@ -19,8 +18,6 @@ VERTEX_VERSION = "v1beta1"
 MULTI_REGIONS = frozenset({"us", "eu"})
 EMULATOR_PROJECT = "emulator"
 # Both become part of an address to which credentials are sent, and may come from a record beside somebody's clip.
-LOCATION = re.compile(r"[a-z][a-z0-9-]{1,49}")
-PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{0,99}")
 
 NO_CREDENTIALS = (
     "Set GEMINI_API_KEY (a key from https://aistudio.google.com/apikey); or, for Vertex AI, GOOGLE_CLOUD_PROJECT and "

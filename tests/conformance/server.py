@@ -51,9 +51,13 @@ class KeptEvents(EventStore):
 def fixture_server() -> MCPServer[None]:
     """The server that the suite can call every scenario on."""
     tasks = MemoryTasks()
+
+    async def source(context: ServerRequestContext[Any, Any]) -> MemoryTasks:
+        return tasks
+
     server = make_server(
         tools=[*answering_tools(), *asking_tools(), *quick_tools(), *task_tools()],
-        extensions=[TasksExtension(tasks)],
+        extensions=[TasksExtension(source)],
         lifespan=tasks.running,
         instructions="Answers the MCP conformance suite.",
     )

@@ -21,6 +21,7 @@ from mediagen.emulator.thread import EmulatorHandle, running_emulator
 from mediagen.requests import GenerateVideoRequest, GetJobRequest
 from mediagen.server.build import build_server
 from mediagen.server.callers import app_of
+from mediagen.server.desk import Desk
 from mediagen.server.resources.notices import MOST_ADDRESSES, MOST_STREAMS_OF_ONE
 from mediagen.settings import Settings
 
@@ -263,6 +264,7 @@ async def test_nothing_is_followed_any_more_when_the_client_is_gone(settings: Se
 
     @server.tool()
     async def peek(context: Context) -> str:
+        await context.request_context.lifespan_context.ready()
         apps.append(app_of(context))
         return ""
 
@@ -287,7 +289,7 @@ def is_idle(app: App) -> bool:
 
 
 @asynccontextmanager
-async def served(server: MCPServer[App]) -> AsyncIterator[str]:
+async def served(server: MCPServer[Desk]) -> AsyncIterator[str]:
     """The server over HTTP in this process."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

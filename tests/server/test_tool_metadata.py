@@ -12,11 +12,14 @@ from mcp.types import Tool
 from tests.conftest import Connect
 from tests.server.test_tools import EDIT_TOOLS, PAID_TOOLS
 
+from mediagen.server import listing
 from mediagen.server.instructions import instructions
 from mediagen.server.schemas import output_schema
-from mediagen.server.toolsets import TOOLS
+from mediagen.server.toolsets import TOOLS, seen_tools
 
 SNAPSHOTS = Path(__file__).parent / "tool_schemas"
+SERVED = Path(listing.__file__).parent / listing.FILE
+HOW = "run scripts/tool_schemas.py and look at what changed"
 LONGEST_WORDS = 4096
 ALL_TOOLSETS = {"MEDIAGEN_TOOLSETS": "core,jobs,edit"}
 READS = {"estimate_cost", "get_job", "list_jobs", "get_spend", "probe_media"}
@@ -45,10 +48,16 @@ def keys_of(schema: Any) -> Iterator[str]:
             yield from keys_of(one)
 
 
-async def test_tools_are_as_written_down(connect: Connect):
-    seen = {tool.name: tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in await listed(connect)}
-    written = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in SNAPSHOTS.glob("*.json")}
-    assert seen == written, "run scripts/tool_schemas.py and look at what changed"
+def test_tools_are_as_written_down():
+    tools = seen_tools()
+    looked_at = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in SNAPSHOTS.glob("*.json")}
+    assert {entry["tool"]["name"]: entry["tool"] for entry in tools} == looked_at, HOW
+    assert tools == json.loads(SERVED.read_text(encoding="utf-8")), HOW
+
+
+async def test_tools_are_listed_as_written_down(connect: Connect):
+    seen = [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in await listed(connect)]
+    assert seen == [entry["tool"] for entry in json.loads(SERVED.read_text(encoding="utf-8"))]
 
 
 async def test_tools_come_in_the_same_order_every_time(connect: Connect):

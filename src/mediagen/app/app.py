@@ -24,7 +24,7 @@ from mediagen.generator.checks import Checks
 from mediagen.generator.clips import stored_file
 from mediagen.generator.deliveries import Deliveries
 from mediagen.generator.estimates import Estimates
-from mediagen.generator.generator import SPOOL, Generator
+from mediagen.generator.generator import Generator
 from mediagen.generator.placement import Placement
 from mediagen.generator.planner import Planner
 from mediagen.generator.policy import Policy
@@ -34,6 +34,7 @@ from mediagen.generator.spending import Spending
 from mediagen.generator.wishes import Wishes
 from mediagen.jobs import Job
 from mediagen.ledger.engines.base import Address
+from mediagen.ledger.glance import LEDGER_FILE, SPOOL
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
 from mediagen.pricing import Prices
@@ -174,7 +175,7 @@ def _ledger(settings: Settings, manner: Manner) -> Ledger:
 def _place_of_ledger(settings: Settings) -> Path | Address:
     if settings.database_url:
         return Address(url=settings.database_url.get_secret_value(), state_folder=settings.folder_for_state())
-    return settings.folder_for_state() / "ledger.sqlite3"
+    return settings.folder_for_state() / LEDGER_FILE
 
 
 def _app(

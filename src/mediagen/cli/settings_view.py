@@ -10,6 +10,7 @@ from mediagen.catalog import Catalog, ModelSpec
 from mediagen.errors import ConfigurationError
 from mediagen.generator.estimates import usual_quote
 from mediagen.jobs import public_address
+from mediagen.ledger.glance import LEDGER_FILE
 from mediagen.pricing import Prices
 from mediagen.report.text import quote_in_words
 from mediagen.settings import Preset, ProfileSettings, Settings, candidate_files, usable_variables, variables_of
@@ -85,7 +86,7 @@ def _ledger(settings: Settings) -> str:
     folder = settings.folder_for_state()
     if settings.database_url:
         return f"the database in MEDIAGEN_DATABASE_URL, with files in {folder}"
-    return str(folder / "ledger.sqlite3")
+    return str(folder / LEDGER_FILE)
 
 
 def settings_rows(settings: Settings, *, only_paths: bool) -> tuple[SettingsReport, str]:

@@ -48,6 +48,7 @@ from mediagen.generator.policy import Policy
 from mediagen.generator.reach import Endpoints
 from mediagen.generator.wishes import Wishes, repeat_in_words
 from mediagen.jobs import Job, JobStatus
+from mediagen.ledger.glance import SPOOL
 from mediagen.ledger.ids import new_job_id
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import KeptRequest
@@ -67,7 +68,6 @@ from mediagen.runner.runner import OnProgress, Runner
 from mediagen.storage.local import LocalStorage
 
 NOT_PART_OF_A_WISH = frozenset({"wait_seconds", "preview", "max_usd", "force_new", "dry_run", "request_id"})
-SPOOL = "spool"  # folder beside the ledger in which paid answers are kept first
 CANCELLED = "it was cancelled"
 STATUS_FILTERS = ("open", *JobStatus)
 

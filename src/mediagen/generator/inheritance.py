@@ -16,8 +16,9 @@ from mediagen.ledger.ids import JOB_ID
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
 from mediagen.media.sources import ARTIFACT_PREFIX
-from mediagen.routing import GEMINI_HOST, LOCATION, PROJECT
+from mediagen.routing import GEMINI_HOST
 from mediagen.storage.gs_uri import parse_gs_uri
+from mediagen.surfaces import LOCATION, PROJECT
 
 FILE_ID = re.compile(r"/files/([A-Za-z0-9_-]+)(?::download)?(?:\?.*)?$")
 MODEL = re.compile(r"[A-Za-z0-9][\w./@-]{0,199}", re.ASCII)

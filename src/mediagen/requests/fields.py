@@ -17,7 +17,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-Backend = Literal["auto", "gemini", "vertex", "cliproxy", "emulator"]
+from mediagen.surfaces import Backend as Backend
+
 ImageMode = Literal["text_to_image", "image_edit"]
 VideoMode = Literal[
     "text_to_video",

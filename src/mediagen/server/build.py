@@ -5,29 +5,30 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TypeVar
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-from mcp.server import MCPServer
+from mcp.server import MCPServer, ServerRequestContext
 from mcp.server.extension import Extension
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.request_state import RequestStateSecurity
 
 from mediagen import __version__
-from mediagen.app.app import App, open_app
-from mediagen.runner.runner import Runner
-from mediagen.server.completion import add_completion
-from mediagen.server.http.front import Front
-from mediagen.server.http.links import state_security
+from mediagen.ledger.glance import has_unfinished
+from mediagen.server.desk import Desk
 from mediagen.server.instructions import instructions
-from mediagen.server.prompts.answers import add_prompts
-from mediagen.server.resources.answers import add_resources
-from mediagen.server.tasks.extension import TasksExtension
-from mediagen.server.tasks.jobs import JobTasks
-from mediagen.server.toolsets import TOOLS
+from mediagen.server.listing import listed_tools
+from mediagen.server.methods import add_methods
+from mediagen.server.tasks.extension import TasksExtension, TaskSource
 from mediagen.server.viewer.parts import add_parts
 from mediagen.server.viewer.viewer import viewer
 from mediagen.settings import Settings
+
+if TYPE_CHECKING:
+    from mediagen.app.app import App
+    from mediagen.server.http.front import Front
 
 SIGTERM_SECONDS = 0.05
 
@@ -35,41 +36,68 @@ PartsT = TypeVar("PartsT")
 Lifespan = Callable[[MCPServer[PartsT]], AbstractAsyncContextManager[PartsT]]
 
 
-def build_server(settings: Settings, *, ends_on_sigterm: bool = False, front: Front | None = None) -> MCPServer[App]:
-    """The server with the chosen toolsets; parts are built when a client connects.
+def build_server(settings: Settings, *, ends_on_sigterm: bool = False, front: "Front | None" = None) -> MCPServer[Desk]:
+    """The server with the chosen toolsets. What serves the calls is loaded and opened with the first of them.
 
     Args:
         settings: What the environment says.
         ends_on_sigterm: Whether SIGTERM ends the process as soon as no paid request is on its way.
-        front: Of the HTTP transport: told the app, and says whether its callers have names.
+        front: Of the HTTP transport: told the app, which is then opened at once, and says whether its callers have
+            names.
     """
     is_shared = front is not None and front.is_shared
 
     @asynccontextmanager
-    async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:  # noqa: ARG001 - the SDK's signature
-        async with anyio.create_task_group() as group:
-            async with open_app(settings, role="server") as opened:
-                app = dataclasses.replace(opened, is_shared=is_shared)
-                if ends_on_sigterm:
-                    group.start_soon(_end_on_sigterm, app.runner)
-                app.runner.scheduler.start_sweeping()
-                if front:
-                    front.open(app)
-                yield app
+    async def lifespan(server: MCPServer[Desk]) -> AsyncIterator[Desk]:  # noqa: ARG001 - the SDK's signature
+        desk = Desk(partial(_opened, settings, is_shared=is_shared))
+        async with anyio.create_task_group() as group, desk.attended(partial(_has_work, settings)):
+            if ends_on_sigterm:
+                group.start_soon(_end_on_sigterm, desk)
+            if front:
+                await desk.ready()
+                front.open(desk.app)
+            yield desk
             group.cancel_scope.cancel()
 
     server = make_server(
-        tools=[tool.build() for tool in TOOLS if tool.toolset in settings.toolsets],
-        extensions=[TasksExtension(JobTasks()), viewer()],
+        tools=listed_tools(settings.toolsets),
+        extensions=[TasksExtension(_job_tasks), viewer()],
         lifespan=lifespan,
         instructions=instructions(settings.toolsets, is_shared=is_shared),
-        questions=state_security(settings) if is_shared else None,
+        questions=_questions(settings) if is_shared else None,
     )
-    add_resources(server, settings)
-    add_prompts(server)
-    add_completion(server)
+    add_methods(server)
     add_parts(server)
     return server
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, *, is_shared: bool) -> AsyncIterator["App"]:
+    """The app, which then also sees to the jobs of servers that are gone."""
+    # Loading takes longer than everything else at the start, and other calls go on meanwhile.
+    application = await anyio.to_thread.run_sync(import_module, "mediagen.app.app")
+    async with application.open_app(settings, role="server") as opened:
+        app: App = dataclasses.replace(opened, is_shared=is_shared)
+        app.runner.scheduler.start_sweeping()
+        yield app
+
+
+def _has_work(settings: Settings) -> bool:
+    # Who shares a database shares the jobs in it, too.
+    return settings.database_url is not None or has_unfinished(settings.folder_for_state())
+
+
+async def _job_tasks(context: ServerRequestContext[Any, Any]) -> TaskSource:
+    await context.lifespan_context.ready()
+    from mediagen.server.tasks.jobs import JOB_TASKS
+
+    return JOB_TASKS
+
+
+def _questions(settings: Settings) -> RequestStateSecurity:
+    from mediagen.server.http.links import state_security
+
+    return state_security(settings)
 
 
 def make_server(
@@ -105,11 +133,11 @@ def make_server(
     )
 
 
-async def _end_on_sigterm(runner: Runner) -> None:
+async def _end_on_sigterm(desk: Desk) -> None:
     """End the process on SIGTERM, after a paid answer that is on its way was kept."""
     with anyio.open_signal_receiver(signal.SIGTERM) as signals:
         async for _ in signals:
-            while runner.is_sending:  # noqa: ASYNC110 - the process ends here; an event would serve nothing else
+            while desk.is_sending:  # noqa: ASYNC110 - the process ends here; an event would serve nothing else
                 await anyio.sleep(SIGTERM_SECONDS)
             # Standard input is being read in a thread that cannot be interrupted; everything of ours is on the disk.
             os._exit(128 + signal.SIGTERM)

@@ -20,7 +20,7 @@ def app_of(context: Context[Any, Any] | ServerRequestContext[Any, Any]) -> App:
         AuthenticationError: The server is shared, and the request is nobody's.
     """
     request = context.request_context if isinstance(context, Context) else context
-    app: App = request.lifespan_context
+    app: App = request.lifespan_context.app
     return app.of(principal_of_request())
 
 

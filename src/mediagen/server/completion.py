@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
+from typing import Any
 
 from mcp import MCPError
-from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.types import (
     INTERNAL_ERROR,
@@ -25,19 +25,14 @@ from mediagen.report.error_codes import error_codes
 from mediagen.server.callers import app_of
 from mediagen.server.prompts.definitions import prompt_data
 from mediagen.server.publishing import error_told
-from mediagen.server.registry import handle
 
 MOST = 100
 
 Find = Callable[[App, str], Awaitable[list[str]]]
 
 
-def add_completion(server: MCPServer[App]) -> None:
-    """Have the server complete."""
-    handle(server, "completion/complete", CompleteRequestParams, _complete)
-
-
-async def _complete(context: Context[App], params: CompleteRequestParams) -> CompleteResult:
+async def complete(context: Context[Any], params: CompleteRequestParams, _others: object) -> CompleteResult:
+    """Give what a person may mean, what begins with the typed text first."""
     find = _finder(params.ref, params.argument.name)
     try:
         found = await find(app_of(context), params.argument.value) if find else []

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mcp.server import ServerRequestContext
 from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
 
 from mediagen.app.app import App
@@ -13,6 +14,7 @@ from mediagen.report.checks_text import ON_THE_SERVER
 from mediagen.report.harmless import harmless
 from mediagen.report.job import ArtifactReport, JobReport
 from mediagen.report.text import error_in_words
+from mediagen.server.callers import app_of
 
 
 def published(app: App, report: JobReport) -> JobReport:
@@ -83,6 +85,12 @@ def veiled(app: App, result: CallToolResult) -> CallToolResult:
 def error_told(app: App | None, error: MediaGenError) -> str:
     """An error in the words that the caller may read."""
     return harmless(veiled_text(app, error_in_words(error)))
+
+
+def error_told_to(context: ServerRequestContext[Any, Any], error: MediaGenError) -> str:
+    """An error in the words that the caller of a request may read, also where the app could not be opened."""
+    is_open = context.lifespan_context.is_open
+    return error_told(app_of(context) if is_open else None, error)
 
 
 def veiled_text(app: App | None, text: str) -> str:

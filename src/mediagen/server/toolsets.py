@@ -1,8 +1,11 @@
 """The tools as data: name, toolset, request, handler, result, annotations."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal
 
+from anyio import run
+from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, ToolAnnotations
@@ -286,6 +289,21 @@ TOOLS: tuple[ToolDefinition, ...] = (
         search_hint="scale, crop or convert an image, thumbnail",
     ),
 )
+
+
+@cache
+def tool_named(name: str) -> RequestTool:
+    """What serves a tool."""
+    return next(definition for definition in TOOLS if definition.name == name).build()
+
+
+def seen_tools() -> list[dict[str, Any]]:
+    """Every tool as clients see it, with its toolset."""
+    server = MCPServer("tools", tools=[definition.build() for definition in TOOLS])
+    seen = {
+        tool.name: tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in run(server.list_tools)
+    }
+    return [{"toolset": definition.toolset, "tool": seen[definition.name]} for definition in TOOLS]
 
 
 def _result_stub(result: type[BaseModel]) -> Any:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mediagen.errors import ConfigurationError
-from mediagen.settings.json_file import is_of_schema, read_json
 from mediagen.settings.profiles import ProfileSettings
-from mediagen.settings.toml_file import holds_key, read_toml
 
 TOML_NAME = "mediagen.toml"
 JSON_NAME = "config.json"
@@ -56,7 +54,7 @@ def load_config(environment: Mapping[str, str]) -> ConfigFile | None:
     named = "MEDIAGEN_CONFIG" in environment
     for path in candidate_files(environment):
         text = _text(path, required=named, strict=path.name != JSON_NAME)
-        if text is not None and (named or path.name == TOML_NAME or is_of_schema(text)):
+        if text is not None and (named or path.name == TOML_NAME or _is_ours(text)):
             return _read(path, text, environment)
     return None
 
@@ -107,7 +105,17 @@ def _text(path: Path, *, required: bool, strict: bool) -> str | None:
     )
 
 
+def _is_ours(text: str) -> bool:
+    from mediagen.settings.json_file import is_of_schema
+
+    return is_of_schema(text)
+
+
 def _read(path: Path, text: str, environment: Mapping[str, str]) -> ConfigFile:
+    # What checks a file takes longer to load than everything else of the settings, and mostly there is none.
+    from mediagen.settings.json_file import read_json
+    from mediagen.settings.toml_file import holds_key, read_toml
+
     if path.suffix.lower() == ".json":
         profiles, warnings = read_json(text, path)
         has_key = any(profile.gemini_api_key or profile.access_token for profile in profiles)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from mediagen.errors import ConfigurationError
-from mediagen.requests import Backend
+from mediagen.surfaces import Backend
 
 Kind = Literal["image", "video"]
 IMAGE_ARGUMENTS = (

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from mediagen.errors import ConfigurationError
-from mediagen.requests import Backend
 from mediagen.settings.choice import choose_profile
 from mediagen.settings.config_file import load_config, user_config_dir
 from mediagen.settings.profiles import ProfileSettings
@@ -31,6 +30,7 @@ from mediagen.settings.values import (
     split_paths,
     upper,
 )
+from mediagen.surfaces import Backend
 
 GEMINI_KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 CLIPROXY_BASE_URL = "http://127.0.0.1:8317"

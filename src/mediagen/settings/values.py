@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from mediagen.routing import LOCATION, PROJECT
+from mediagen.surfaces import LOCATION, PROJECT
 
 UNEXPANDED = re.compile(r"\$\{[^}]*\}")
 

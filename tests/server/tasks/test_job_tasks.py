@@ -272,7 +272,7 @@ async def test_job_that_was_agreed_to_and_not_made_yet_can_be_cancelled(
         async with open_app(settings) as app:
             ledger = app.generator.ledger
             assert await ledger.decide_approval(task["taskId"], "accept")
-            await JobTasks().cancel(task["taskId"], SimpleNamespace(lifespan_context=app))  # type: ignore[arg-type]  # all it reads
+            await JobTasks().cancel(task["taskId"], SimpleNamespace(lifespan_context=SimpleNamespace(app=app)))  # type: ignore[arg-type]  # all it reads
         done = await send(client, "tasks/get", task["taskId"])
     assert done["status"] == "cancelled"
     assert paid(emulator) == 0

@@ -1,9 +1,8 @@
 """Answers what clients ask of prompts."""
 
-from functools import partial
+from typing import Any
 
 from mcp import MCPError
-from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.types import (
     INVALID_PARAMS,
@@ -15,27 +14,26 @@ from mcp.types import (
     TextContent,
 )
 
-from mediagen.app.app import App
 from mediagen.errors import InvalidRequestError
 from mediagen.report.harmless import harmless
 from mediagen.server.prompts.definitions import prompt_data
-from mediagen.server.registry import Handler, handle, handler_of
+from mediagen.server.registry import Handler
 
 
-def add_prompts(server: MCPServer[App]) -> None:
-    """Have the server offer our prompts beside those that it has already."""
-    handle(server, "prompts/list", PaginatedRequestParams, partial(_list, handler_of(server, "prompts/list")))
-    handle(server, "prompts/get", GetPromptRequestParams, partial(_get, handler_of(server, "prompts/get")))
-
-
-async def _list(others: Handler, context: Context[App], params: PaginatedRequestParams) -> ListPromptsResult:
+async def list_prompts(
+    context: Context[Any], params: PaginatedRequestParams, others: Handler | None
+) -> ListPromptsResult:
+    """Give our prompts beside those that the server has already."""
+    assert others
     rest = await others(context, params)
     assert isinstance(rest, ListPromptsResult)
     ours = [prompt.listed() for prompt in prompt_data().prompts.values()]
     return ListPromptsResult(prompts=[*ours, *rest.prompts])
 
 
-async def _get(others: Handler, context: Context[App], params: GetPromptRequestParams) -> GetPromptResult:
+async def get_prompt(context: Context[Any], params: GetPromptRequestParams, others: Handler | None) -> GetPromptResult:
+    """Put a prompt into words."""
+    assert others
     prompt = prompt_data().prompts.get(params.name)
     if prompt is None:
         names = {entry.name for entry in await context.mcp_server.list_prompts()}

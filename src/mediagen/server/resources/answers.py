@@ -2,11 +2,10 @@
 
 import base64
 import logging
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mcp import MCPError
-from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError
 from mcp.types import (
@@ -31,11 +30,9 @@ from mediagen.report.text import error_in_words
 from mediagen.runner.scheduler import kind_of
 from mediagen.server.callers import app_of
 from mediagen.server.publishing import veiled_text
-from mediagen.server.registry import Handler, handle, handler_of
+from mediagen.server.registry import Handler
 from mediagen.server.resources.contents import Content
 from mediagen.server.resources.definitions import RESOURCES
-from mediagen.server.resources.notices import add_notices
-from mediagen.settings import Settings
 
 PAGE = 50
 PROMPT_CHARACTERS = 160
@@ -43,18 +40,11 @@ PROMPT_CHARACTERS = 160
 logger = logging.getLogger(__name__)
 
 
-def add_resources(server: MCPServer[App], settings: Settings) -> None:  # noqa: ARG001 - one signature for all rooms
-    """Have the server offer our resources beside those that it has already, and tell of their changes."""
-    others = handler_of(server, "resources/list")
-    handle(server, "resources/list", PaginatedRequestParams, partial(_list, others))
-    others = handler_of(server, "resources/templates/list")
-    handle(server, "resources/templates/list", PaginatedRequestParams, partial(_list_templates, others))
-    others = handler_of(server, "resources/read")
-    handle(server, "resources/read", ReadResourceRequestParams, partial(_read, others))
-    add_notices(server)
-
-
-async def _list(others: Handler, context: Context[App], params: PaginatedRequestParams) -> ListResourcesResult:
+async def list_resources(
+    context: Context[Any], params: PaginatedRequestParams, others: Handler | None
+) -> ListResourcesResult:
+    """Give our resources and the newest files, page by page, beside those that the server has already."""
+    assert others
     listed: list[Resource] = []
     if params.cursor is None:
         listed = [definition.as_resource() for definition in RESOURCES if not definition.is_template]
@@ -83,16 +73,22 @@ def _listed(file: ListedFile) -> Resource:
     )
 
 
-async def _list_templates(
-    others: Handler, context: Context[App], params: PaginatedRequestParams
+async def list_templates(
+    context: Context[Any], params: PaginatedRequestParams, others: Handler | None
 ) -> ListResourceTemplatesResult:
+    """Give our templates beside those that the server has already."""
+    assert others
     rest = await others(context, params)
     assert isinstance(rest, ListResourceTemplatesResult)
     ours = [definition.as_template() for definition in RESOURCES if definition.is_template]
     return ListResourceTemplatesResult(resource_templates=[*ours, *rest.resource_templates])
 
 
-async def _read(others: Handler, context: Context[App], params: ReadResourceRequestParams) -> ReadResourceResult:
+async def read_resource(
+    context: Context[Any], params: ReadResourceRequestParams, others: Handler | None
+) -> ReadResourceResult:
+    """Read one of ours, or one that the server has already."""
+    assert others
     uri, app = str(params.uri), app_of(context)
     for definition in RESOURCES:
         value = definition.value_in(uri)

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from mcp import MCPError
-from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.subscriptions import (
     ListenHandler,
@@ -31,8 +31,7 @@ from mediagen.ledger.ids import JOB_ID
 from mediagen.report.harmless import harmless
 from mediagen.server.callers import app_of
 from mediagen.server.publishing import error_told
-from mediagen.server.registry import bus_of, connection_of, handle, on_initialized
-from mediagen.server.resources.capabilities import tell_capabilities
+from mediagen.server.registry import bus_of, connection_of
 from mediagen.server.resources.definitions import JOB_PREFIX
 from mediagen.server.resources.outbox import Outbox
 
@@ -43,16 +42,6 @@ OUTBOX = "mediagen.outbox"
 
 Listener = Callable[[ServerEvent], None]
 Unsubscribe = Callable[[], None]
-
-
-def add_notices(server: MCPServer[App]) -> None:
-    """Have the server tell of changes, in both eras."""
-    streams: dict[object, str | None] = {}  # whose each open stream is
-    handle(server, "subscriptions/listen", SubscriptionsListenRequestParams, partial(_listen, bus_of(server), streams))
-    handle(server, "resources/subscribe", SubscribeRequestParams, _subscribe)
-    handle(server, "resources/unsubscribe", UnsubscribeRequestParams, _unsubscribe)
-    on_initialized(server, _begin_session)
-    server.middleware.append(tell_capabilities)
 
 
 class _StreamBus:
@@ -84,19 +73,17 @@ class _StreamBus:
             listener(event)
 
 
-async def _listen(
-    shared: SubscriptionBus,
-    streams: dict[object, str | None],
-    context: Context[App],
-    params: SubscriptionsListenRequestParams,
+async def listen(
+    context: Context[Any], params: SubscriptionsListenRequestParams, _others: object
 ) -> SubscriptionsListenResult:
+    """Tell one stream of changes, for as long as it is open."""
     addresses = [*dict.fromkeys(params.notifications.resource_subscriptions or ())]
     if len(addresses) > MOST_ADDRESSES:
         raise MCPError(INVALID_PARAMS, f"A stream takes at most {MOST_ADDRESSES} resources, not {len(addresses)}.")
-    principal = app_of(context).principal
+    principal, streams = app_of(context).principal, _streams_of(context)
     if len(streams) >= MOST_STREAMS or [*streams.values()].count(principal) >= MOST_STREAMS_OF_ONE:
         raise MCPError(INTERNAL_ERROR, "Too many streams are open already; close one first.")
-    bus, token = _StreamBus(shared), object()
+    bus, token = _StreamBus(bus_of(context.mcp_server)), object()
     streams[token] = principal
     try:
         async with _following(context, bus, addresses, wants_files=bool(params.notifications.resources_list_changed)):
@@ -107,9 +94,15 @@ async def _listen(
         del streams[token]
 
 
+def _streams_of(context: Context[Any]) -> dict[object, str | None]:
+    """Whose each open stream of the server is."""
+    streams: dict[object, str | None] = context.request_context.lifespan_context.streams
+    return streams
+
+
 @asynccontextmanager
 async def _following(
-    context: Context[App], bus: _StreamBus, addresses: Iterable[str], *, wants_files: bool
+    context: Context[Any], bus: _StreamBus, addresses: Iterable[str], *, wants_files: bool
 ) -> AsyncIterator[None]:
     app, stops = app_of(context), list[Unsubscribe]()
     try:
@@ -154,12 +147,13 @@ async def _job_at(app: App, address: str) -> Job | None:
         return None
 
 
-async def _begin_session(context: Context[App]) -> None:
+def begin_session(context: Context[Any]) -> None:
     """Tell a session of the handshake era of new files from now on; it need not ask for that."""
     _outbox(context)
 
 
-async def _subscribe(context: Context[App], params: SubscribeRequestParams) -> EmptyResult:
+async def subscribe(context: Context[Any], params: SubscribeRequestParams, _others: object) -> EmptyResult:
+    """Tell a session of changes of a job."""
     address, app, outbox = str(params.uri), app_of(context), _outbox(context)
     if address in outbox.addresses:
         return EmptyResult()
@@ -177,12 +171,13 @@ async def _subscribe(context: Context[App], params: SubscribeRequestParams) -> E
     return EmptyResult()
 
 
-async def _unsubscribe(context: Context[App], params: UnsubscribeRequestParams) -> EmptyResult:
+async def unsubscribe(context: Context[Any], params: UnsubscribeRequestParams, _others: object) -> EmptyResult:
+    """Tell a session no longer of changes of a job."""
     _outbox(context).drop(str(params.uri))
     return EmptyResult()
 
 
-def _outbox(context: Context[App]) -> Outbox:
+def _outbox(context: Context[Any]) -> Outbox:
     """The outbox of the session; made at first use, closed with the session."""
     connection = connection_of(context)
     outbox = connection.state.get(OUTBOX)

@@ -4,7 +4,7 @@ What a task is and where it is kept is the business of a `TaskSource`.
 Source: https://github.com/modelcontextprotocol/ext-tasks, SEP-2663 (checked 2026-11-21).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,8 +19,6 @@ from mcp.types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, CallToolR
 from pydantic import ConfigDict, Field
 
 from mediagen.errors import MediaGenError
-from mediagen.server.callers import app_of
-from mediagen.server.publishing import error_told
 
 TASKS = "io.modelcontextprotocol/tasks"
 VERSIONS = frozenset({"2026-07-28"})
@@ -70,6 +68,10 @@ class TaskSource(Protocol):
         """Stop a task; one that has ended stays as it is."""
 
 
+GetSource = Callable[[RequestContext], Awaitable[TaskSource]]
+"""Gives the task source of the server that a request came to."""
+
+
 class TaskParams(RequestParams):
     """Parameters that name a task."""
 
@@ -88,16 +90,20 @@ class TasksExtension(Extension):
 
     identifier = TASKS
 
-    def __init__(self, source: TaskSource) -> None:
+    def __init__(self, source: GetSource) -> None:
         self._source = source
 
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: RequestContext, call_next: CallNext
     ) -> HandlerResult:
         """Begin a task instead of waiting, if the caller can follow one."""
-        if not declares_tasks(ctx) or not await self._source.takes(params, ctx):
+        if not declares_tasks(ctx):
             return await call_next(ctx)
-        begun = await self._source.begin(ctx, call_next)
+        with _told(ctx):
+            source = await self._source(ctx)
+        if not await source.takes(params, ctx):
+            return await call_next(ctx)
+        begun = await source.begin(ctx, call_next)
         return {"resultType": "task", **_fields(begun)} if isinstance(begun, Task) else begun
 
     def methods(self) -> Sequence[MethodBinding]:
@@ -117,13 +123,13 @@ class TasksExtension(Extension):
     async def _update(self, ctx: RequestContext, params: AnswerParams) -> dict[str, Any]:
         with _told(ctx):
             await self._find(ctx, params)
-            await self._source.answer(params.task_id, params.input_responses, ctx)
+            await (await self._source(ctx)).answer(params.task_id, params.input_responses, ctx)
         return {}
 
     async def _cancel(self, ctx: RequestContext, params: TaskParams) -> dict[str, Any]:
         with _told(ctx):
             await self._find(ctx, params)
-            await self._source.cancel(params.task_id, ctx)
+            await (await self._source(ctx)).cancel(params.task_id, ctx)
         return {}
 
     async def _find(self, ctx: RequestContext, params: TaskParams) -> Task:
@@ -131,7 +137,7 @@ class TasksExtension(Extension):
         headers: Mapping[str, str] | None = getattr(ctx.request, "headers", None)
         if headers is not None and headers.get("mcp-name") != params.task_id:
             raise MCPError(code=HEADER_MISMATCH, message="The header Mcp-Name is not the taskId of the request.")
-        task = await self._source.find(params.task_id, ctx)
+        task = await (await self._source(ctx)).find(params.task_id, ctx)
         if task is None:
             raise MCPError(code=INVALID_PARAMS, message=f"There is no task {params.task_id!r}.")
         return task
@@ -151,7 +157,10 @@ def _told(context: RequestContext) -> Iterator[None]:
     try:
         yield
     except MediaGenError as error:
-        raise MCPError(code=INTERNAL_ERROR, message=error_told(app_of(context), error)) from None
+        # Loaded by now, or only because of the error.
+        from mediagen.server.publishing import error_told_to
+
+        raise MCPError(code=INTERNAL_ERROR, message=error_told_to(context, error)) from None
 
 
 def _fields(task: Task) -> dict[str, Any]:

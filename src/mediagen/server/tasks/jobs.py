@@ -217,3 +217,7 @@ def _poll_milliseconds(app: App) -> int:
 def _wire(result: CallToolResult) -> dict[str, Any]:
     wire: dict[str, Any] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
     return wire
+
+
+JOB_TASKS = JobTasks()
+"""Of this process."""

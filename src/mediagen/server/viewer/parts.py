@@ -1,23 +1,20 @@
 """Files that are too large for one message, in parts."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 
-from mediagen.app.app import App
 from mediagen.errors import MediaGenError
-from mediagen.server.callers import app_of
-from mediagen.server.publishing import error_told
 
 # As base64 it has to stay below 1 MB, which is what some clients accept.
 PART_BYTES: Final = 700_000
 
 
-def add_parts(server: MCPServer[App]) -> None:
+def add_parts(server: MCPServer[Any]) -> None:
     """Offer every file in parts; the viewer puts a clip together from them."""
 
     @server.resource(
@@ -27,7 +24,10 @@ def add_parts(server: MCPServer[App]) -> None:
         description=f"{PART_BYTES} bytes of a picture or clip that is too large for one message; parts count from 0.",
         mime_type="application/octet-stream",
     )
-    async def part(artifact_id: str, number: str, context: Context[App]) -> bytes:
+    async def part(artifact_id: str, number: str, context: Context[Any]) -> bytes:
+        from mediagen.server.callers import app_of
+        from mediagen.server.publishing import error_told
+
         try:
             path = await app_of(context).generator.artifact_file(artifact_id)
         except MediaGenError as error:
