@@ -28,6 +28,7 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
 from mediagen.runner.patience import Patience
+from mediagen.runner.polling import seconds_to_next_poll
 from mediagen.runner.spool import nowhere
 from mediagen.storage.conversations import KEPT_DAYS, Conversations
 from mediagen.storage.gs_uri import missing_bucket_hint, parse_gs_uri
@@ -259,7 +260,7 @@ class CallSteps:
 
     def _poll_delay(self, job: Job) -> float:
         elapsed: float = (self.clock() - job.created_at).total_seconds()
-        return min(3 * self.poll_seconds, max(self.poll_seconds, 0.15 * elapsed))
+        return seconds_to_next_poll(elapsed, job.estimated_seconds, self.poll_seconds)
 
 
 def nothing_was_made(outcome: Outcome) -> bool:

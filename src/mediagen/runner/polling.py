@@ -1,0 +1,26 @@
+"""When to ask next for a job that runs at Google: seldom at first, often about when it should be done. Pure."""
+
+LONGEST = 3.0
+SHORTEST = 0.5
+# So much longer than it runs already: the estimate may be far off.
+SHARE_OF_ELAPSED = 0.5
+SHARE_OF_OVERDUE = 0.15
+
+
+def seconds_to_next_poll(elapsed: float, estimated: float, usual: float) -> float:
+    """How long to wait before the next poll.
+
+    Half of what is left by the estimate, so that few polls are made before a job can be done and the one that finds it
+    done is not late. Once it should be done, the longer it takes the more seldom.
+
+    Args:
+        elapsed: Seconds since the job was begun.
+        estimated: Seconds that such jobs take.
+        usual: Interval between polls of a job of which nothing is known, in seconds; none is longer than three times
+            or shorter than half of it.
+    """
+    ahead = estimated - elapsed
+    wanted = ahead / 2 if ahead > 0 else -ahead * SHARE_OF_OVERDUE
+    if elapsed >= usual:
+        wanted = min(wanted, max(usual, SHARE_OF_ELAPSED * elapsed))
+    return min(LONGEST * usual, max(SHORTEST * usual, wanted))
