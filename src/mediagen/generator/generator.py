@@ -69,6 +69,7 @@ from mediagen.storage.local import LocalStorage
 
 NOT_PART_OF_A_WISH = frozenset({"wait_seconds", "preview", "max_usd", "force_new", "dry_run", "request_id"})
 CANCELLED = "it was cancelled"
+EMULATED_SECONDS = 5.0  # how long a job of the emulator may take, before any has
 STATUS_FILTERS = ("open", *JobStatus)
 
 
@@ -329,7 +330,8 @@ class Generator:
         bodies = await self._with_upload(plan)
         draft = new_job(plan, request, job_id=job_id, base_url=base_url, now=self.clock())
         usual = await self.ledger.typical_seconds(draft)
-        draft = dataclasses.replace(draft, estimated_seconds=usual or draft.estimated_seconds)
+        unlearned = EMULATED_SECONDS if draft.backend == "emulator" else draft.estimated_seconds
+        draft = dataclasses.replace(draft, estimated_seconds=usual or unlearned)
         # Between the row and its start nothing may come in between, or the job would wait until this process ends.
         with anyio.CancelScope(shield=True):
             job = await self.ledger.create(

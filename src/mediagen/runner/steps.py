@@ -57,7 +57,7 @@ class CallSteps:
     """Takes paid calls from step to step.
 
     Attributes:
-        poll_seconds: First interval between polls, in seconds.
+        poll_seconds: Usual interval between polls, in seconds.
         patience: Decides when a call has been waited for long enough.
         setup_waits: Seconds to wait each time that Google is still setting the project up before the job is sent anew.
     """

@@ -144,7 +144,9 @@ class Settings(BaseModel):
         description="1 refuses every call that would cost money, before anything is sent; the emulator goes on.",
     )
     poll_seconds: Positive = Field(
-        10.0, validation_alias="MEDIAGEN_POLL_SECONDS", description="First poll interval; backs off to three times it."
+        10.0,
+        validation_alias="MEDIAGEN_POLL_SECONDS",
+        description="Usual interval between polls; half to three times of it, by when a job should be done.",
     )
     wait_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         45.0, validation_alias="MEDIAGEN_WAIT_SECONDS", description="How long a tool call waits before it hands back."
