@@ -158,8 +158,12 @@ async def test_unconfirmed_job_is_returned_with_a_warning_instead_of_paid_again(
         again = await image(app)
         await app.deliveries.told(again)
         after = await image(app)
-    assert (first.status, again.status, after.status) == ("unconfirmed", "unconfirmed", "succeeded")
-    assert again.job_id == first.job_id
+        paid_once = paid(emulator)
+        other = await image(app, force_new=True)
+    assert (first.status, again.status, after.status) == ("unconfirmed",) * 3
+    assert first.job_id == again.job_id == after.job_id
+    assert paid_once == 1
+    assert other.status == "succeeded"
     assert any("It may have been billed: pass force_new=true only if" in warning for warning in again.warnings)
 
 

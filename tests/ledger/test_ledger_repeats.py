@@ -56,10 +56,18 @@ async def test_job_that_made_nothing_is_not_found(ledger: Ledger, status: JobSta
     assert await found(ledger, wish()) is None
 
 
-@pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.UNCONFIRMED])
-async def test_delivered_job_is_not_found(ledger: Ledger, status: JobStatus) -> None:
-    job = await ended(ledger, status)
+async def test_delivered_job_is_not_found(ledger: Ledger) -> None:
+    job = await ended(ledger, JobStatus.SUCCEEDED)
     await ledger.mark_delivered(job.job_id)
+    assert await found(ledger, wish()) is None
+
+
+async def test_unconfirmed_job_is_found_until_it_is_resolved_or_a_day_old(ledger: Ledger) -> None:
+    job = await ended(ledger, JobStatus.UNCONFIRMED)
+    await ledger.mark_delivered(job.job_id)
+    assert await found(ledger, wish()) == job.job_id
+    assert await found(ledger, wish(later=AWAITED + timedelta(hours=1))) is None
+    await ledger.update_call(job.job_id, 0, expected=JobStatus.UNCONFIRMED, status=JobStatus.FAILED)
     assert await found(ledger, wish()) is None
 
 
@@ -128,7 +136,8 @@ async def test_chain_is_found_by_its_first_link_until_its_newest_was_delivered(
     await ledger.mark_delivered(first)
     assert await found(ledger, wish()) == first
     await ledger.mark_delivered(last)
-    assert await found(ledger, wish()) == (first if newest is JobStatus.RUNNING else None)
+    is_known = newest in {JobStatus.RUNNING, JobStatus.UNCONFIRMED}
+    assert await found(ledger, wish()) == (first if is_known else None)
 
 
 async def test_chain_whose_first_link_failed_is_not_found(ledger: Ledger) -> None:

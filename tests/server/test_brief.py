@@ -43,7 +43,7 @@ async def fill(settings: Settings, count: int, **changes: Any) -> list[str]:
 
 
 async def test_page_of_a_hundred_long_jobs_is_one_small_message(connect: Connect, make_settings):
-    paths = [f"/work/{number}/{'x' * 3_000}.png" for number in range(14)]
+    paths = [f"/films/{number}/{'x' * 3_000}.png" for number in range(14)]
     ids = await fill(
         make_settings(),
         100,
@@ -108,7 +108,7 @@ async def test_many_warnings_are_counted_instead_of_told(connect: Connect, make_
 
 
 def test_any_other_content_is_cut_until_it_fits_and_what_is_needed_stays_whole():
-    path = "/work/" + "x" * 3_000
+    path = "/films/" + "x" * 3_000
     content = {"models": [f"model-{number}" for number in range(100_000)], "files": [{"path": path}], "note": LONG * 50}
     text, told = fitting(LONG * 50, content)
     assert size_of(text, told) <= LARGEST_WORDS

@@ -89,7 +89,7 @@ class CheckReport(Report):
     )
     spent_today_usd: Usd | None = Field(
         description="What today's jobs (UTC) cost or may still cost; null when the ledger cannot be read, or "
-        "on a shared server without spending caps."
+        "on a shared server without a cap on the day."
     )
     spent_this_month_usd: Usd | None
     max_usd_per_day: Usd | None = Field(description="Spending cap over all profiles; null is none.")
