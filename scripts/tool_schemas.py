@@ -1,4 +1,4 @@
-"""Write down every tool as clients see it: for the server, and as tests/server/tool_schemas/<name>.json to be looked at.
+"""Write down every tool as clients see it: for the server, and to be read as tests/server/tool_schemas/<name>.json.
 
 A test compares both with the tools.
 """

@@ -1,4 +1,5 @@
 import statistics
+from itertools import pairwise
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_estimate_that_is_far_off_makes_no_job_very_late(estimated: float):
 
 def test_polls_do_not_become_more_frequent_the_longer_a_job_is_overdue():
     moments = polls(3600.0, 60.0)
-    pauses = [after - before for before, after in zip(moments, moments[1:], strict=False) if before > 60.0]
+    pauses = [after - before for before, after in pairwise(moments) if before > 60.0]
     assert pauses == sorted(pauses)
     assert max(pauses) == 3 * USUAL
 

@@ -263,7 +263,7 @@ async def test_nothing_is_followed_any_more_when_the_client_is_gone(settings: Se
     server, apps = build_server(settings), list[App]()
 
     @server.tool()
-    async def peek(context: Context) -> str:
+    async def peek(context: Context[Any, Any]) -> str:
         await context.request_context.lifespan_context.ready()
         apps.append(app_of(context))
         return ""
