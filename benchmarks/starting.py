@@ -5,8 +5,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -58,6 +59,31 @@ class Stdio:
                 return answer
         raise EOFError("the server has ended")
 
+    def call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a tool and wait for what it gives."""
+        result: dict[str, Any] = self.ask("tools/call", {"name": tool, "arguments": arguments})["result"]
+        assert not result.get("isError"), result
+        return result
+
+    def ask_all(self, method: str, all_params: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Send many requests at once and wait for all answers, which may come in any order."""
+        first = self._number + 1
+        self._number += len(all_params)
+        requests = [
+            {"jsonrpc": "2.0", "id": first + index, "method": method, "params": params}
+            for index, params in enumerate(all_params)
+        ]
+        # The server may answer before it has read everything, and both pipes have an end.
+        sending = threading.Thread(target=self._send_all, args=(requests,))
+        sending.start()
+        answers: dict[int, dict[str, Any]] = {}
+        while len(answers) < len(requests) and (line := self._from.readline()):
+            answer = json.loads(line)
+            if answer.get("id", 0) >= first:
+                answers[answer["id"]] = answer
+        sending.join()
+        return [answers[first + index] for index in range(len(requests))]
+
     def tell(self, method: str) -> None:
         """Send a notice."""
         self._send({"jsonrpc": "2.0", "method": method})
@@ -74,6 +100,10 @@ class Stdio:
         self.process.wait()
         self._from.close()
 
+    def _send_all(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        for message in messages:
+            self._send(message)
+
     def _send(self, message: Mapping[str, Any]) -> None:
         self._to.write(json.dumps(message).encode() + b"\n")
         self._to.flush()
@@ -89,7 +119,7 @@ def server(command: tuple[str, ...], variables: Mapping[str, str]) -> Iterator[S
         client.close()
 
 
-def measure(rounds: int = ROUNDS) -> list[Figure]:
+def measure(rounds: int = ROUNDS, idle_seconds: float = IDLE_SECONDS, warm_up: int = WARM_UP) -> list[Figure]:
     """Spawn each server again and again."""
     with tempfile.TemporaryDirectory() as folder:
         variables = environment(Path(folder))
@@ -97,13 +127,14 @@ def measure(rounds: int = ROUNDS) -> list[Figure]:
         for name, moment, bar in (
             ("spawn to answer of initialize", _to_hello, 1.10),
             ("spawn to first tools/list", _to_list, 1.15),
-            ("idle memory", _idle_memory, 1.15),
+            ("idle memory", partial(_idle_memory, idle_seconds), 1.15),
         ):
             ours, floor = partial(moment, OURS, variables), partial(moment, FLOOR, variables)
-            count = rounds if moment is not _idle_memory else max(3, rounds // 5)
-            interleaved(ours, floor, rounds=WARM_UP)
+            is_memory = isinstance(moment, partial)
+            count = max(min(3, rounds), rounds // 5) if is_memory else rounds
+            interleaved(ours, floor, rounds=warm_up)
             mine, least = interleaved(ours, floor, rounds=count)
-            unit = "s" if moment is not _idle_memory else "MB"
+            unit = "MB" if is_memory else "s"
             figures.append(
                 Figure(
                     name=name,
@@ -131,9 +162,9 @@ def _to_list(command: tuple[str, ...], variables: Mapping[str, str]) -> float:
         return time.perf_counter() - client.began
 
 
-def _idle_memory(command: tuple[str, ...], variables: Mapping[str, str]) -> float:
+def _idle_memory(seconds: float, command: tuple[str, ...], variables: Mapping[str, str]) -> float:
     with server(command, variables) as client:
         client.hello()
         client.ask("tools/list", {})
-        time.sleep(IDLE_SECONDS)
+        time.sleep(seconds)
         return resident_bytes(client.process.pid) / 1e6

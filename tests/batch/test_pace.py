@@ -13,7 +13,8 @@ def at(seconds: float) -> datetime:
 
 def traffic(taken: Sequence[float], refused: Sequence[tuple[float, float | None]] = ()) -> Traffic:
     return Traffic(
-        taken=tuple(map(at, taken)), refused=tuple(Refusal(at=at(when), retry_after=wait) for when, wait in refused)
+        taken=tuple(map(at, taken)),
+        refused=tuple(Refusal(sent=at(when), at=at(when), retry_after=wait) for when, wait in refused),
     )
 
 

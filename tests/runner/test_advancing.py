@@ -124,7 +124,8 @@ async def test_advance_tells_when_the_next_step_is_due(make_settings: MakeSettin
     async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="7")) as app:
         due_at = await app.runner.scheduler.advancer.advance(str(report.job_id))
         assert due_at is not None
-        assert 5 < (due_at - datetime.now(UTC)).total_seconds() <= 7
+        # Half of the usual interval, as a clip of the emulator should be done by now.
+        assert 3 < (due_at - datetime.now(UTC)).total_seconds() <= 7
 
 
 async def test_advance_of_a_job_of_another_process_only_tells_when_to_look_again(

@@ -178,8 +178,14 @@ def test_idle_server_takes_its_submitter_along(commands: Commands):
     server = commands.start("serve")
     assert server.stdin
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-    message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
-    server.stdin.write(json.dumps(message).encode() + b"\n")
+    called = {"name": "list_jobs", "arguments": {}}
+    for message in (
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        # The first call that needs the ledger gets everything ready.
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": called},
+    ):
+        server.stdin.write(json.dumps(message).encode() + b"\n")
     server.stdin.flush()
     submitter = submitter_of(server)
     server.kill()

@@ -42,6 +42,10 @@ class Admin:
         """GET /emulator/files: every picture and film that was produced."""
         return JSONResponse(self._world.files.served())
 
+    async def interactions(self, _request: Request) -> Response:
+        """GET /emulator/interactions: when each reached its state, and how often it was asked about."""
+        return JSONResponse(self._world.interactions.journal())
+
     async def list_faults(self, _request: Request) -> Response:
         """GET /emulator/faults: what will go wrong."""
         return JSONResponse(self._world.faults.as_json())

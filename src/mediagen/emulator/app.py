@@ -121,6 +121,7 @@ def _admin_routes(world: World) -> list[BaseRoute]:
         Route("/emulator/bill", admin.bill, methods=["GET"]),
         Route("/emulator/requests", admin.requests, methods=["GET"]),
         Route("/emulator/files", admin.files, methods=["GET"]),
+        Route("/emulator/interactions", admin.interactions, methods=["GET"]),
         Route("/emulator/faults", admin.list_faults, methods=["GET"]),
         Route("/emulator/faults", admin.add_fault, methods=["POST"]),
         Route("/emulator/faults", admin.clear_faults, methods=["DELETE"]),

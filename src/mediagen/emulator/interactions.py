@@ -141,6 +141,19 @@ class InteractionBook:
         if not interaction.order.store:
             self._interactions.pop(interaction.id, None)
 
+    def journal(self) -> list[dict[str, Any]]:
+        """Say of each interaction that is kept when it reached its state and how often it was asked about."""
+        return [
+            {
+                "id": interaction.id,
+                "status": interaction.status,
+                "created": time_text(interaction.created_at),
+                "updated": interaction.updated,
+                "polls": interaction.polls,
+            }
+            for interaction in self._interactions.values()
+        ]
+
     def age(self, seconds: float) -> None:
         """Make all interactions older."""
         for interaction in self._interactions.values():

@@ -85,7 +85,10 @@ class _Attempt:
             offset = self.part.size()
             known = Remote.noted(await self.part.note())
             headers = {"range": f"bytes={offset}-", **known.if_unchanged} if offset else {}
-            async with self.channel.stream(self.channel.reads, "GET", url, headers=headers) as response:
+            async with (
+                self.channel.downloads.lend() as client,
+                self.channel.stream(client, "GET", url, headers=headers) as response,
+            ):
                 if not response.has_redirect_location:
                     await self._take(response, offset, known)
                     return

@@ -17,6 +17,7 @@ import httpx
 from mediagen import __version__
 from mediagen.addresses import is_private_host
 from mediagen.endpoints.base import OpenSink, PartSink
+from mediagen.endpoints.connections import LIMITS, Connections, bad_environment
 from mediagen.endpoints.wire.google_errors import GoogleFailure, parse_error, to_exception
 from mediagen.endpoints.wire.inline_media import InlineMediaScanner
 from mediagen.errors import ConfigurationError, EndpointError, MediaGenError, RateLimitError, UnavailableError
@@ -33,6 +34,8 @@ ERROR_LIMIT = MEBIBYTE
 CHUNK_BYTES = 256 * 1024
 MAX_INLINE_FILES = 32
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+MOST_READS = 16
+MOST_DOWNLOADS = 8
 TRANSIENT = frozenset({408, 429, 499, 500, 502, 503, 504})
 
 
@@ -124,16 +127,21 @@ class HttpChannel:
         self.submitter = submitter
         self._base = _parsed(self.base_url, address_setting)
         try:
-            common = self._common(auth)
-            self.reads = httpx.AsyncClient(timeout=self._timeout(settings.read_seconds), **common)
-            # A reused connection may be closed by the other side just then, and the outcome would be unknown.
-            self.paid = httpx.AsyncClient(
-                timeout=self._timeout(settings.paid_read_seconds),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-                **common,
-            )
+            self._set_up(self._common(auth))
         except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
-            raise _bad_environment(error) from None
+            raise bad_environment(error) from None
+
+    def _set_up(self, common: dict[str, Any]) -> None:
+        make = partial(httpx.AsyncClient, timeout=self._timeout(self.settings.read_seconds), limits=LIMITS, **common)
+        self.reads = Connections(make, most=MOST_READS)
+        # Whoever asks how far a job is does not wait for the files of others.
+        self.downloads = Connections(make, most=MOST_DOWNLOADS)
+        # A reused connection may be closed by the other side just then, and the outcome would be unknown.
+        self.paid = httpx.AsyncClient(
+            timeout=self._timeout(self.settings.paid_read_seconds),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+            **common,
+        )
 
     def _common(self, auth: httpx.Auth) -> dict[str, Any]:
         return {
@@ -148,6 +156,7 @@ class HttpChannel:
     async def aclose(self) -> None:
         """Close all connections."""
         await self.reads.aclose()
+        await self.downloads.aclose()
         await self.paid.aclose()
 
     def is_own(self, url: httpx.URL) -> bool:
@@ -215,7 +224,7 @@ class HttpChannel:
     async def _read_once(
         self, method: str, url: str | httpx.URL, content: dict[str, Any], files: "_InlineFiles | None"
     ) -> Answer:
-        async with self.stream(self.reads, method, url, **content) as response:
+        async with self.reads.lend() as client, self.stream(client, method, url, **content) as response:
             if files is None or not response.is_success:
                 return await self.read_to_end(response, self.settings.skeleton_limit)
             await files.empty()
@@ -378,20 +387,6 @@ def _bad_base_url(setting: str) -> ConfigurationError:
     return ConfigurationError(
         "The base URL of the API cannot be used.",
         hint=f"Set {setting} to an address like https://host.example.com, or unset it.",
-    )
-
-
-def _bad_environment(error: Exception) -> ConfigurationError:
-    """Make our error of a client that cannot be set up; the cause may hold the password of a proxy."""
-    if isinstance(error, OSError):
-        return ConfigurationError(
-            f"The certificates that the environment names cannot be read ({type(error).__name__}).",
-            hint="Correct SSL_CERT_FILE or SSL_CERT_DIR, or unset it.",
-        )
-    what = "is a SOCKS proxy, which is not supported" if isinstance(error, ImportError) else "cannot be used"
-    return ConfigurationError(
-        f"The proxy that the environment names {what}.",
-        hint="Set HTTPS_PROXY (and ALL_PROXY, NO_PROXY) to addresses like http://proxy.example:3128, or unset them.",
     )
 
 

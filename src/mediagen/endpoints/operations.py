@@ -1,6 +1,6 @@
 """What the surfaces of Google have in common: pictures, interactions and Veo operations over one channel."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import assert_never
 
@@ -15,6 +15,7 @@ from mediagen.endpoints.wire.interactions import decode_interaction, interaction
 from mediagen.endpoints.wire.veo import decode_operation, operation_name
 from mediagen.errors import EndpointError, MediaGenError, SubmissionUnconfirmedError
 
+SMALL_BYTES = 64 * 1024
 _MAYBE_UNKNOWN = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
 _NOT_CANCELLED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT})
 KEPT_INTERACTION = "Google keeps jobs for 55 days (1 day without billing), and only for the project that made them."
@@ -101,7 +102,7 @@ async def poll_interaction(channel: HttpChannel, url: str, open_sink: OpenSink) 
     answer = await channel.read("GET", url, params={"stream": "false"}, accept=_MAYBE_UNKNOWN, open_sink=open_sink)
     if not answer.is_success:
         raise _poll_failure(channel, answer.failure(), KEPT_INTERACTION)
-    return await anyio.to_thread.run_sync(decode_interaction, answer.body)
+    return await _decoded(decode_interaction, answer.body)
 
 
 async def poll_operation(channel: HttpChannel, url: str, open_sink: OpenSink, *, name: str | None = None) -> Operation:
@@ -123,7 +124,12 @@ async def poll_operation(channel: HttpChannel, url: str, open_sink: OpenSink, *,
         answer = await channel.read("POST", url, json={"operationName": name}, accept=accept, open_sink=open_sink)
     if not answer.is_success:
         raise _poll_failure(channel, answer.failure(), KEPT_OPERATION)
-    return await anyio.to_thread.run_sync(decode_operation, answer.body)
+    return await _decoded(decode_operation, answer.body)
+
+
+async def _decoded(decode: Callable[[bytes], Operation], body: bytes) -> Operation:
+    """Read an answer; in a thread when that takes longer than to go there."""
+    return decode(body) if len(body) <= SMALL_BYTES else await anyio.to_thread.run_sync(decode, body)
 
 
 def unknown_operation(status_code: int | None, hint: str, reason: str = "") -> EndpointError:

@@ -28,7 +28,7 @@ class ScopedLedger(Ledger):
     """
 
     def __init__(self, whole: Ledger, principal: str) -> None:
-        Claims.__init__(self, whole._database, whole._owners, whole._clock)  # noqa: SLF001 - it is the same ledger
+        Claims.__init__(self, whole._database, whole._owners, whole._clock, whole._lanes)  # noqa: SLF001 - it is the same ledger
         self.lease_seconds = whole.lease_seconds
         self.principal = principal
 

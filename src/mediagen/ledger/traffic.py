@@ -22,10 +22,12 @@ class Refusal:
     """A call that was one too many.
 
     Attributes:
+        sent: When it left.
         at: When it was refused.
         retry_after: Seconds that Google asked to wait, or None.
     """
 
+    sent: datetime
     at: datetime
     retry_after: float | None
 
@@ -46,8 +48,13 @@ def traffic(connection: Connection, line: Line, since: datetime) -> Traffic:
     for row in connection.execute(queries.SELECT_TRAFFIC, asked):
         if row["code"] == "rate_limited":
             wait = row["retry_after"]
-            at = datetime.fromisoformat(row["updated_at"])
-            refused.append(Refusal(at=at, retry_after=None if wait is None else float(wait)))
+            refused.append(
+                Refusal(
+                    sent=datetime.fromisoformat(row["created_at"]),
+                    at=datetime.fromisoformat(row["updated_at"]),
+                    retry_after=None if wait is None else float(wait),
+                )
+            )
         else:
             taken.append(datetime.fromisoformat(row["created_at"]))
     return Traffic(taken=tuple(taken), refused=tuple(sorted(refused, key=lambda refusal: refusal.at)))

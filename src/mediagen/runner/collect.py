@@ -4,7 +4,7 @@ import contextlib
 import logging
 import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -25,13 +25,15 @@ from mediagen.report.sidecar import sidecar
 from mediagen.runner.examining import examine
 from mediagen.runner.joining import Joiner
 from mediagen.runner.placing import Placed, Placer, artifact_of, file_stem, position
-from mediagen.runner.spool import KEPT_MISSING, Spool, copy_kept, recreate
+from mediagen.runner.spool import KEPT_MISSING, Spool, copy_kept
 from mediagen.storage.gs_uri import FolderObject, object_uri
 from mediagen.storage.local import Claims, LocalStorage, PartFile
+from mediagen.storage.parts import claimed
 
 logger = logging.getLogger(__name__)
 
 COPY_SECONDS = 1800.0
+MOST_AT_ONCE = 8  # fill any line and disk; more of them would only take the processor from each other
 FREE = Charge(usd=Decimal(0), basis="made by the emulator, free", certainty="exact", billed="no")
 
 
@@ -73,6 +75,7 @@ class Collector:
 
     Attributes:
         ffmpeg: Executable that joins the new part of a film with its source; None looks for one.
+        places: For those whose files are brought at a time.
     """
 
     ledger: Ledger
@@ -82,6 +85,7 @@ class Collector:
     spool: Spool
     clock: Callable[[], datetime]
     ffmpeg: str | None = None
+    places: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MOST_AT_ONCE, fast_acquire=True))
 
     def placer(self, claim: int = 0) -> Placer:
         """Gives files their record and their place."""
@@ -127,12 +131,13 @@ class Collector:
         Raises:
             MediaGenError: One cannot be had now; everything that arrived is kept.
         """
-        # Kept until the end, so that a later process knows where something may be left.
-        await self.spool.mark(job, call)
-        await recreate(Path(job.output_dir))
-        claims = claims_on(job, call)
+        async with self.places:
+            return await self._collect_claimed(job, call)
+
+    async def _collect_claimed(self, job: Job, call: PaidCall) -> MediaGenError | None:
+        await self.spool.mark(job, call)  # until the end, so that a later process knows where something may be left
         with anyio.CancelScope(shield=True):
-            claim = await anyio.to_thread.run_sync(claims.take)
+            claim = await anyio.to_thread.run_sync(claimed, claims := claims_on(job, call))
         try:
             # Another may have forgotten the call in between; what is begun from here on would be left for ever.
             await self.spool.mark(job, call)

@@ -113,8 +113,7 @@ class Placer:
             StorageError: The folder is gone or closed.
         """
         key = self._key(job, call, sample)
-        for name in (key, f"{key}-film", f"{key}-embedding"):
-            await (await self.storage.open_part(Path(job.output_dir), name)).discard()
+        await self.storage.discard_parts(Path(job.output_dir), (key, f"{key}-film", f"{key}-embedding"))
 
     async def discard_records(self, job: Job, call: PaidCall) -> None:
         """Remove the records of a call that were never finished.
@@ -122,9 +121,9 @@ class Placer:
         Raises:
             StorageError: The folder is gone or closed.
         """
-        for sample in range(max(call.samples, len(call.remote_uris))):
-            key = record_key(job.job_id, position(job, call, sample))
-            await (await self.storage.open_part(Path(job.output_dir), key)).discard()
+        samples = range(max(call.samples, len(call.remote_uris)))
+        keys = [record_key(job.job_id, position(job, call, sample)) for sample in samples]
+        await self.storage.discard_parts(Path(job.output_dir), keys)
 
     async def withdraw(self, job: Job, call: PaidCall, sample: int) -> None:
         """Take back the names that were given to a file of a call which another process has ended with its own.
@@ -134,11 +133,9 @@ class Placer:
         """
         stems = {Path(artifact.path).stem for artifact in call.artifacts}
         key = self._key(job, call, sample)
-        for name in (f"{key}-film", key):
-            part = await self.storage.open_part(Path(job.output_dir), name)
-            kept = {name for stem in stems for name in _names_of(stem)}
-            for gone in await part.withdraw(kept):
-                await self.storage.remove_record(gone, job.job_id, position(job, call, sample))
+        kept = {name for stem in stems for name in _names_of(stem)}
+        for gone in await self.storage.withdraw_parts(Path(job.output_dir), (f"{key}-film", key), kept):
+            await self.storage.remove_record(gone, job.job_id, position(job, call, sample))
 
     def _key(self, job: Job, call: PaidCall, sample: int) -> str:
         return _part_key(job, call, sample) + (f"-by{self.claim}" if self.claim else "")
@@ -195,5 +192,8 @@ def _names_of(stem: str) -> Iterator[str]:
 
 
 async def _head(path: Path) -> bytes:
-    async with await anyio.open_file(path, "rb") as file:
-        return await file.read(SNIFF_BYTES)
+    def read() -> bytes:
+        with path.open("rb") as file:
+            return file.read(SNIFF_BYTES)
+
+    return await anyio.to_thread.run_sync(read)

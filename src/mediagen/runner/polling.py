@@ -2,7 +2,8 @@
 
 LONGEST = 3.0
 SHORTEST = 0.5
-# So much longer than it runs already: the estimate may be far off.
+# No longer than this, or than so large a share of what it runs already: the estimate may be far off.
+LONGEST_AT_FIRST = 2.0
 SHARE_OF_ELAPSED = 0.5
 SHARE_OF_OVERDUE = 0.15
 
@@ -21,6 +22,5 @@ def seconds_to_next_poll(elapsed: float, estimated: float, usual: float) -> floa
     """
     ahead = estimated - elapsed
     wanted = ahead / 2 if ahead > 0 else -ahead * SHARE_OF_OVERDUE
-    if elapsed >= usual:
-        wanted = min(wanted, max(usual, SHARE_OF_ELAPSED * elapsed))
+    wanted = min(wanted, max(LONGEST_AT_FIRST * usual, SHARE_OF_ELAPSED * elapsed))
     return min(LONGEST * usual, max(SHORTEST * usual, wanted))

@@ -42,15 +42,11 @@ class Spool:
 
     async def mark(self, job: Job, call: PaidCall) -> None:
         """Let `leftovers` name the call from now on until it is forgotten by whoever holds all claims on it."""
-        folder = await self.call_folder(job, call)
-        with contextlib.suppress(OSError):
-            await anyio.Path(folder / _FETCHED).touch()
+        await anyio.to_thread.run_sync(_touch, self.folder_of(job, call) / _FETCHED)
 
     async def owe_record(self, job: Job, call: PaidCall) -> None:
         """Note that the end of a call is to be written down beside its files; without a word when that fails."""
-        folder = await self.call_folder(job, call)
-        with contextlib.suppress(OSError):
-            await anyio.Path(folder / _RECORD_DUE).touch()
+        await anyio.to_thread.run_sync(_touch, self.folder_of(job, call) / _RECORD_DUE)
 
     async def owes_record(self, job: Job, call: PaidCall) -> bool:
         """Whether that may still be to be done."""
@@ -177,6 +173,13 @@ def _open_for_sending(folder: Path, token: str) -> int:
             code="disk_full" if error.errno == errno.ENOSPC else None,
             billed="no",
         ) from error
+
+
+def _touch(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        path.touch()
 
 
 def _empty(folder: Path) -> None:

@@ -1,13 +1,14 @@
 """Files on this machine: stored whole, under names that were free, even with several processes at work."""
 
 import contextlib
-import errno
 import hashlib
 import json
 import shutil
+import stat
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import anyio
 from mediagen.errors import ConfigurationError, InvalidRequestError
 from mediagen.storage.names import candidates, is_key, record_key, record_stem, safe_stem, sanitise_name
 from mediagen.storage.part import Claims, PartFile, StoredFile, translated
+from mediagen.storage.parts import discard_parts, open_part, withdraw_parts
 from mediagen.storage.placing import digest_and_sync, place_media, place_record, sync_directory, write_temporary
 
 __all__ = ["Claims", "LocalStorage", "PartFile", "StoredFile", "sanitise_name"]
@@ -25,6 +27,7 @@ FOLDERS: Final = {"MEDIAGEN_OUTPUT_DIR": "The output folder", "MEDIAGEN_STATE_DI
 WORKSPACE_PREFIX: Final = ".mediagen-work-"
 ABANDONED_SECONDS: Final = 86_400.0
 MAX_RECORD_BYTES: Final = 16 * 1024**2
+KNOWN_RECORDS: Final = 4096
 
 
 class LocalStorage:
@@ -77,9 +80,23 @@ class LocalStorage:
         Raises:
             StorageError: The folder is gone.
         """
-        if not is_key(key):
-            raise ValueError(f"not a key: {key!r}")
-        return await anyio.to_thread.run_sync(_open_part, directory, key)
+        return await anyio.to_thread.run_sync(open_part, directory, key)
+
+    async def discard_parts(self, directory: Path, keys: Iterable[str]) -> None:
+        """Remove unfinished files and their notes; nothing happens where there is none.
+
+        Raises:
+            StorageError: The folder is gone, or one cannot be removed.
+        """
+        await anyio.to_thread.run_sync(discard_parts, directory, keys)
+
+    async def withdraw_parts(self, directory: Path, keys: Iterable[str], kept: Collection[str]) -> list[Path]:
+        """Take back the final names that unfinished files have; see `PartFile.withdraw`.
+
+        Raises:
+            StorageError: The folder is gone or cannot be changed.
+        """
+        return await anyio.to_thread.run_sync(withdraw_parts, directory, keys, kept)
 
     async def check_directory(
         self, path: Path, *, field: str | None = "output_dir", setting: str = "MEDIAGEN_OUTPUT_DIR"
@@ -145,14 +162,6 @@ class LocalStorage:
             StorageError: It cannot be removed.
         """
         await anyio.to_thread.run_sync(_remove_failure, stem, {"job_id": job_id, "ordinal": ordinal})
-
-
-def _open_part(directory: Path, key: str) -> PartFile:
-    directory = directory.absolute()
-    with translated(directory):
-        if not directory.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "No such directory")
-    return PartFile(directory, key)
 
 
 def _store_bytes(data: bytes, directory: Path, stem: str, suffix: str) -> StoredFile:
@@ -266,9 +275,16 @@ def _own_record(directory: Path, stem: str, record: dict[str, Any]) -> Path | No
 
 def _identity(path: Path) -> tuple[object, object] | None:
     try:
-        if not path.is_file() or path.stat().st_size > MAX_RECORD_BYTES:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode) or state.st_size > MAX_RECORD_BYTES:
             return None
-        found = json.loads(path.read_bytes())
+        return _read_identity(str(path), (state.st_ino, state.st_mtime_ns, state.st_size))
     except (OSError, ValueError, RecursionError):
         return None
+
+
+# Hundreds of records of one stem are looked at for each further one.
+@lru_cache(maxsize=KNOWN_RECORDS)
+def _read_identity(path: str, _state: tuple[int, int, int]) -> tuple[object, object] | None:
+    found = json.loads(Path(path).read_bytes())
     return (found.get("job_id"), found.get("ordinal")) if isinstance(found, dict) else None

@@ -22,6 +22,7 @@ from mediagen.storage.placing import (
     PartMark,
     append_to,
     digest_and_sync,
+    has_other_names,
     other_names,
     place_media,
     storage_error,
@@ -270,6 +271,9 @@ class PartFile:
     def _withdraw(self, kept: Collection[str]) -> list[Path]:
         gone = []
         with translated(self._directory):
+            # Without a look at the whole folder, which may hold thousands.
+            if not has_other_names(self.path, [self._directory / name for name in kept]):
+                return []
             for name in other_names(self.path, self._directory):
                 if name.name not in kept:
                     name.unlink(missing_ok=True)
@@ -310,8 +314,9 @@ class Claims:
         """
         if not self.directory.is_dir():
             raise storage_error(FileNotFoundError(errno.ENOENT, "No such directory"), self.directory)
-        # First who has a whole file already, which may be deleted at Google by now.
-        for number in sorted(range(MAX_CLAIMS), key=lambda number: not self._has_whole(number)):
+        # First who has a whole file already, which may be deleted at Google by now; the folder may hold thousands.
+        is_tried_later = (lambda number: not self._has_whole(number)) if self.left() else None
+        for number in sorted(range(MAX_CLAIMS), key=is_tried_later):
             if self.try_take(number):
                 return number
         raise UnavailableError(

@@ -5,7 +5,7 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,11 @@ _APPEND: Final = (
 _NO_LINKS: Final = frozenset(
     {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL, errno.EACCES}
 )
+# Of a stem that hundreds of files have, so many names are always looked at, and those that were found taken only once:
+# a free one in between is left free then.
+LOOKED_AT: Final = 8
+KNOWN_STEMS: Final = 1000
+_taken: dict[tuple[str, str, str], int] = {}
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -176,14 +181,20 @@ def _place(temporary: Path, directory: Path, stem: str, *, suffix: str, is_taken
     # Left by a process that died right after linking it; the name that is free now may be another one.
     if earlier := next(other_names(temporary, directory, suffix), None):
         return earlier
-    for candidate in candidates(stem):
+    key = (str(directory), stem, suffix)
+    passed_over = _taken.get(key, 0)
+    for number, candidate in enumerate(candidates(stem)):
         final = directory / f"{candidate}{suffix}"
-        if is_taken(candidate):
+        if LOOKED_AT <= number < passed_over or is_taken(candidate):
             continue
         try:
             _take_name(temporary, final)
         except FileExistsError:
             continue
+        if number > LOOKED_AT:
+            if len(_taken) >= KNOWN_STEMS:
+                _taken.clear()
+            _taken[key] = number
         sync_directory(directory)
         return final
     raise StorageError(
@@ -204,6 +215,15 @@ def other_names(temporary: Path, directory: Path, suffix: str = "") -> Iterator[
     for name in sorted(names):
         if name != temporary.name and _is_same_file(directory / name, temporary):
             yield directory / name
+
+
+def has_other_names(temporary: Path, known: Iterable[Path]) -> bool:
+    """Whether a file may have another name than those that are known; False when it is not there."""
+    try:
+        others = temporary.stat().st_nlink - 1
+    except FileNotFoundError:
+        return False
+    return others > sum(_is_same_file(path, temporary) for path in known)
 
 
 def _is_same_file(final: Path, temporary: Path) -> bool:

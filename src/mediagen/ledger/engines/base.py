@@ -76,7 +76,13 @@ class Connection(Protocol):
 
 
 class Database(Protocol):
-    """A database of the ledger. Blocking; for worker threads."""
+    """A database of the ledger. Blocking; for worker threads.
+
+    Attributes:
+        has_room: Whether several threads can work with it at a time.
+    """
+
+    has_room: bool
 
     @property
     def place(self) -> str:

@@ -67,6 +67,8 @@ class PostgresConnection:
 class PostgresDatabase:
     """Connections to one database, made at the first transaction."""
 
+    has_room = True
+
     def __init__(self, address: Address, *, reconnect_seconds: float = RECONNECT_SECONDS) -> None:
         """Name the database; nothing is connected yet.
 

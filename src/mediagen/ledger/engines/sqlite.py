@@ -46,6 +46,8 @@ def journal_mode(version: tuple[int, int, int]) -> str:
 class SqliteDatabase:
     """One connection that writes and one that reads, opened at the first transaction; each is guarded by a lock."""
 
+    has_room = False
+
     def __init__(self, path: Path, rebuild: Rebuild = no_records) -> None:
         """Name the file; nothing is read or written yet.
 
