@@ -27,6 +27,7 @@ def main(argv: Sequence[str]) -> int:
         port=arguments.port,
         video_seconds=arguments.video_seconds,
         image_seconds=arguments.image_seconds,
+        batch_seconds=arguments.batch_seconds,
         calls_per_window=arguments.calls_per_minute,
         ffmpeg=arguments.ffmpeg,
         extend_returns=arguments.extend_returns,
@@ -81,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--image-seconds", type=float, default=0.0, help="how long a picture takes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--batch-seconds",
+        type=float,
+        default=0.2,
+        help="how long a batch waits, and again how long it is worked at (default: %(default)s)",
     )
     parser.add_argument(
         "--calls-per-minute",

@@ -1,9 +1,14 @@
-"""Looks for what became of paid requests whose answer was lost: on Vertex AI in the folder that each call has.
+"""Looks for what became of paid requests whose answer was lost: in the bucket, or among the batches of the project.
 
-A clip that lies there was made, and is fetched as any other. An empty folder proves less: Google may still be at work,
-may have made a clip that it could not write, or somebody may have removed it; and Google promises only that a clip that
-a filter kept back costs nothing. So a call without a clip ends as failed after a while, and may still be billed.
+On Vertex AI each call has a folder. A clip that lies there was made and is fetched as any other. An empty folder proves
+less: Google may still be at work, may have made a clip that it could not write, or somebody may have removed it; and
+Google promises only that a clip that a filter kept back costs nothing. So a call without a clip ends as failed after a
+while, and may still be billed.
 Source: https://cloud.google.com/vertex-ai/generative-ai/pricing (checked 2026-11-21)
+
+On the Gemini API each batch has a name that we gave it. One that is in the list was taken and is polled like any other.
+One that is not there may be there later: it is looked for as long as a bucket that nobody may list, and then stays a
+question for whoever pays.
 
 The Interactions API and the long-running operations can be asked by name only, and the name was in the lost answer.
 Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21)
@@ -18,7 +23,7 @@ from datetime import datetime, timedelta
 import anyio
 
 from mediagen.errors import EndpointError, MediaGenError
-from mediagen.jobs import Job, JobStatus, PaidCall, bucket_folder, job_error
+from mediagen.jobs import Job, JobStatus, PaidCall, batch_display_name, bucket_folder, job_error
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
@@ -91,6 +96,8 @@ class Evidence:
         return found
 
     def _may_be_there(self, job: Job, call: PaidCall) -> bool:
+        if job.is_economy:
+            return call.status is JobStatus.UNCONFIRMED
         if bucket_folder(job, call) is None:
             return False
         was_given_up = call.status is JobStatus.FAILED and call.error is not None and call.error.code == NOT_MADE
@@ -107,6 +114,8 @@ class Evidence:
         return age
 
     async def _settle(self, job: Job, call: PaidCall, *, is_open: bool) -> bool:
+        if job.is_economy:
+            return await self._find_batch(job, call, is_open=is_open)
         folder = bucket_folder(job, call) or ""
         try:
             objects = await (await self.endpoints.bucket_for_job(job)).list_folder(folder)
@@ -124,6 +133,28 @@ class Evidence:
             if error.code in {"bucket_forbidden", "bucket_missing"}:
                 await self._tell(job, call, f"Its clip cannot be looked for: {error}")
         return False
+
+    async def _find_batch(self, job: Job, call: PaidCall, *, is_open: bool) -> bool:
+        """Look for a call among Google's batches; True when it goes on."""
+        name = batch_display_name(job.job_id, call.ordinal)
+        try:
+            found = await (await self.endpoints.for_job(job)).find_batch(name)
+        except MediaGenError as error:
+            logger.info("job %s call %d: %s; looked for again later", job.job_id, call.ordinal, error.code)
+            return False
+        if not found:
+            await self._tell(job, call, f"Google has no batch named {name} so far; it is looked for again.")
+            return False
+        logger.info("job %s call %d: found among the batches", job.job_id, call.ordinal)
+        note = f"Google's answer to the paid request was lost; the batch was found by its name, {name}."
+        changes: CallChanges = {
+            "status": JobStatus.RUNNING,
+            "operation": found,
+            "error": None,
+            "warnings": (*call.warnings, note),
+        }
+        change = self.ledger.update_call if is_open else self.ledger.reopen
+        return await change(job.job_id, call.ordinal, expected=call.status, **changes)
 
     async def _go_on(self, job: Job, call: PaidCall, clips: Sequence[str], *, is_open: bool) -> bool:
         logger.info("job %s call %d: found in its bucket", job.job_id, call.ordinal)
