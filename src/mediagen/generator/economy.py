@@ -1,6 +1,7 @@
 """Half the price for whoever can wait a day: each paid call as a batch of its own in Google's Batch API."""
 
 import dataclasses
+import json
 
 from mediagen.endpoints.wire.batches import encode_batch, renamed
 from mediagen.errors import InvalidRequestError
@@ -9,6 +10,8 @@ from mediagen.generator.plan import Plan
 from mediagen.jobs import JOB_FOLDER, Kind, batch_display_name
 from mediagen.pricing import Prices
 
+# Around a request in a batch.
+OTHER_BYTES = 300
 INSTEAD = "or make it without economy, at the full price"
 
 
@@ -43,7 +46,12 @@ def economy_prices(place: Place, kind: Kind, prices: Prices) -> Prices:
 
 
 def in_batches(plan: Plan, prices: Prices) -> Plan:
-    """The plan with each of its calls in a batch, which is named when the job has its id."""
+    """The plan with each of its calls in a batch, which is named when the job has its id.
+
+    Raises:
+        InvalidRequestError: It is too large for a batch.
+    """
+    _check_size(plan, prices.table.batch.inline_bytes)
     return dataclasses.replace(
         plan,
         api="batch_generate_content",
@@ -52,6 +60,18 @@ def in_batches(plan: Plan, prices: Prices) -> Plan:
         ),
         estimated_seconds=prices.table.batch.hours * 3600.0,
     )
+
+
+def _check_size(plan: Plan, most: int) -> None:
+    # All calls of a picture job have the same body.
+    size = len(json.dumps(plan.bodies[0])) + OTHER_BYTES
+    if size > most:
+        raise InvalidRequestError(
+            f"economy is not possible with input files of this size: the request has {size / 10**6:.1f} MB, and a "
+            f"batch at most {most / 10**6:.0f} MB.",
+            field="economy",
+            hint=f"Use fewer or smaller input_images; {INSTEAD}.",
+        )
 
 
 def in_own_batches(plan: Plan, job_id: str) -> Plan:

@@ -109,11 +109,13 @@ class BatchTerms:
         hours: Within which it means to answer.
         expires_hours: After which it gives up.
         open: How many of a project may be open at once.
+        inline_bytes: Size of one whose requests are inside.
     """
 
     hours: int
     expires_hours: int
     open: int
+    inline_bytes: int
     as_of: date
     source: str
 
