@@ -134,7 +134,7 @@ async def _made(app: App, items: Sequence[Item], begun: tuple[Path, BatchRecord]
         batch_id=record.batch_id,
         folder=str(folder),
         items=items,
-        most=namespace.parallel or (MOST_SIDE_BY_SIDE if namespace.economy else SIDE_BY_SIDE),
+        most=_side_by_side_of(namespace),
         retries_failed=namespace.retry_failed,
     )
     with _progress(run):
@@ -195,8 +195,14 @@ def _economy_told(app: App, namespace: argparse.Namespace) -> str:
         return ""
     hours = app.generator.planner.prices.table.batch.hours
     return (
-        f" Half the price, by Google's Batch API: may take up to {hours} hours. Interrupted, the same command goes on."
+        f" Half the price, by Google's Batch API: may take up to {hours} hours. "
+        f"At most {_side_by_side_of(namespace)} batches are open at a time. "
+        "When interrupted, call again: the same command goes on."
     )
+
+
+def _side_by_side_of(namespace: argparse.Namespace) -> int:
+    return namespace.parallel or (MOST_SIDE_BY_SIDE if namespace.economy else SIDE_BY_SIDE)
 
 
 @contextmanager
