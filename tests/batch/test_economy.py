@@ -3,8 +3,10 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -58,12 +60,12 @@ async def a_run(app: App, folder: Path, *prompts: str, most: int = 64, again: bo
     )
 
 
-def creations(emulator: EmulatorHandle) -> list[dict[str, object]]:
+def creations(emulator: EmulatorHandle) -> list[dict[str, Any]]:
     return [request for request in emulator.requests() if request["path"].endswith(":batchGenerateContent")]
 
 
 def statuses(run: Run) -> list[str | None]:
-    return [standing.report and standing.report.status for standing in run.standings]
+    return [standing.report.status if standing.report else None for standing in run.standings]
 
 
 async def test_each_row_is_a_job_with_its_file_its_record_and_half_the_price(
@@ -202,7 +204,7 @@ async def test_lost_batch_is_found_by_a_later_process(
 async def test_so_many_are_open_at_once_and_no_more(
     make_settings: MakeSettings, work: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(pace, "WAIT_FOR_ROOM", pace.timedelta(seconds=0.3))
+    monkeypatch.setattr(pace, "WAIT_FOR_ROOM", timedelta(seconds=0.3))
     with running_emulator(EmulatorSettings(batch_seconds=0.1, open_batches=3)) as narrow:
         async with opened(make_settings(GOOGLE_GEMINI_BASE_URL=narrow.url, **PAYING)) as app:
             wide = await a_run(app, work, *(f"fox {number}" for number in range(7)))

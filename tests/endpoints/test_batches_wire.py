@@ -17,7 +17,7 @@ from mediagen.errors import UnavailableError
 
 NAME = "batches/1x2y3z"
 BODY = {"contents": [{"role": "user", "parts": [{"text": "a fox"}]}]}
-ANSWER = {
+ANSWER: dict[str, Any] = {
     "candidates": [
         {
             "content": {"role": "model", "parts": [{"inlineData": {"mimeType": "image/png", "data": "inline:1"}}]},
