@@ -201,6 +201,21 @@ async def test_lost_batch_is_found_by_a_later_process(
     assert len(creations(emulator)) == paid(emulator) == 1
 
 
+async def test_batch_is_found_behind_many_others_whose_pictures_are_in_the_list(
+    make_settings: MakeSettings, emulator: EmulatorHandle, work: Path
+):
+    async with opened(make_settings(**PAYING)) as app:
+        run = await a_run(app, work, *(f"fox {number}" for number in range(20)))
+        await run.run()
+        first = run.standings[0].report
+        assert first is not None
+        job = await app.generator.ledger.get(first.job_id or "")
+        endpoint = await app.generator.runner.scheduler.late.evidence.endpoints.for_job(job)
+        # Each picture is there twice, which is more than an answer to anything else may hold.
+        assert await endpoint.find_batch(f"mediagen-{first.job_id}-0") == job.calls[0].operation
+        assert await endpoint.find_batch("mediagen-nobody-0") == ""
+
+
 async def test_so_many_are_open_at_once_and_no_more(
     make_settings: MakeSettings, work: Path, monkeypatch: pytest.MonkeyPatch
 ):

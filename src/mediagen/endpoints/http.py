@@ -16,7 +16,7 @@ import httpx
 
 from mediagen import __version__
 from mediagen.addresses import is_private_host
-from mediagen.endpoints.base import OpenSink, PartSink
+from mediagen.endpoints.base import OpenSink, PartSink, nowhere
 from mediagen.endpoints.wire.google_errors import GoogleFailure, parse_error, to_exception
 from mediagen.endpoints.wire.inline_media import InlineMediaScanner
 from mediagen.errors import ConfigurationError, EndpointError, MediaGenError, RateLimitError, UnavailableError
@@ -179,7 +179,6 @@ class HttpChannel:
         attempts: int | None = None,
         accept: frozenset[int] = frozenset(),
         open_sink: OpenSink | None = None,
-        most_files: int = MAX_INLINE_FILES,
         **content: Any,
     ) -> Answer:
         """Send a request that costs nothing, again while that may help.
@@ -190,14 +189,13 @@ class HttpChannel:
             attempts: How often at most; default as in the settings.
             accept: Failing statuses that are handed back rather than raised.
             open_sink: Takes the files inside a successful answer; the body is then its skeleton.
-            most_files: More files in one answer are refused.
             content: ``params``, ``headers``, ``content`` or ``json`` as httpx takes them.
 
         Raises:
             MediaGenError: Google refused it, or could not be reached.
         """
         remaining = attempts or self.settings.attempts
-        files = _InlineFiles(open_sink, most_files) if open_sink else None
+        files = _InlineFiles(open_sink) if open_sink else None
         tried = 0
         while True:
             tried += 1
@@ -290,8 +288,8 @@ class HttpChannel:
 class _InlineFiles:
     """The sinks of the files inside one answer; each further attempt starts them over."""
 
-    def __init__(self, open_sink: OpenSink, most: int) -> None:
-        self._open, self._most = open_sink, most
+    def __init__(self, open_sink: OpenSink) -> None:
+        self._open = open_sink
         self._sinks: dict[int, PartSink] = {}
 
     async def empty(self) -> None:
@@ -319,8 +317,11 @@ class _InlineFiles:
 
     async def _sink(self, number: int) -> PartSink:
         if number not in self._sinks:
-            if number >= self._most:
-                raise EndpointError(f"Google's answer holds more than {self._most} files.", code="answer_too_large")
+            # Whoever keeps nothing can be handed any number of them.
+            if number >= MAX_INLINE_FILES and self._open is not nowhere:
+                raise EndpointError(
+                    f"Google's answer holds more than {MAX_INLINE_FILES} files.", code="answer_too_large"
+                )
             self._sinks[number] = await self._open(number)
         return self._sinks[number]
 

@@ -30,8 +30,6 @@ _NOT_CANCELLED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPSt
 KEPT_INTERACTION = "Google keeps jobs for 55 days (1 day without billing), and only for the project that made them."
 KEPT_BATCH = "Google does not say how long it keeps batches, and shows them only to the project that made them."
 BATCHES_PER_PAGE = 50
-# The pictures of batches that are done may be in the list, too.
-MOST_LISTED = 10_000
 # No project has so many open; older ones are not looked for.
 MOST_PAGES = 20
 KEPT_OPERATION = "Google does not say how long it keeps jobs, and shows them only to the project that made them."
@@ -179,7 +177,8 @@ async def find_batch_by_name(channel: HttpChannel, url: str, display_name: str) 
     token = ""
     for _ in range(MOST_PAGES):
         params = {"pageSize": str(BATCHES_PER_PAGE), **({"pageToken": token} if token else {})}
-        answer = await channel.read("GET", url, params=params, open_sink=nowhere, most_files=MOST_LISTED)
+        # The pictures of batches that are done may be in the list, too.
+        answer = await channel.read("GET", url, params=params, open_sink=nowhere)
         name, token = await anyio.to_thread.run_sync(find_batch, answer.body, display_name)
         if name or not token:
             return name
