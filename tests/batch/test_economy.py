@@ -212,8 +212,28 @@ async def test_batch_is_found_behind_many_others_whose_pictures_are_in_the_list(
         job = await app.generator.ledger.get(first.job_id or "")
         endpoint = await app.generator.runner.scheduler.late.evidence.endpoints.for_job(job)
         # Each picture is there twice, which is more than an answer to anything else may hold.
-        assert await endpoint.find_batch(f"mediagen-{first.job_id}-0") == job.calls[0].operation
-        assert await endpoint.find_batch("mediagen-nobody-0") == ""
+        listed = await endpoint.list_batches()
+    assert len(listed) == 20
+    assert listed[f"mediagen-{first.job_id}-0"] == job.calls[0].operation
+
+
+async def test_one_list_serves_all_that_were_lost_at_once(
+    make_settings: MakeSettings, emulator: EmulatorHandle, work: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(running, "LOOKS", ())
+    emulator.add_fault(fault="drop_after_accept", times=4, match=CREATION)
+    async with opened(make_settings(**PAYING)) as app:
+        run = await a_run(app, work, *(f"fox {number}" for number in range(4)))
+        await run.run()
+        assert statuses(run) == ["unconfirmed"] * 4
+        before = len(emulator.requests())
+        await app.generator.runner.resume()
+        lists = [r for r in emulator.requests()[before:] if r["path"] == "/v1beta/batches"]
+        again = await a_run(app, work, *(f"fox {number}" for number in range(4)))
+        await again.run()
+    assert statuses(again) == ["succeeded"] * 4
+    assert len(lists) == 1
+    assert paid(emulator) == 4
 
 
 async def test_so_many_are_open_at_once_and_no_more(

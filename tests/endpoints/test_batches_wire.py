@@ -7,10 +7,10 @@ import pytest
 
 from mediagen.endpoints.wire.batches import (
     batch_name,
+    batches_listed,
     decode_batch,
     display_name_of,
     encode_batch,
-    find_batch,
     renamed,
 )
 from mediagen.errors import UnavailableError
@@ -152,10 +152,11 @@ def test_answer_about_something_else_is_asked_for_again(body: bytes):
         decode_batch(body)
 
 
-def test_batch_is_found_in_the_list_by_the_name_that_it_was_given():
+def test_list_of_batches_gives_googles_names_by_ours():
     page = {"operations": [batch("RUNNING", metadata={"displayName": "other"}), batch("SUCCEEDED")]}
-    assert find_batch(json.dumps(page).encode(), "mediagen-job-0") == (NAME, "")
-    assert find_batch(json.dumps({**page, "nextPageToken": "t"}).encode(), "mediagen-job-1") == ("", "t")
-    assert find_batch(b"{}", "mediagen-job-0") == ("", "")
+    listed = {"other": NAME, "mediagen-job-0": NAME}
+    assert batches_listed(json.dumps(page).encode()) == (listed, "")
+    assert batches_listed(json.dumps({**page, "nextPageToken": "t"}).encode()) == (listed, "t")
+    assert batches_listed(b"{}") == ({}, "")
     with pytest.raises(UnavailableError):
-        find_batch(b"<html>", "mediagen-job-0")
+        batches_listed(b"<html>")

@@ -45,7 +45,7 @@ def is_dearer(record: BatchRecord, now: Decimal) -> bool:
     """Whether a batch costs more by now than what was agreed to."""
     try:
         return record.agreed_usd is not None and now > Decimal(record.agreed_usd)
-    except InvalidOperation:
+    except (InvalidOperation, TypeError, ValueError):
         return True
 
 

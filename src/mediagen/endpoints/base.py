@@ -287,11 +287,11 @@ class Endpoint(Protocol):
         """Ask Google to stop; False when it is over already or not known."""
         ...
 
-    async def find_batch(self, display_name: str) -> str:
-        """Name of the batch that was given a display name, or the empty string when there is none. Costs nothing.
+    async def list_batches(self) -> dict[str, str]:
+        """Names of all batches of the project, by those that they were given. Costs nothing.
 
         Raises:
-            MediaGenError: It cannot be found out.
+            MediaGenError: The list cannot be had.
         """
         ...
 

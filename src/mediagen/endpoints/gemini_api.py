@@ -28,7 +28,7 @@ from mediagen.endpoints.http import HttpChannel, HttpSettings
 from mediagen.endpoints.operations import (
     cancel_batch,
     cancel_interaction,
-    find_batch_by_name,
+    list_all_batches,
     poll_batch,
     poll_interaction,
     poll_operation,
@@ -137,13 +137,13 @@ class GeminiApi(HttpSurface):
             return await cancel_batch(self._http, self._url(operation))
         return await cancel_interaction(self._http, self._interaction(operation))
 
-    async def find_batch(self, display_name: str) -> str:
-        """Name of the batch that was given a display name, or the empty string when there is none. Costs nothing.
+    async def list_batches(self) -> dict[str, str]:
+        """Names of all batches of the project, by those that they were given. Costs nothing.
 
         Raises:
-            MediaGenError: It cannot be found out.
+            MediaGenError: The list cannot be had.
         """
-        return await find_batch_by_name(self._http, self._url("batches"), display_name)
+        return await list_all_batches(self._http, self._url("batches"))
 
     async def download(self, uri: str, part: ResumablePart, on_progress: OnProgress | None = None) -> None:
         """Bring a file here, going on after what `part` already holds. Costs nothing.

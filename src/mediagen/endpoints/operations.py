@@ -18,7 +18,7 @@ from mediagen.endpoints.base import (
 )
 from mediagen.endpoints.http import Answer, HttpChannel
 from mediagen.endpoints.paid import judge_stored, send_paid
-from mediagen.endpoints.wire.batches import batch_name, decode_batch, find_batch
+from mediagen.endpoints.wire.batches import batch_name, batches_listed, decode_batch
 from mediagen.endpoints.wire.generate_content import DecodedFailure, decode_image
 from mediagen.endpoints.wire.google_errors import GoogleFailure, to_exception
 from mediagen.endpoints.wire.interactions import decode_interaction, interaction_id
@@ -163,26 +163,23 @@ async def poll_batch(channel: HttpChannel, url: str, open_sink: OpenSink) -> Ope
     return await anyio.to_thread.run_sync(decode_batch, answer.body)
 
 
-async def find_batch_by_name(channel: HttpChannel, url: str, display_name: str) -> str:
-    """Look for a batch among all of the project; gives its name, or the empty string. Costs nothing.
-
-    Args:
-        channel: Connections to the surface.
-        url: Address of the list.
-        display_name: As the batch was named by whoever made it.
+async def list_all_batches(channel: HttpChannel, url: str) -> dict[str, str]:
+    """Names of all batches of the project, by those that they were given. Costs nothing.
 
     Raises:
         MediaGenError: The list cannot be had.
     """
+    names: dict[str, str] = {}
     token = ""
     for _ in range(MOST_PAGES):
         params = {"pageSize": str(BATCHES_PER_PAGE), **({"pageToken": token} if token else {})}
         # The pictures of batches that are done may be in the list, too.
         answer = await channel.read("GET", url, params=params, open_sink=nowhere)
-        name, token = await anyio.to_thread.run_sync(find_batch, answer.body, display_name)
-        if name or not token:
-            return name
-    return ""
+        found, token = await anyio.to_thread.run_sync(batches_listed, answer.body)
+        names |= found
+        if not token:
+            break
+    return names
 
 
 def unknown_operation(status_code: int | None, hint: str, reason: str = "") -> EndpointError:

@@ -24,10 +24,9 @@ class HttpSurface:
         """Close connections."""
         await self._http.aclose()
 
-    async def find_batch(self, display_name: str) -> str:
-        """Look for a batch by the name that we gave it: none where the surface has none."""
-        del display_name
-        return ""
+    async def list_batches(self) -> dict[str, str]:
+        """Names of all batches of the project by those that we gave them: none where the surface has none."""
+        return {}
 
     @property
     def base_url(self) -> str:

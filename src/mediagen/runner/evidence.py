@@ -16,7 +16,7 @@ Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21)
 
 import logging
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -40,6 +40,7 @@ LOOKED_FOR = timedelta(days=7)
 LATE = timedelta(hours=48)
 # Buckets that do not answer must not hold up other work; the rest comes in the next round.
 LOOK_SECONDS = 60.0
+LISTED_FOR = timedelta(seconds=30)
 FIRST_INTERVAL, LONGEST_INTERVAL = timedelta(minutes=1), timedelta(hours=1)
 _NUMBER = re.compile(r"(\d+)")
 
@@ -50,6 +51,8 @@ class Evidence:
 
     Attributes:
         looked: When this process last looked for a call.
+        listed: Batches of each project, and when they were asked for.
+        listing: Held meanwhile.
     """
 
     ledger: Ledger
@@ -57,6 +60,8 @@ class Evidence:
     collector: Collector
     clock: Callable[[], datetime]
     looked: dict[tuple[str, int], datetime] = field(default_factory=dict)
+    listed: dict[tuple[str, str, str | None], tuple[datetime | None, dict[str, str]]] = field(default_factory=dict)
+    listing: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def look(self, only: str | None = None, *, busy: Collection[str] = ()) -> list[Job]:
         """Look for every call that it is time to look for, the less often the older it is.
@@ -138,7 +143,7 @@ class Evidence:
         """Look for a call among Google's batches; True when it goes on."""
         name = batch_display_name(job.job_id, call.ordinal)
         try:
-            found = await (await self.endpoints.for_job(job)).find_batch(name)
+            found = (await self._batches(job)).get(name)
         except MediaGenError as error:
             logger.info("job %s call %d: %s; looked for again later", job.job_id, call.ordinal, error.code)
             return False
@@ -155,6 +160,17 @@ class Evidence:
         }
         change = self.ledger.update_call if is_open else self.ledger.reopen
         return await change(job.job_id, call.ordinal, expected=call.status, **changes)
+
+    async def _batches(self, job: Job) -> Mapping[str, str]:
+        """All batches of the project of a job: one list serves all that were lost before it was asked for."""
+        key = (job.backend, job.base_url, job.profile)
+        async with self.listing:
+            at, names = self.listed.get(key, (None, {}))
+            now = self.clock()
+            if at is None or job.updated_at >= at or not timedelta(0) <= now - at < LISTED_FOR:
+                names = await (await self.endpoints.for_job(job)).list_batches()
+                self.listed[key] = (now, names)
+        return names
 
     async def _go_on(self, job: Job, call: PaidCall, clips: Sequence[str], *, is_open: bool) -> bool:
         logger.info("job %s call %d: found in its bucket", job.job_id, call.ordinal)

@@ -64,11 +64,11 @@ def batch_name(body: bytes) -> str:
     return name if name.startswith(PREFIX) else ""
 
 
-def find_batch(body: bytes, display_name: str) -> tuple[str, str]:
-    """Look for a batch in one page of the list.
+def batches_listed(body: bytes) -> tuple[dict[str, str], str]:
+    """Read one page of the list of batches.
 
     Returns:
-        Its name, or the empty string, and the token of the next page, or the empty string.
+        Google's name of each batch by the one that it was given, and the token of the next page, or the empty string.
 
     Raises:
         UnavailableError: The body is no list.
@@ -76,10 +76,11 @@ def find_batch(body: bytes, display_name: str) -> tuple[str, str]:
     payload = parse_object(body)
     if payload is None:
         raise _unreadable()
-    for batch in children(payload, "operations"):
-        if word(child(batch, "metadata"), "displayName") == display_name:
-            return word(batch, "name"), ""
-    return "", word(payload, "nextPageToken")
+    found = (
+        (word(child(batch, "metadata"), "displayName"), word(batch, "name"))
+        for batch in children(payload, "operations")
+    )
+    return {given: name for given, name in found if given and name.startswith(PREFIX)}, word(payload, "nextPageToken")
 
 
 def decode_batch(skeleton: bytes) -> Operation:
