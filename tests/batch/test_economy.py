@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -181,6 +182,7 @@ async def test_answer_that_was_lost_is_never_sent_again_and_the_batch_is_found_b
         assert (report.status, report.charge.billed) == ("unconfirmed", "unknown")
         assert report.error is not None
         assert "no batch named" in report.error.hint
+        assert "looks for its batch" in report.error.hint
         assert spent.total.possibly_billed_usd == Decimal("0.0168")
         assert not run.is_done
 
@@ -247,6 +249,35 @@ async def test_so_many_are_open_at_once_and_no_more(
         # Those that were one too many were not taken, and are sent again when there is room.
         assert statuses(wide) == ["succeeded"] * 7
         assert paid(narrow) == 7
+
+
+async def test_batches_and_calls_that_are_answered_at_once_are_paced_apart(
+    make_settings: MakeSettings, emulator: EmulatorHandle, work: Path
+):
+    async with opened(make_settings(**PAYING)) as app:
+        began = now()
+        run = await a_run(app, work, "a fox", "a hat")
+        await run.run()
+        line = run.items[0].line
+        assert line.is_economy
+        batches = await app.generator.ledger.traffic(line, began)
+        calls = await app.generator.ledger.traffic(replace(line, is_economy=False), began)
+    assert (len(batches.taken), len(calls.taken)) == (2, 0)
+
+
+async def test_request_too_large_for_a_batch_is_refused(
+    make_settings: MakeSettings, emulator: EmulatorHandle, work: Path
+):
+    async with opened(make_settings(**PAYING)) as app:
+        planner = app.generator.planner
+        terms = replace(planner.prices.table.batch, inline_bytes=100_000)
+        prices = replace(planner.prices, table=replace(planner.prices.table, batch=terms))
+        generator = replace(app.generator, planner=replace(planner, prices=prices))
+        (work / "rows.jsonl").write_text('{"prompt": "x", "input_images": ["cat.png"]}\n', encoding="utf-8")
+        with pytest.raises(InvalidRequestError) as refused:
+            await priced(generator, economical(read_rows(work / "rows.jsonl")), work)
+    assert "a batch at most 0 MB" in refused.value.message
+    assert emulator.requests() == []
 
 
 async def test_caps_are_held_against_the_halved_sum(make_settings: MakeSettings, emulator: EmulatorHandle, work: Path):
