@@ -12,7 +12,7 @@ from mediagen.surfaces import Surface as Surface
 
 Kind = Literal["image", "video"]
 JobSurface = Surface | Literal["local"]
-Api = Literal["generate_content", "interactions", "predict_long_running"]
+Api = Literal["generate_content", "batch_generate_content", "interactions", "predict_long_running"]
 Origin = Literal["explicit", "source", "profile", "environment", "default"]
 
 
@@ -244,6 +244,11 @@ class Job:
         return self.endpoint
 
     @property
+    def is_economy(self) -> bool:
+        """Whether its calls are batches at Google, which cost half and may take a day."""
+        return bool(self.effective.get("economy"))
+
+    @property
     def status(self) -> JobStatus:
         """State of the whole: open while any call is, then the best that a call reached."""
         states = {call.status for call in self.calls}
@@ -278,6 +283,11 @@ def own_folder(storage_uri: str, job_id: str = JOB_FOLDER) -> str:
 def folder_of_call(folder: str, ordinal: int, *, calls: int) -> str:
     """The folder of one paid call: that of its job, or where there are several, one of its own in it."""
     return folder if calls == 1 else f"{folder}{ordinal}/"
+
+
+def batch_display_name(job_id: str, ordinal: int) -> str:
+    """By which the batch of a paid call is found among all of its project, also when its own name was never told."""
+    return f"mediagen-{job_id}-{ordinal}"
 
 
 def without_own_folder(storage_uri: str) -> str:

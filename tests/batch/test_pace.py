@@ -27,6 +27,13 @@ def test_no_call_leaves_before_google_said():
     assert due_at(Limit(), traffic([0, 1], [(2, None)]), at(3)) == at(12)
 
 
+def test_of_batches_it_is_waited_for_room_and_nothing_is_learned():
+    limit = Limit(is_of_calls=False, usual_wait=timedelta(seconds=60))
+    assert due_at(limit, traffic([0, 1], [(2, None)]), at(3)) == at(62)
+    assert due_at(limit, traffic([0, 1], [(2, None)]), at(63)) == at(63)
+    assert limit.calls is None
+
+
 def test_what_was_taken_in_a_minute_is_the_limit_from_then_on():
     limit = Limit()
     due_at(limit, traffic([0, 1, 2], [(3, 5)]), at(4))

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fuzz.hostile import ODD, TESTS, bodies, holds, odd
 
+from mediagen.endpoints.wire.batches import batch_name, batches_listed, decode_batch
 from mediagen.endpoints.wire.chat_completions import decode_chat
 from mediagen.endpoints.wire.generate_content import DecodedFailure, DecodedImage, decode_image
 from mediagen.endpoints.wire.google_errors import parse_error, to_exception
@@ -112,6 +113,36 @@ def test_any_interaction(body):
 def test_any_operation(body):
     decoded(holds(decode_operation, body))
     can_be_kept(holds(operation_name, body))
+
+
+BATCHES = [
+    {
+        "name": "batches/1x",
+        "metadata": {"state": "BATCH_STATE_SUCCEEDED", "displayName": "mediagen-job-0", "output": output},
+        "done": True,
+        "response": output,
+    }
+    for picture in PICTURES
+    for output in [{"inlinedResponses": {"inlinedResponses": [{"response": picture}]}}]
+]
+BATCHES += [
+    {"name": "batches/1x", "metadata": {"state": "BATCH_STATE_FAILED"}, "done": True, **error}
+    for error in ERRORS
+    if isinstance(error, dict)
+]
+
+
+@given(bodies(BATCHES))
+def test_any_batch(body):
+    decoded(holds(decode_batch, body))
+    can_be_kept(holds(batch_name, body))
+
+
+@given(bodies([{"operations": BATCHES[:3], "nextPageToken": "t"}]))
+def test_any_list_of_batches(body):
+    found = holds(batches_listed, body)
+    if found is not None:
+        can_be_kept([*found[0], *found[0].values(), found[1]])
 
 
 HEADERS = st.dictionaries(

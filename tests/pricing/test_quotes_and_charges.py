@@ -250,3 +250,36 @@ def test_charge_without_price_or_usage_is_unknown_but_billed(model: Any, usage: 
 
 def test_packaged_prices_are_read_once() -> None:
     assert Prices.load().table is Prices.load().table
+
+
+@pytest.mark.parametrize("model", [NANO, FLASH, LITE, PRO])
+def test_call_in_a_batch_costs_half_of_what_it_costs_alone(model: str) -> None:
+    wanted = image(model, input_images=2, count=2)
+    alone, batched = PRICES.quote_image(wanted), PRICES.in_batches().quote_image(wanted)
+    assert alone.usd is not None
+    assert batched.usd is not None
+    assert abs(batched.usd - alone.usd / 2) < Decimal("0.0002")
+    assert "Batch API" in batched.basis
+    assert "batch-api" in batched.source
+    assert batched.as_of == PRICES.table.batch.as_of.isoformat()
+    usage = Usage(input_tokens=1000, output_text_tokens=100, output_image_tokens=1120)
+    charged, charged_batched = PRICES.charge_for(model, usage), PRICES.in_batches().charge_for(model, usage)
+    assert charged.usd is not None
+    assert charged_batched.usd is not None
+    assert abs(charged_batched.usd - charged.usd / 2) < Decimal("0.000002")
+
+
+def test_search_in_a_batch_costs_what_it_always_costs() -> None:
+    plain, searching = image(), image(search_grounding=True)
+    alone = PRICES.quote_image(searching).usd, PRICES.quote_image(plain).usd
+    batched = PRICES.in_batches().quote_image(searching).usd, PRICES.in_batches().quote_image(plain).usd
+    assert alone[0] is not None
+    assert alone[1] is not None
+    assert batched[0] is not None
+    assert batched[1] is not None
+    assert batched[0] - batched[1] == alone[0] - alone[1]
+
+
+def test_models_without_batches_have_no_price_in_them() -> None:
+    assert PRICES.in_batches().quote_video(video()).usd is None
+    assert set(PRICES.in_batches().table.rows) == {NANO, FLASH, LITE, PRO}

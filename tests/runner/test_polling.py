@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from mediagen.runner.polling import seconds_to_next_poll
+from mediagen.runner.polling import seconds_to_next_batch_poll, seconds_to_next_poll
 
 USUAL = 10.0
 
@@ -45,3 +45,14 @@ def test_polls_do_not_become_more_frequent_the_longer_a_job_is_overdue():
 def test_short_interval_is_kept_whatever_is_estimated():
     assert seconds_to_next_poll(0.0, 80.0, 0.05) == pytest.approx(0.1)
     assert seconds_to_next_poll(0.0, 0.0, 0.05) == pytest.approx(0.025)
+
+
+def test_batch_is_polled_ever_more_seldom():
+    assert seconds_to_next_batch_poll(0.0, USUAL) == USUAL
+    assert seconds_to_next_batch_poll(600.0, USUAL) == 60.0
+    assert seconds_to_next_batch_poll(24 * 3600.0, USUAL) == 120.0
+    elapsed, polls = 0.0, 0
+    while elapsed < 24 * 3600.0:
+        elapsed += seconds_to_next_batch_poll(elapsed, USUAL)
+        polls += 1
+    assert polls < 800

@@ -2,6 +2,8 @@
 
 Google does not say how many calls of a model a project may make in a minute; it refuses the one too many (429). What it
 took in the minute before a refusal is taken for the limit, and every call of this machine counts, whoever made it.
+
+Of batches (`--economy`) it limits how many are open, whenever they were made: after a refusal it is only waited.
 """
 
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from mediagen.ledger.traffic import Line, Traffic
 WINDOW = timedelta(minutes=1)
 # When Google names no time.
 USUAL_WAIT = timedelta(seconds=10)
+WAIT_FOR_ROOM = timedelta(minutes=1)
 # So seldom is one more tried that at most one call in forty is refused for it.
 WINDOWS_BETWEEN_TRIES = 2
 CALLS_BETWEEN_TRIES = 40
@@ -33,12 +36,16 @@ class Limit:
         calls: Taken in a window; None when nothing was refused yet.
         since: When that was learned.
         held_until: No call is to leave before.
+        usual_wait: After a refusal that names no time.
+        is_of_calls: Whether it is one of calls in a window; else it is one of what may be open.
     """
 
     window: timedelta = WINDOW
     calls: int | None = None
     since: datetime | None = None
     held_until: datetime | None = None
+    usual_wait: timedelta = USUAL_WAIT
+    is_of_calls: bool = True
 
 
 class Pace:
@@ -70,10 +77,15 @@ class Pace:
         while True:
             now = self._clock()
             traffic = await self._ledger.traffic(line, now - 2 * self._window)
-            due = due_at(self._limits.setdefault(line, Limit(window=self._window)), traffic, now)
+            due = due_at(self._limits.setdefault(line, self._unknown(line)), traffic, now)
             if due <= now:
                 return
             await anyio.sleep((due - now).total_seconds() + MARGIN_SECONDS)
+
+    def _unknown(self, line: Line) -> Limit:
+        if line.is_economy:
+            return Limit(window=self._window, usual_wait=WAIT_FOR_ROOM, is_of_calls=False)
+        return Limit(window=self._window)
 
 
 def due_at(limit: Limit, traffic: Traffic, now: datetime) -> datetime:
@@ -92,9 +104,9 @@ def due_at(limit: Limit, traffic: Traffic, now: datetime) -> datetime:
 
 def _learn(limit: Limit, traffic: Traffic) -> None:
     for refusal in traffic.refused:
-        if limit.since is None or refusal.at > limit.since:
+        if limit.is_of_calls and (limit.since is None or refusal.at > limit.since):
             # By when they left, not by when the refusal came: those before it were on their way as long.
             before = sum(refusal.sent - limit.window < sent <= refusal.sent for sent in traffic.taken)
             limit.calls, limit.since = max(1, before), refusal.at
-        wait = USUAL_WAIT if refusal.retry_after is None else timedelta(seconds=refusal.retry_after)
+        wait = limit.usual_wait if refusal.retry_after is None else timedelta(seconds=refusal.retry_after)
         limit.held_until = max(limit.held_until or refusal.at, refusal.at + wait)

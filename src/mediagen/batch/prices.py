@@ -86,12 +86,21 @@ async def check_total(generator: Generator, items: Sequence[Item], max_usd: Deci
     Raises:
         BudgetExceededError: Names the limit and how many rows would fit; nothing was sent.
     """
-    if max_usd is not None:
-        _check("--max-usd", max_usd, items)
+    check_most(items, max_usd)
     policy = generator.policy
     for cap in await standing(policy.projects.all_limits(), generator.ledger, generator.clock()):
         counted = [item for item in items if cap.profile in {None, item.line.profile}]
         _check(f"what is left of {cap.name}", cap.left_usd, counted)
+
+
+def check_most(items: Sequence[Item], max_usd: Decimal | None) -> None:
+    """Refuse a batch that costs more than somebody agrees to.
+
+    Raises:
+        BudgetExceededError: Names how many rows would fit; nothing was sent.
+    """
+    if max_usd is not None:
+        _check("--max-usd", max_usd, items)
 
 
 def _check(name: str, left: Decimal, items: Sequence[Item]) -> None:
@@ -127,7 +136,12 @@ def _item(row: Row, report: JobReport, *, digits: int) -> Item:
         row=row,
         name=f"{row.number:0{max(3, digits)}d}_{safe_stem('_'.join(wish.split()))}",
         quote_usd=report.quote.usd,
-        line=Line(backend=report.backend, model=report.model, profile=_profile_of(report)),
+        line=Line(
+            backend=report.backend,
+            model=report.model,
+            profile=_profile_of(report),
+            is_economy=row.request.is_economy,
+        ),
     )
 
 

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from mediagen.batch.rows import Row
@@ -26,6 +27,8 @@ class BatchRecord:
     Attributes:
         digest: Of everything that its rows ask for.
         is_done: Whether nothing of it is left to be made.
+        economy: Whether its rows are batches at Google.
+        agreed_usd: Price that was agreed to, as far as prices were known.
     """
 
     batch_id: str
@@ -34,6 +37,16 @@ class BatchRecord:
     rows: int
     began_at: str
     is_done: bool = False
+    economy: bool = False
+    agreed_usd: str | None = None
+
+
+def is_dearer(record: BatchRecord, now: Decimal) -> bool:
+    """Whether a batch costs more by now than what was agreed to."""
+    try:
+        return record.agreed_usd is not None and now > Decimal(record.agreed_usd)
+    except (InvalidOperation, TypeError, ValueError):
+        return True
 
 
 def digest_of(rows: Sequence[Row]) -> str:
@@ -42,17 +55,24 @@ def digest_of(rows: Sequence[Row]) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def find_unfinished(root: Path, digest: str) -> tuple[Path, BatchRecord] | None:
-    """Find the newest batch below a folder that asked for the same and is not done; blocking."""
+def find_begun(root: Path, digest: str, *, may_be_done: bool = False) -> tuple[Path, BatchRecord] | None:
+    """Find the newest batch below a folder that asked for the same, and is not done unless it may be; blocking."""
     for file in sorted(root.glob(f"batch_*/{NAME}"), reverse=True):
         record = _read(file)
-        if record and record.digest == digest and not record.is_done:
+        if record and record.digest == digest and (may_be_done or not record.is_done):
             return file.parent, record
     return None
 
 
-def begin(root: Path, rows: Sequence[Row], source: str, now: datetime) -> tuple[Path, BatchRecord]:
+def begin(root: Path, rows: Sequence[Row], source: str, now: datetime, agreed: Decimal) -> tuple[Path, BatchRecord]:
     """Make the folder of a new batch, with its note; blocking.
+
+    Args:
+        root: Where the folder is made.
+        rows: What is asked for.
+        source: Name of the file that asks for it.
+        now: The present.
+        agreed: Price of all, in US dollars.
 
     Raises:
         InvalidRequestError: The folder cannot be made.
@@ -64,6 +84,8 @@ def begin(root: Path, rows: Sequence[Row], source: str, now: datetime) -> tuple[
         digest=digest_of(rows),
         rows=len(rows),
         began_at=now.isoformat(timespec="seconds"),
+        economy=any(row.request.is_economy for row in rows),
+        agreed_usd=str(agreed),
     )
     folder = _new_folder(root, f"batch_{now:%Y%m%d-%H%M%S}")
     write(folder, record)

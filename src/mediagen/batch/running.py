@@ -18,7 +18,7 @@ from mediagen.errors import (
     StorageError,
 )
 from mediagen.generator.generator import Generator
-from mediagen.jobs import OPEN_STATUSES
+from mediagen.jobs import OPEN_STATUSES, JobStatus
 from mediagen.report.job import JobReport
 from mediagen.requests import GetJobRequest
 
@@ -34,6 +34,8 @@ FAILURES_IN_A_ROW = 5
 FIRST_SIDE_BY_SIDE = 6
 CALLS_FOR_ONE_MORE = 25
 LONGEST_WAIT = 3600.0
+# When to look among Google's batches for one whose answer was lost.
+LOOKS = (1.0, 65.0)
 MOST_ATTEMPTS = 1000
 
 
@@ -49,6 +51,11 @@ class Standing:
     item: Item
     report: JobReport | None = None
     error: str | None = None
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether nobody knows what became of it: it may turn up."""
+        return self.report is not None and self.report.status == JobStatus.UNCONFIRMED
 
     @property
     def is_over(self) -> bool:
@@ -98,6 +105,9 @@ class Run:
                 group.start_soon(self._serve, standing)
 
     def _room(self) -> int:
+        if self.is_economy:
+            # They wait at Google, and are not limited by the minute.
+            return self.most
         ended = sum(standing.is_over for standing in self.standings)
         return min(self.most, FIRST_SIDE_BY_SIDE + ended // CALLS_FOR_ONE_MORE)
 
@@ -138,6 +148,16 @@ class Run:
             return await make(self.generator, self._request(item, attempt))
 
     async def _ended(self, report: JobReport) -> JobReport:
+        report = await self._waited_for(report)
+        looks = iter(LOOKS if report.effective.get("economy") else ())
+        while report.status == JobStatus.UNCONFIRMED and (pause := next(looks, None)):
+            await anyio.sleep(pause)
+            assert report.job_id is not None
+            await self.generator.runner.resume(only=report.job_id)
+            report = await self._waited_for(await self.generator.get_job(GetJobRequest(job_id=report.job_id)))
+        return report
+
+    async def _waited_for(self, report: JobReport) -> JobReport:
         while report.status in OPEN_STATUSES:
             assert report.job_id is not None
             report = await self.generator.get_job(GetJobRequest(job_id=report.job_id, wait_seconds=LONGEST_WAIT))
@@ -194,9 +214,14 @@ class Run:
             self.on_change(self)
 
     @property
+    def is_economy(self) -> bool:
+        """Whether its rows are batches at Google."""
+        return any(item.line.is_economy for item in self.items)
+
+    @property
     def is_done(self) -> bool:
-        """Whether nothing is left to be made."""
-        return all(standing.is_over for standing in self.standings)
+        """Whether nothing is left to be made, and nothing may turn up."""
+        return all(standing.is_over and not standing.is_unconfirmed for standing in self.standings)
 
     @property
     def charged_usd(self) -> Decimal:

@@ -18,8 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from mediagen.app.app import App
 from mediagen.batch.pace import Pace
-from mediagen.batch.prices import Item, check_total, priced, total_usd
-from mediagen.batch.record import BatchRecord, begin, digest_of, find_unfinished, write
+from mediagen.batch.prices import Item, check_most, check_total, priced, total_usd
+from mediagen.batch.record import BatchRecord, begin, digest_of, find_begun, is_dearer, write
 from mediagen.batch.rows import Row, read_rows
 from mediagen.batch.running import Run, Standing
 from mediagen.cli.console import print_error, print_report
@@ -34,7 +34,7 @@ DESCRIPTION = (
     "The whole price is named, and asked about, before anything is sent. The same command again goes on where a batch "
     "was left; what is made is not made or paid for again."
 )
-MOST_SIDE_BY_SIDE = 64
+SIDE_BY_SIDE, MOST_SIDE_BY_SIDE = 32, 64
 WORDS: dict[Kind, str] = {"image": "picture", "video": "clip"}
 
 
@@ -53,7 +53,15 @@ def add_batch(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     batch.add_argument("--output-dir", metavar="FOLDER", help="where the folder of the batch is made")
     batch.add_argument(
-        "--parallel", type=_side_by_side, default=32, metavar="N", help="rows under way at a time at most (default 32)"
+        "--parallel",
+        type=_side_by_side,
+        metavar="N",
+        help=f"rows under way at a time at most (default {SIDE_BY_SIDE}, with --economy {MOST_SIDE_BY_SIDE})",
+    )
+    batch.add_argument(
+        "--economy",
+        action="store_true",
+        help="pictures at half the price by Google's Batch API, which may take up to 24 hours (Gemini API only)",
     )
     batch.add_argument("--max-usd", type=_usd, metavar="USD", help="agree to any price up to this")
     batch.add_argument("--yes", action="store_true", help="agree to the price that is named")
@@ -73,17 +81,49 @@ async def run_batch(app: App, namespace: argparse.Namespace) -> int:
     root = await anyio.to_thread.run_sync(_root, app, namespace)
     rows = await anyio.to_thread.run_sync(_rows, namespace)
     items = await priced(app.generator, rows, root)
-    begun = None if namespace.new else await anyio.to_thread.run_sync(find_unfinished, root, digest_of(rows))
+    begun = await anyio.to_thread.run_sync(_begun, root, rows, namespace)
+    total = total_usd(items)
+    is_agreed = begun is not None and not is_dearer(begun[1], total)
     if begun is None:
         await check_total(app.generator, items, namespace.max_usd)
-    print_error(_price_told(items, begun and begun[0]))
+    elif not is_agreed:
+        # What is made of it is in what the caps have left already.
+        check_most(items, namespace.max_usd)
+    print_error(_price_told(items, begun and begun[0]) + _economy_told(app, namespace))
     if namespace.dry_run:
         return 0
-    if begun is None:
+    if not is_agreed:
         _agree(items, namespace)
-        now = app.generator.clock()
-        begun = await anyio.to_thread.run_sync(begin, root, rows, Path(namespace.file).name, now)
+    if begun is None:
+        source, now = Path(namespace.file).name, app.generator.clock()
+        begun = await anyio.to_thread.run_sync(begin, root, rows, source, now, total)
+    elif not is_agreed:
+        begun = begun[0], replace(begun[1], agreed_usd=str(total))
+        await anyio.to_thread.run_sync(write, *begun)
     return await _made(app, items, begun, namespace)
+
+
+def _begun(root: Path, rows: Sequence[Row], namespace: argparse.Namespace) -> tuple[Path, BatchRecord] | None:
+    """The batch that is gone on with, if there is one.
+
+    Raises:
+        InvalidRequestError: It was begun at another price.
+    """
+    if namespace.new:
+        return None
+    begun = find_begun(root, digest_of(rows), may_be_done=namespace.retry_failed)
+    if begun and begun[1].economy != namespace.economy:
+        raise InvalidRequestError(
+            f"The batch in {begun[0]} asks for the same, and was begun {_with(begun[1].economy)} --economy.",
+            field="economy",
+            hint=f"Go on with it {_with(begun[1].economy)} --economy, or begin another with --new, which pays for all "
+            "rows anew. Nothing was sent.",
+        )
+    return begun
+
+
+def _with(economy: bool) -> str:
+    return "with" if economy else "without"
 
 
 async def _made(app: App, items: Sequence[Item], begun: tuple[Path, BatchRecord], namespace: argparse.Namespace) -> int:
@@ -94,7 +134,7 @@ async def _made(app: App, items: Sequence[Item], begun: tuple[Path, BatchRecord]
         batch_id=record.batch_id,
         folder=str(folder),
         items=items,
-        most=namespace.parallel,
+        most=_side_by_side_of(namespace),
         retries_failed=namespace.retry_failed,
     )
     with _progress(run):
@@ -115,7 +155,8 @@ def _root(app: App, namespace: argparse.Namespace) -> Path:
 
 
 def _rows(namespace: argparse.Namespace) -> list[Row]:
-    return read_rows(Path(namespace.file).expanduser(), kind=namespace.type, common=_pairs(namespace.common))
+    rows = read_rows(Path(namespace.file).expanduser(), kind=namespace.type, common=_pairs(namespace.common))
+    return [replace(row, request=row.request.in_economy()) for row in rows] if namespace.economy else rows
 
 
 def _agree(items: Sequence[Item], namespace: argparse.Namespace) -> None:
@@ -149,6 +190,21 @@ def _price_told(items: Sequence[Item], folder: Path | None) -> str:
     return f"{told} Goes on in {folder}; what is made there is not paid for again." if folder else told
 
 
+def _economy_told(app: App, namespace: argparse.Namespace) -> str:
+    if not namespace.economy:
+        return ""
+    hours = app.generator.planner.prices.table.batch.hours
+    return (
+        f" Half the price, by Google's Batch API: may take up to {hours} hours. "
+        f"At most {_side_by_side_of(namespace)} batches are open at a time. "
+        "When interrupted, call again: the same command goes on."
+    )
+
+
+def _side_by_side_of(namespace: argparse.Namespace) -> int:
+    return namespace.parallel or (MOST_SIDE_BY_SIDE if namespace.economy else SIDE_BY_SIDE)
+
+
 @contextmanager
 def _progress(run: Run) -> Iterator[None]:
     """Show how far it is, what was spent and how long it may still take, on standard error."""
@@ -180,7 +236,8 @@ def _over(run: Run) -> int:
 
 def _words(run: Run, began: float) -> str:
     over, elapsed = _over(run), time.monotonic() - began
-    left = f", about {elapsed / over * (len(run.items) - over):.0f} s left" if over and over < len(run.items) else ""
+    is_counted = over and over < len(run.items) and not run.is_economy
+    left = f", about {elapsed / over * (len(run.items) - over):.0f} s left" if is_counted else ""
     return f"{dollars(run.charged_usd)} spent of about {dollars(total_usd(run.items))}{left}"
 
 
@@ -220,6 +277,7 @@ def _command(namespace: argparse.Namespace) -> str:
     words += ["--type", namespace.type] if namespace.type != "image" else []
     words += [word for pair in namespace.common for word in ("--set", pair)]
     words += ["--output-dir", namespace.output_dir] if namespace.output_dir else []
+    words += ["--economy"] if namespace.economy else []
     return shlex.join(words)
 
 

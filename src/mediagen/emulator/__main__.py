@@ -27,6 +27,7 @@ def main(argv: Sequence[str]) -> int:
         port=arguments.port,
         video_seconds=arguments.video_seconds,
         image_seconds=arguments.image_seconds,
+        batch_seconds=arguments.batch_seconds,
         calls_per_window=arguments.calls_per_minute,
         ffmpeg=arguments.ffmpeg,
         extend_returns=arguments.extend_returns,
@@ -76,12 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port; 0 picks a free one (default: %(default)s)")
-    parser.add_argument(
-        "--video-seconds", type=float, default=2.0, help="how long a clip renders (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--image-seconds", type=float, default=0.0, help="how long a picture takes (default: %(default)s)"
-    )
+    _add_waits(parser)
     parser.add_argument(
         "--calls-per-minute",
         type=int,
@@ -109,6 +105,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--allow-remote", action="store_true", help="allow an address that others can reach")
     return parser
+
+
+def _add_waits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--video-seconds", type=float, default=2.0, help="how long a clip renders (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--image-seconds", type=float, default=0.0, help="how long a picture takes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--batch-seconds",
+        type=float,
+        default=0.2,
+        help="how long a batch waits, and again how long it is worked at (default: %(default)s)",
+    )
 
 
 if __name__ == "__main__":

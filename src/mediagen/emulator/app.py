@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from mediagen.emulator.admin import Admin
 from mediagen.emulator.answers import ApiError, answer_api_error, answer_unknown_path
+from mediagen.emulator.batches_api import BatchesApi
 from mediagen.emulator.buckets_api import bucket_routes
 from mediagen.emulator.cliproxy_api import cliproxy_routes
 from mediagen.emulator.files_api import FilesApi
@@ -68,10 +69,16 @@ def _api_routes(world: World, version: str) -> list[BaseRoute]:
     files = FilesApi(world)
     interactions = InteractionsApi(world)
     pictures = GenerateContentApi(world)
+    batches = BatchesApi(world)
     return [
         Route(f"/{version}/models", list_models, methods=["GET"]),
         Route(f"/{version}/models/{{model}}:generateContent", pictures.generate, methods=["POST"]),
         Route(f"/{version}/models/{{model}}:predictLongRunning", predict_on_gemini, methods=["POST"]),
+        Route(f"/{version}/models/{{model}}:batchGenerateContent", batches.create, methods=["POST"]),
+        Route(f"/{version}/batches", batches.list, methods=["GET"]),
+        Route(f"/{version}/batches/{{batch_id}}:cancel", batches.cancel, methods=["POST"]),
+        Route(f"/{version}/batches/{{batch_id}}", batches.get, methods=["GET"]),
+        Route(f"/{version}/batches/{{batch_id}}", batches.delete, methods=["DELETE"]),
         Route(f"/{version}/models/{{model}}:countTokens", count_tokens, methods=["POST"]),
         Route(f"/{version}/models/{{model}}", get_model, methods=["GET"]),
         *_interaction_routes(interactions, f"/{version}"),

@@ -33,11 +33,12 @@ VEO = ACCEPTED | {
     "completed_without_video",
     "stuck",
 }
+BATCH = ACCEPTED | {"batch_failed", "batch_expired", "batch_error", "stuck"}
 DOWNLOAD = frozenset({"expired", "cut_download", "slow_download", "wrong_length", "redirect"})
 STORAGE = frozenset({"forbidden_bucket", "bad_checksum", "cut_upload", "drop_after_stored"})
 REGION = frozenset({"region"})
 PROXY = frozenset({"no_passthrough", "proxy_ignores_size", "proxy_models"})
-KINDS = ARRIVAL | SUBMIT | TOKEN | PICTURE | FILM | VEO | DOWNLOAD | STORAGE | REGION | PROXY
+KINDS = ARRIVAL | SUBMIT | TOKEN | PICTURE | FILM | VEO | BATCH | DOWNLOAD | STORAGE | REGION | PROXY
 
 PRESETS = frozenset(
     {
@@ -63,6 +64,8 @@ MAIN_PARAMETERS = {
     "rai_filtered": "codes",
     "rai_partial": "count",
     "veo_error": "code",
+    "batch_failed": "code",
+    "batch_error": "code",
     "old_shape": "shape",
     "cut_download": "after_bytes",
     "slow_download": "bytes_per_second",
@@ -142,7 +145,7 @@ def parse_fault(script: Any) -> _Scripted:
         _check_status(rest)
     if kind == "old_shape" and rest.get("shape") not in OLD_SHAPES:
         raise google_error(400, f"old_shape needs shape: {' or '.join(sorted(OLD_SHAPES))}.")
-    if kind == "veo_error" and not str(rest.get("code", 13)).isdigit():
+    if kind in {"veo_error", "batch_failed", "batch_error"} and not str(rest.get("code", 13)).isdigit():
         raise google_error(400, "code is a number of google.rpc.Code.")
     return _Scripted(
         fault=Fault(kind=kind, parameters=rest),

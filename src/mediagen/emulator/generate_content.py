@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from mediagen.emulator.answers import bad_request, google_error, no_answer
 from mediagen.emulator.callers import check_caller
 from mediagen.emulator.catalogue import EmulatedModel, ImageModel, VeoModel, VideoModel
+from mediagen.emulator.cloud import Sources
 from mediagen.emulator.faults import ACCEPTED, PICTURE, Fault
 from mediagen.emulator.image_request import ImageRequest, read_image_request
 from mediagen.emulator.manifest import sign_picture
@@ -52,14 +53,28 @@ class GenerateContentApi:
             raise google_error(400, f"{model.name} is not supported in the generateContent API.")
         refuse_unready_agents(self._world, request)
         plain = snake_keys(body)
-        prompt_tokens = token_count(plain.get("contents") or [])
         if not isinstance(model, ImageModel):
+            prompt_tokens = token_count(plain.get("contents") or [])
             return JSONResponse(_text_answer(model, "Hello from the mediagen emulator.", prompt_tokens))
-        wanted = await read_image_request(plain, model, sources_of(self._world, request))
-        digest = hashlib.sha256(json.dumps([model.name, plain], sort_keys=True).encode()).digest()
-        order = PictureOrder(size=wanted.size, digest=digest, inputs=wanted.inputs, mime_type=wanted.mime_type)
+        sources = sources_of(self._world, request)
+        wanted = await read_image_request(plain, model, sources)
         await anyio.sleep(self._world.settings.image_seconds)
-        return await self._answer(model, wanted, order, prompt_tokens, self._fault(request))
+        fault = self._fault(request)
+        answer = await self._answer(model, plain, wanted, fault)
+        kind = fault.kind if fault else ""
+        if kind != "lost_after_accept":
+            self.charge(model, answer, operation=answer["responseId"], task="generate_content")
+        return no_answer(kind) if kind in ACCEPTED else JSONResponse(answer)
+
+    async def make(
+        self, plain: dict[str, Any], model: ImageModel, sources: Sources, fault: Fault | None
+    ) -> dict[str, Any]:
+        """Give the answer to a request whose fields are all known, in snake case.
+
+        Raises:
+            ApiError: The model cannot do that.
+        """
+        return await self._answer(model, plain, await read_image_request(plain, model, sources), fault)
 
     def _fault(self, request: Request) -> Fault | None:
         magic: list[Fault] = request.scope.get("mediagen.magic", [])
@@ -67,22 +82,21 @@ class GenerateContentApi:
         return scripted or next((fault for fault in magic if fault.kind in PICTURE), None)
 
     async def _answer(
-        self, model: ImageModel, wanted: ImageRequest, order: PictureOrder, prompt_tokens: int, fault: Fault | None
-    ) -> Response:
+        self, model: ImageModel, plain: dict[str, Any], wanted: ImageRequest, fault: Fault | None
+    ) -> dict[str, Any]:
+        prompt_tokens = token_count(plain.get("contents") or [])
         kind = fault.kind if fault else ""
         if fault is not None and kind in {"image_finish", "prompt_blocked"}:
-            return JSONResponse(_refusal(model, fault, prompt_tokens))
+            return _refusal(model, fault, prompt_tokens)
         if fault is not None and (kind == "text_only" or not wanted.wants_image):
-            answer = _text_answer(model, fault.text("text", REFUSAL), prompt_tokens)
-        elif not wanted.wants_image:
-            answer = _text_answer(model, "Here you go.", prompt_tokens)
-        else:
-            parts = await self._parts(wanted, order, kind)
-            tokens = dict(model.image_tokens)[wanted.image_size] * (2 if kind == "two_images" else 1)
-            answer = _picture_answer(model, parts, prompt_tokens, tokens)
-        if kind != "lost_after_accept":
-            self._charge(model, answer)
-        return no_answer(kind) if kind in ACCEPTED else JSONResponse(answer)
+            return _text_answer(model, fault.text("text", REFUSAL), prompt_tokens)
+        if not wanted.wants_image:
+            return _text_answer(model, "Here you go.", prompt_tokens)
+        digest = hashlib.sha256(json.dumps([model.name, plain], sort_keys=True).encode()).digest()
+        order = PictureOrder(size=wanted.size, digest=digest, inputs=wanted.inputs, mime_type=wanted.mime_type)
+        parts = await self._parts(wanted, order, kind)
+        tokens = dict(model.image_tokens)[wanted.image_size] * (2 if kind == "two_images" else 1)
+        return _picture_answer(model, parts, prompt_tokens, tokens)
 
     async def _parts(self, wanted: ImageRequest, order: PictureOrder, kind: str) -> list[Part]:
         parts: list[Part] = [{"text": "Here you go."}] if wanted.wants_text else []
@@ -112,16 +126,21 @@ class GenerateContentApi:
         )
         return {"inlineData": {"mimeType": order.mime_type, "data": base64.b64encode(content).decode()}}
 
-    def _charge(self, model: ImageModel, answer: dict[str, Any]) -> None:
+    def charge(
+        self, model: ImageModel, answer: dict[str, Any], *, operation: str, task: str, share: Decimal = Decimal(1)
+    ) -> None:
+        """Put an answer on the bill, unless it is a refusal, which costs nothing."""
         usage = answer["usageMetadata"]
+        if "candidatesTokenCount" not in usage:
+            return
         rate = model.image_price if usage.get("candidatesTokensDetails") else model.text_price
         usd = (usage["promptTokenCount"] * model.input_price + usage["candidatesTokenCount"] * rate) / MILLION
         self._world.bill.add(
             model=model.name,
             kind="image",
-            operation=answer["responseId"],
-            task="generate_content",
-            usd=usd,
+            operation=operation,
+            task=task,
+            usd=usd * share,
         )
 
 

@@ -51,7 +51,6 @@ def model_not_found(name: str, version: str, method: str) -> ApiError:
 
 def model_json(model: EmulatedModel) -> dict[str, Any]:
     """Show a model the way Google does."""
-    is_video = isinstance(model, VideoModel)
     return {
         "name": f"models/{model.name}",
         "version": model.name.rsplit("-", 1)[-1],
@@ -59,13 +58,20 @@ def model_json(model: EmulatedModel) -> dict[str, Any]:
         "description": f"{model.display_name} (emulated)",
         "inputTokenLimit": 131_072,
         "outputTokenLimit": 32_768,
-        "supportedGenerationMethods": ["interactions"] if is_video else ["generateContent", "countTokens"],
+        "supportedGenerationMethods": _methods(model),
         "temperature": 1,
         "topP": 0.95,
         "topK": 64,
         "maxTemperature": 2,
         "thinking": isinstance(model, ImageModel),
     }
+
+
+def _methods(model: EmulatedModel) -> list[str]:
+    if isinstance(model, VideoModel):
+        return ["interactions"]
+    batches = ["batchGenerateContent"] if isinstance(model, ImageModel) else []
+    return ["generateContent", "countTokens", *batches]
 
 
 def version_of(request: Request) -> str:

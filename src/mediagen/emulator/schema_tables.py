@@ -119,6 +119,22 @@ _GENERATION: dict[str, Message] = {
     },
 }
 
+# Source: https://ai.google.dev/api/batch-api and google-genai 3.4.0, batches.py (checked 2026-11-22)
+_BATCHES: dict[str, Message] = {
+    "BatchGenerateContentRequest": {"batch": _inside("GenerateContentBatch")},
+    "GenerateContentBatch": {
+        "name": _STRING,
+        "model": _STRING,
+        "display_name": _STRING,
+        "input_config": _inside("InputConfig"),
+        "priority": _INTEGER,
+        "webhook_config": _ANY,
+    },
+    "InputConfig": {"requests": _inside("InlinedRequests"), "file_name": _STRING},
+    "InlinedRequests": {"requests": _inside("InlinedRequest", repeated=True)},
+    "InlinedRequest": {"request": _inside("GenerateContentRequest"), "metadata": _ANY},
+}
+
 _SAFETY_AND_TOOLS: dict[str, Message] = {
     "SafetySetting": {
         "category": _enum(
@@ -236,6 +252,7 @@ _VERTEX: dict[str, Message] = {
 }
 
 GENERATE_CONTENT = Checker(tables=_CONTENT | _GENERATION | _SAFETY_AND_TOOLS, camel=True)
+BATCHES = Checker(tables=_CONTENT | _GENERATION | _SAFETY_AND_TOOLS | _BATCHES, camel=True)
 VERTEX_GENERATE_CONTENT = Checker(
     tables=_CONTENT | _GENERATION | _SAFETY_AND_TOOLS | _VERTEX,
     camel=True,

@@ -16,6 +16,8 @@ class EmulatorSettings:
         port: TCP port; 0 picks a free one.
         video_seconds: How long a clip "renders" before it is completed; 0 = as soon as it is encoded.
         image_seconds: How long a picture takes.
+        batch_seconds: How long a batch waits, and then again how long it is worked at.
+        open_batches: How many batches may be open at once.
         calls_per_window: How many paid calls of a model are taken within the window; None = any number.
         window_seconds: Length of that window.
         ffmpeg: Path of the ffmpeg executable; None looks on PATH, then in the imageio_ffmpeg package.
@@ -35,6 +37,8 @@ class EmulatorSettings:
     port: int = 0
     video_seconds: float = 2.0
     image_seconds: float = 0.0
+    batch_seconds: float = 0.2
+    open_batches: int = 100
     calls_per_window: int | None = None
     window_seconds: float = 60.0
     ffmpeg: str | None = None

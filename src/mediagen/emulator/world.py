@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 
+from mediagen.emulator.batches import BatchBook
 from mediagen.emulator.bill import Bill
 from mediagen.emulator.buckets import BucketShelf
 from mediagen.emulator.faults import FaultQueue
@@ -46,6 +47,7 @@ class World:
         self.studio = Studio(settings, self.files)
         self.interactions = InteractionBook(self.studio, self.buckets, self.bill)
         self.operations = OperationBook(self.studio, self.buckets, self.bill)
+        self.batches = BatchBook(settings, self.bill)
         self.started_at = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -79,14 +81,16 @@ class World:
         done.result(CALL_SECONDS)
 
     def age(self, seconds: float) -> None:
-        """Let time pass for files and interactions, whose lives end some time."""
+        """Let time pass for files, batches and interactions, whose lives end some time."""
         self.files.age(seconds)
+        self.batches.age(seconds)
         self.interactions.age(seconds)
 
     def reset(self) -> None:
         """Forget everything, as if just started."""
         self.interactions.clear()
         self.operations.clear()
+        self.batches.clear()
         self.faults.clear()
         self.traffic.clear()
         self.uploads.clear()

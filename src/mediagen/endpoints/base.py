@@ -33,6 +33,7 @@ __all__ = [
     "Submission",
     "VideoMedia",
     "WireMedia",
+    "nowhere",
 ]
 
 OnProgress = Callable[[int, int | None], Awaitable[None]]
@@ -46,7 +47,7 @@ class PaidRequest:
     Attributes:
         model: Google's model id.
         api: Decides the method that is called.
-        body: As made by `build_image` or `build_video`.
+        body: As made by `build_image` or `build_video`, or a batch of that.
         folder: Folder of the call in the spool, through which its answer outlives this process; None to do without.
         ticket: Number of the first ticket in that folder under which it may leave. Whoever takes the call over makes it
             void, so that a process that was stopped meanwhile cannot send any more.
@@ -178,6 +179,22 @@ OpenSink = Callable[[int], Awaitable[PartSink]]
 """Gives an empty sink for the n-th file that comes inside an answer."""
 
 
+async def nowhere(_number: int) -> PartSink:
+    """Gives a sink that keeps nothing, for who only wants to know the state of an operation."""
+    return _Nowhere()
+
+
+class _Nowhere:
+    def size(self) -> int:
+        return 0
+
+    async def append(self, data: bytes, /) -> None:
+        pass
+
+    async def truncate(self) -> None:
+        pass
+
+
 class BodyEncoder(Protocol):
     """Makes request bodies; pure, so that a dry run needs no connection."""
 
@@ -268,6 +285,14 @@ class Endpoint(Protocol):
 
     async def cancel(self, operation: str) -> bool:
         """Ask Google to stop; False when it is over already or not known."""
+        ...
+
+    async def list_batches(self) -> dict[str, str]:
+        """Names of all batches of the project, by those that they were given. Costs nothing.
+
+        Raises:
+            MediaGenError: The list cannot be had.
+        """
         ...
 
     async def upload(self, path: Path, mime_type: str) -> str:

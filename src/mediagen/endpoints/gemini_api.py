@@ -1,4 +1,4 @@
-"""The Gemini API with an API key: pictures by generateContent, clips by the Interactions API.
+"""The Gemini API with an API key: pictures by generateContent, at once or in batches, clips by the Interactions API.
 
 Source: https://ai.google.dev/api and requests of google-genai 3.4.0 (checked 2026-11-21)
 """
@@ -26,10 +26,14 @@ from mediagen.endpoints.download import download_file
 from mediagen.endpoints.files import file_is_there, upload_file
 from mediagen.endpoints.http import HttpChannel, HttpSettings
 from mediagen.endpoints.operations import (
+    cancel_batch,
     cancel_interaction,
+    list_all_batches,
+    poll_batch,
     poll_interaction,
     poll_operation,
     read_submission,
+    submit_batch,
     submit_image,
     submit_interaction,
 )
@@ -39,6 +43,7 @@ from mediagen.submitter.base import Submitter
 
 BASE_URL = "https://generativelanguage.googleapis.com"
 API_VERSION = "v1beta"
+_BATCH = re.compile(r"batches/[\w.-]+")
 # Veo left this API on 2026-10-22; operations from before may still be kept.
 _OLD_OPERATION = re.compile(r"models/[\w.-]+/operations/[\w.-]+")
 
@@ -87,7 +92,9 @@ class GeminiApi(HttpSurface):
         """
         match call.api:
             case "generate_content":
-                return await submit_image(self._http, self._generate_content(call.model), call)
+                return await submit_image(self._http, self._model(call.model, "generateContent"), call)
+            case "batch_generate_content":
+                return await submit_batch(self._http, self._model(call.model, "batchGenerateContent"), call)
             case "interactions":
                 return await submit_interaction(self._http, self._url("interactions"), call)
             case "predict_long_running":
@@ -109,7 +116,7 @@ class GeminiApi(HttpSurface):
         return await read_submission(self._http, call, answer)
 
     async def poll(self, operation: str, open_sink: OpenSink) -> Operation:
-        """Ask for the state of an interaction, or of an old Veo operation. Costs nothing.
+        """Ask for the state of an interaction, a batch, or an old Veo operation. Costs nothing.
 
         Raises:
             EndpointError: With code ``operation_unknown`` when Google does not know it (any more).
@@ -118,13 +125,25 @@ class GeminiApi(HttpSurface):
         """
         if _OLD_OPERATION.fullmatch(operation):
             return await poll_operation(self._http, self._url(operation), open_sink)
+        if _BATCH.fullmatch(operation):
+            return await poll_batch(self._http, self._url(operation), open_sink)
         return await poll_interaction(self._http, self._interaction(operation), open_sink)
 
     async def cancel(self, operation: str) -> bool:
         """Ask Google to stop; False when it is over already or not known. What is made by then is billed."""
         if _OLD_OPERATION.fullmatch(operation):
             return False
+        if _BATCH.fullmatch(operation):
+            return await cancel_batch(self._http, self._url(operation))
         return await cancel_interaction(self._http, self._interaction(operation))
+
+    async def list_batches(self) -> dict[str, str]:
+        """Names of all batches of the project, by those that they were given. Costs nothing.
+
+        Raises:
+            MediaGenError: The list cannot be had.
+        """
+        return await list_all_batches(self._http, self._url("batches"))
 
     async def download(self, uri: str, part: ResumablePart, on_progress: OnProgress | None = None) -> None:
         """Bring a file here, going on after what `part` already holds. Costs nothing.
@@ -159,10 +178,10 @@ class GeminiApi(HttpSurface):
 
     async def probe(self, model: str, body: dict[str, Any]) -> ProbeResult:
         """Let Google check the fields of a body without carrying it out. Costs nothing, ever."""
-        return await probe_fields(self._http, self._generate_content(model), body)
+        return await probe_fields(self._http, self._model(model, "generateContent"), body)
 
-    def _generate_content(self, model: str) -> str:
-        return self._url(f"models/{quote(model.removeprefix('models/'), safe='')}:generateContent")
+    def _model(self, model: str, method: str) -> str:
+        return self._url(f"models/{quote(model.removeprefix('models/'), safe='')}:{method}")
 
     def _interaction(self, operation: str) -> str:
         return self._url(f"interactions/{quote(operation.removeprefix('interactions/'), safe='')}")

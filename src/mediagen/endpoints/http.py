@@ -16,7 +16,7 @@ import httpx
 
 from mediagen import __version__
 from mediagen.addresses import is_private_host
-from mediagen.endpoints.base import OpenSink, PartSink
+from mediagen.endpoints.base import OpenSink, PartSink, nowhere
 from mediagen.endpoints.connections import LIMITS, Connections, bad_environment
 from mediagen.endpoints.wire.google_errors import GoogleFailure, parse_error, to_exception
 from mediagen.endpoints.wire.inline_media import InlineMediaScanner
@@ -326,7 +326,8 @@ class _InlineFiles:
 
     async def _sink(self, number: int) -> PartSink:
         if number not in self._sinks:
-            if number >= MAX_INLINE_FILES:
+            # Whoever keeps nothing can be handed any number of them.
+            if number >= MAX_INLINE_FILES and self._open is not nowhere:
                 raise EndpointError(
                     f"Google's answer holds more than {MAX_INLINE_FILES} files.", code="answer_too_large"
                 )

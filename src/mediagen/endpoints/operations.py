@@ -6,9 +6,19 @@ from typing import assert_never
 
 import anyio.to_thread
 
-from mediagen.endpoints.base import Accepted, Finished, OpenSink, Operation, PaidRequest, StoredAnswer, Submission
+from mediagen.endpoints.base import (
+    Accepted,
+    Finished,
+    OpenSink,
+    Operation,
+    PaidRequest,
+    StoredAnswer,
+    Submission,
+    nowhere,
+)
 from mediagen.endpoints.http import Answer, HttpChannel
 from mediagen.endpoints.paid import judge_stored, send_paid
+from mediagen.endpoints.wire.batches import batch_name, batches_listed, decode_batch
 from mediagen.endpoints.wire.generate_content import DecodedFailure, decode_image
 from mediagen.endpoints.wire.google_errors import GoogleFailure, to_exception
 from mediagen.endpoints.wire.interactions import decode_interaction, interaction_id
@@ -19,6 +29,10 @@ SMALL_BYTES = 64 * 1024
 _MAYBE_UNKNOWN = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
 _NOT_CANCELLED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT})
 KEPT_INTERACTION = "Google keeps jobs for 55 days (1 day without billing), and only for the project that made them."
+KEPT_BATCH = "Google does not say how long it keeps batches, and shows them only to the project that made them."
+BATCHES_PER_PAGE = 50
+# No project has so many open; older ones are not looked for.
+MOST_PAGES = 20
 KEPT_OPERATION = "Google does not say how long it keeps jobs, and shows them only to the project that made them."
 
 
@@ -56,6 +70,15 @@ async def submit_operation(channel: HttpChannel, url: str, call: PaidRequest) ->
     return _accepted(operation_name((await _started(send_paid(channel, url, call))).body))
 
 
+async def submit_batch(channel: HttpChannel, url: str, call: PaidRequest) -> Accepted:
+    """Have a batch made. Costs money.
+
+    Raises:
+        MediaGenError: As `Endpoint.submit` says.
+    """
+    return _accepted(batch_name((await _started(send_paid(channel, url, call))).body))
+
+
 async def read_submission(channel: HttpChannel, call: PaidRequest, answer: StoredAnswer) -> Submission:
     """Read what was answered to a request that a process sent which has died since. Sends nothing.
 
@@ -66,6 +89,8 @@ async def read_submission(channel: HttpChannel, call: PaidRequest, answer: Store
     match call.api:
         case "generate_content":
             return await _finished(await judging)
+        case "batch_generate_content":
+            return _accepted(batch_name((await _started(judging)).body))
         case "interactions":
             return _accepted(interaction_id((await _started(judging)).body))
         case "predict_long_running":
@@ -132,6 +157,37 @@ async def _decoded(decode: Callable[[bytes], Operation], body: bytes) -> Operati
     return decode(body) if len(body) <= SMALL_BYTES else await anyio.to_thread.run_sync(decode, body)
 
 
+async def poll_batch(channel: HttpChannel, url: str, open_sink: OpenSink) -> Operation:
+    """Ask for the state of a batch, and for its picture when it is done. Costs nothing.
+
+    Raises:
+        MediaGenError: As `Endpoint.poll` says.
+    """
+    answer = await channel.read("GET", url, accept=frozenset({HTTPStatus.NOT_FOUND}), open_sink=open_sink)
+    if not answer.is_success:
+        raise _poll_failure(channel, answer.failure(), KEPT_BATCH)
+    return await anyio.to_thread.run_sync(decode_batch, answer.body)
+
+
+async def list_all_batches(channel: HttpChannel, url: str) -> dict[str, str]:
+    """Names of all batches of the project, by those that they were given. Costs nothing.
+
+    Raises:
+        MediaGenError: The list cannot be had.
+    """
+    names: dict[str, str] = {}
+    token = ""
+    for _ in range(MOST_PAGES):
+        params = {"pageSize": str(BATCHES_PER_PAGE), **({"pageToken": token} if token else {})}
+        # The pictures of batches that are done may be in the list, too.
+        answer = await channel.read("GET", url, params=params, open_sink=nowhere)
+        found, token = await anyio.to_thread.run_sync(batches_listed, answer.body)
+        names |= found
+        if not token:
+            break
+    return names
+
+
 def unknown_operation(status_code: int | None, hint: str, reason: str = "") -> EndpointError:
     """Make our error of a job that Google does not know."""
     return EndpointError(
@@ -155,7 +211,16 @@ def _poll_failure(channel: HttpChannel, failure: GoogleFailure, kept: str) -> Me
 
 async def cancel_interaction(channel: HttpChannel, url: str) -> bool:
     """Ask Google to stop; False when it is over already or not known. What is made by then is billed."""
-    answer = await channel.read("POST", f"{url}/cancel", accept=_NOT_CANCELLED)
+    return await _cancelled(channel, f"{url}/cancel")
+
+
+async def cancel_batch(channel: HttpChannel, url: str) -> bool:
+    """Ask Google to stop; False when it is over already or not known. What is made by then is billed."""
+    return await _cancelled(channel, f"{url}:cancel")
+
+
+async def _cancelled(channel: HttpChannel, url: str) -> bool:
+    answer = await channel.read("POST", url, accept=_NOT_CANCELLED)
     if answer.status_code in _NOT_CANCELLED and answer.failure().is_key_refused:
         raise to_exception(answer.failure(), paid=False, key_source=channel.key_source, model="")
     return answer.is_success

@@ -95,6 +95,12 @@ class VertexAi(HttpSurface):
                 return await submit_interaction(self._http, f"{self.base_url}/interactions", call)
             case "predict_long_running":
                 return await submit_operation(self._http, self._method(call.model, "predictLongRunning"), call)
+            case "batch_generate_content":
+                raise InvalidRequestError(
+                    "Vertex AI reads batches from Cloud Storage or BigQuery only, which is not built.",
+                    field="economy",
+                    hint="Use the Gemini API (backend gemini), or make it without economy.",
+                )
             case _:
                 assert_never(call.api)
 

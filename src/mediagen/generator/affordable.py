@@ -112,6 +112,7 @@ def _lengths(spec: ModelSpec, parameters: VideoParameters) -> tuple[int, ...]:
 
 
 def _fit(plan: Plan, parameters: Parameters, left: Decimal, prices: Prices) -> Fit | None:
+    prices = prices.in_batches() if plan.is_economy else prices
     usd = prices.quote(parameters, surface=plan.route.surface, location=plan.route.location).usd
     if usd is None or usd > left:
         return None

@@ -128,6 +128,7 @@ def _effective(draft: Draft) -> dict[str, Any]:
         "why_backend": place.route.reason,
         "profile": place.project.name,
         "preset": draft.request.preset,
+        "economy": draft.request.is_economy or None,
         "project": place.route.project,
         "location": place.route.location,
         "storage_uri": draft.bucket_folder,

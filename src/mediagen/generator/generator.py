@@ -34,6 +34,7 @@ from mediagen.generator.chains import (
 )
 from mediagen.generator.clips import stored_file
 from mediagen.generator.destinations import folder_of
+from mediagen.generator.economy import in_own_batches
 from mediagen.generator.new_job import USUAL, Terms, new_job
 from mediagen.generator.plan import (
     Plan,
@@ -320,7 +321,7 @@ class Generator:
     async def _send(self, plan: Plan, request: GenerationRequest, terms: Terms = USUAL) -> tuple[Job, bool]:
         """Take the job in and start it; returns another one, and False, when it is there already."""
         job_id, folder = terms.job_id or new_job_id(self.clock), folder_of(request, plan.project.folder)
-        plan = in_own_folder(plan, job_id)
+        plan = in_own_batches(in_own_folder(plan, job_id), job_id)
         await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None, setting="MEDIAGEN_STATE_DIR")
         await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
         base_url = await self.endpoints.base_url(plan.route)

@@ -73,6 +73,11 @@ class Plan:
     fingerprint: str | None = None
     input_files: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_economy(self) -> bool:
+        """Whether it is made in batches, at half the price."""
+        return self.api == "batch_generate_content"
+
 
 def as_requested(request: BaseModel) -> dict[str, Any]:
     """What the caller said, with large inline data shortened."""

@@ -16,6 +16,7 @@ from mediagen.generator.budget import check_may_spend
 from mediagen.generator.conversation import Conversation, find_conversation
 from mediagen.generator.destinations import destinations_of
 from mediagen.generator.drafts import Draft, prompt_of
+from mediagen.generator.economy import economy_prices, in_batches
 from mediagen.generator.frames import Frames, FrameTaker, frame_times, known_of, remix_frames, take_frame, wire
 from mediagen.generator.inheritance import NOTHING_INHERITED, Inherited, inherited_from
 from mediagen.generator.input_folder import InputFolder
@@ -101,13 +102,15 @@ class Planner:
         body = self._encoder(place).build_image(
             parameters, prompt, images=[wire(image) for image in images], documents=texts, history=history
         )
+        prices = economy_prices(place, "image", self.prices) if request.is_economy else self.prices
         plan = self._draft(request, place, parameters, chosen).plan(
-            self.prices,
+            prices,
             [body] * parameters.count,
             adjustments=(*given_up, *adjustments),
             warnings=warnings,
             inputs=[*images, *documents],
         )
+        plan = in_batches(plan, prices) if request.is_economy else plan
         return dataclasses.replace(plan, parent_job_id=conversation.job.job_id if conversation else None)
 
     async def _conversation(self, request: GenerateImageRequest) -> Conversation | None:
@@ -145,6 +148,8 @@ class Planner:
     def _place(self, request: GenerationRequest, kind: Kind, inherited: Inherited = NOTHING_INHERITED) -> Place:
         """Where it is made; before any input is fetched, whether it may be."""
         place = self.placement.choose(request, kind, inherited)
+        if request.is_economy:
+            economy_prices(place, kind, self.prices)
         if not request.dry_run:
             check_may_spend(place.project.limits, place.route.backend)
         return place

@@ -271,7 +271,8 @@ SUM_COUNTED = "SELECT coalesce(sum(counted_microusd), 0) FROM calls WHERE create
 # CROSS JOIN reads only the calls of the span, by calls_by_time, and looks up the job of each.
 SELECT_TRAFFIC = """
 SELECT calls.created_at, jobs.updated_at, json_extract(calls.error, '$.code') AS code,
-    json_extract(calls.error, '$.retry_after') AS retry_after
+    json_extract(calls.error, '$.retry_after') AS retry_after,
+    CASE WHEN json_valid(jobs.effective) THEN json_extract(jobs.effective, '$.economy') END AS economy
 FROM calls CROSS JOIN jobs
 WHERE calls.created_at >= :since AND jobs.job_id = calls.job_id AND jobs.model = :model AND jobs.backend = :backend
     AND coalesce(jobs.profile, '') = coalesce(:profile, '')

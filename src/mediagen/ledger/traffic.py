@@ -10,11 +10,12 @@ from mediagen.ledger.rows import time_text
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """What Google counts together: the calls of one model with one project's credentials."""
+    """What Google counts together: the calls of one model with one project's credentials, at once or in batches."""
 
     backend: str
     model: str
     profile: str | None
+    is_economy: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +47,8 @@ def traffic(connection: Connection, line: Line, since: datetime) -> Traffic:
     taken: list[datetime] = []
     refused: list[Refusal] = []
     for row in connection.execute(queries.SELECT_TRAFFIC, asked):
+        if bool(row["economy"]) is not line.is_economy:
+            continue
         if row["code"] == "rate_limited":
             wait = row["retry_after"]
             refused.append(

@@ -64,6 +64,10 @@ class Prices:
         """The packaged prices; read once per process."""
         return cls(table=packaged_table())
 
+    def in_batches(self) -> Prices:
+        """Prices of what Google's Batch API makes; other models than those it has are not known to them."""
+        return Prices(table=self.table.in_batches())
+
     def quote(
         self,
         parameters: ImageParameters | VideoParameters,
@@ -298,6 +302,8 @@ def _scale(resolution: str, column: str) -> str:
 
 
 def _place(row: PriceRow, surface: Surface, location: str | None) -> _Place:
+    if row.is_of_batches:
+        return _Place(words=" in a batch (Batch API)")
     if surface == "cliproxy":
         return _Place(words=" at Google's list price; the proxy's account may pay otherwise", is_listed=False)
     if surface != "vertex" or location in {None, "", "global"} or row.regional_uplift == 1:

@@ -1,7 +1,7 @@
 """The packaged price rows, read into values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -26,6 +26,8 @@ class PriceRow:
         at_most: Upper bounds of inferred cells.
         context_seconds: How much of a source video an extension reads; None when it is all of it.
         regional_uplift: Factor on locations of Vertex AI other than global.
+        batch_factor: Factor on the tokens of a call in a batch of the Gemini API; None when the model has no batches.
+        is_of_batches: Whether the prices are those of a call in a batch.
     """
 
     model: str
@@ -48,6 +50,26 @@ class PriceRow:
     source_video_tokens_per_second: int | None = None
     context_seconds: int | None = None
     regional_uplift: Decimal = Decimal(1)
+    batch_factor: Decimal | None = None
+    is_of_batches: bool = False
+
+    def in_batches(self, terms: "BatchTerms") -> "PriceRow | None":
+        """The prices of a call in a batch; None when the model has none."""
+        factor = self.batch_factor
+        if factor is None:
+            return None
+        return replace(
+            self,
+            per_image=_times(self.per_image, factor),
+            at_most=_times(self.at_most, factor),
+            input_per_million=_product(self.input_per_million, factor),
+            text_output_per_million=_product(self.text_output_per_million, factor),
+            image_output_per_million=_product(self.image_output_per_million, factor),
+            input_image=_product(self.input_image, factor),
+            as_of=terms.as_of,
+            source=f"{self.source}; {terms.source}",
+            is_of_batches=True,
+        )
 
     def certainty_of(self, name: str) -> Certainty:
         """Whether a column, or a cell as "per_image.2K", was published."""
@@ -80,12 +102,38 @@ class SearchPrice:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BatchTerms:
+    """What Google says of batches on the Gemini API.
+
+    Attributes:
+        hours: Within which it means to answer.
+        expires_hours: After which it gives up.
+        open: How many of a project may be open at once.
+        inline_bytes: Size of one whose requests are inside.
+    """
+
+    hours: int
+    expires_hours: int
+    open: int
+    inline_bytes: int
+    as_of: date
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PriceTable:
     """Everything in ``prices.toml``."""
 
     as_of: date
     rows: Mapping[str, PriceRow]
     search: SearchPrice
+    batch: BatchTerms
+
+    def in_batches(self) -> "PriceTable":
+        """The table of calls in batches: without the models that have none."""
+        rows = {model: cheaper for model, row in self.rows.items() if (cheaper := row.in_batches(self.batch))}
+        return replace(self, rows=MappingProxyType(rows))
+
     allowance: Allowance
 
 
@@ -105,6 +153,7 @@ def packaged_table() -> PriceTable:
         as_of=document["as_of"],
         rows=MappingProxyType({row.model: row for row in rows}),
         search=SearchPrice(**document["search"]),
+        batch=BatchTerms(**document["batch"]),
         allowance=Allowance(source_seconds=(source["least"], source["expected"], source["most"]), **allowance),
     )
 
@@ -112,6 +161,14 @@ def packaged_table() -> PriceTable:
 def _price_row(row: Mapping[str, object]) -> PriceRow:
     values = {name: _frozen(name, value) for name, value in row.items()}
     return PriceRow(**values)  # type: ignore[arg-type]  # packaged data; the tests check every row
+
+
+def _times(cells: Cells, factor: Decimal) -> Cells:
+    return MappingProxyType({name: cell * factor for name, cell in cells.items()})
+
+
+def _product(price: Decimal | None, factor: Decimal) -> Decimal | None:
+    return None if price is None else price * factor
 
 
 def _frozen(name: str, value: object) -> object:

@@ -47,6 +47,8 @@ def _phase(job: Job, elapsed: float, estimated: float) -> str:
     if elapsed > estimated:
         usual = f"{elapsed:.0f} s, usually about {estimated:.0f} s"
     is_sent = [call for call in calls if call.status is JobStatus.SUBMITTING and call.attempt is not None]
+    if job.is_economy and any(call.status is JobStatus.RUNNING for call in calls):
+        return f"{maker} makes {files} in a batch: {elapsed / 60:.0f} min, may take up to {estimated / 3600:.0f} h"
     # A picture is made while its request is on its way: its answer brings it.
     if any(call.status is JobStatus.RUNNING for call in calls) or (is_sent and job.kind == "image"):
         return f"{maker} is {'rendering' if job.kind == 'video' else f'making {files}'}: {usual}"

@@ -2,7 +2,11 @@
 
 from mediagen.jobs import Job, JobStatus, PaidCall, bucket_folder
 
-_NAMED = frozenset({"unconfirmed", "not_made", "never_finished"})
+_NAMED = frozenset({"unconfirmed", "not_made", "never_finished", "batch_expired", "batch_failed"})
+BATCH_LOOKED_FOR = (
+    "mediagen looks for its batch among those of the project from time to time while a server runs (or now: `mediagen "
+    "jobs resume`), and goes on with it if it is there. "
+)
 
 
 def is_unsettled(job: Job) -> bool:
@@ -20,7 +24,9 @@ def what_now(job: Job) -> str:
     if job.error is None or job.error.code not in _NAMED:
         return ""
     folder = next((folder for call in job.calls if _is_lost(call) and (folder := bucket_folder(job, call))), None)
-    looked_for = (
+    is_lost_batch = job.is_economy and any(call.status is JobStatus.UNCONFIRMED for call in job.calls)
+    looked_for = BATCH_LOOKED_FOR if is_lost_batch else ""
+    looked_for += (
         f"mediagen looks into {folder} from time to time while a server runs (or now: `mediagen jobs resume`), and "
         "fetches the clip if it is there. "
         if folder

@@ -25,6 +25,7 @@ class GenerationRequest(Request):
     """Arguments that every paid tool shares."""
 
     _from_record: frozenset[str] = PrivateAttr(default=frozenset())
+    _is_economy: bool = PrivateAttr(default=False)
 
     model: Model | None = Field(None, description="Google model id; the default is the newest that fits.")
     backend: Backend | None = Field(
@@ -60,6 +61,17 @@ class GenerationRequest(Request):
     def from_record(self) -> frozenset[str]:
         """Arguments that were not said but taken from the record of an earlier job."""
         return self._from_record
+
+    @property
+    def is_economy(self) -> bool:
+        """Whether it is to be made by Google's Batch API: at half the price, within a day."""
+        return self._is_economy
+
+    def in_economy(self) -> Self:
+        """The same request, to be made by Google's Batch API."""
+        request = self.model_copy()
+        request._is_economy = True  # noqa: SLF001 - as below
+        return request
 
     def taken_from_record(self, names: Iterable[str]) -> Self:
         """The same request, with these arguments marked as taken from a record."""

@@ -363,7 +363,8 @@ class Collector:
                 surface=surface,
                 location=location,
             )
-        charge = self.prices.charge_for(job.model, usage or Usage(), surface=surface, location=location)
+        prices = self.prices.in_batches() if job.is_economy else self.prices
+        charge = prices.charge_for(job.model, usage or Usage(), surface=surface, location=location)
         if job.effective.get("search_grounding"):
             return replace(charge, certainty="estimated", basis=f"{charge.basis}; web searches are billed on top")
         return charge

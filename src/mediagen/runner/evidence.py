@@ -1,9 +1,14 @@
-"""Looks for what became of paid requests whose answer was lost: on Vertex AI in the folder that each call has.
+"""Looks for what became of paid requests whose answer was lost: in the bucket, or among the batches of the project.
 
-A clip that lies there was made, and is fetched as any other. An empty folder proves less: Google may still be at work,
-may have made a clip that it could not write, or somebody may have removed it; and Google promises only that a clip that
-a filter kept back costs nothing. So a call without a clip ends as failed after a while, and may still be billed.
+On Vertex AI each call has a folder. A clip that lies there was made and is fetched as any other. An empty folder proves
+less: Google may still be at work, may have made a clip that it could not write, or somebody may have removed it; and
+Google promises only that a clip that a filter kept back costs nothing. So a call without a clip ends as failed after a
+while, and may still be billed.
 Source: https://cloud.google.com/vertex-ai/generative-ai/pricing (checked 2026-11-21)
+
+On the Gemini API each batch has a name that we gave it. One that is in the list was taken and is polled like any other.
+One that is not there may be there later: it is looked for as long as a bucket that nobody may list, and then stays a
+question for whoever pays.
 
 The Interactions API and the long-running operations can be asked by name only, and the name was in the lost answer.
 Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21)
@@ -11,14 +16,14 @@ Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21)
 
 import logging
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import anyio
 
 from mediagen.errors import EndpointError, MediaGenError
-from mediagen.jobs import Job, JobStatus, PaidCall, bucket_folder, job_error
+from mediagen.jobs import Job, JobStatus, PaidCall, batch_display_name, bucket_folder, job_error
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
@@ -35,6 +40,7 @@ LOOKED_FOR = timedelta(days=7)
 LATE = timedelta(hours=48)
 # Buckets that do not answer must not hold up other work; the rest comes in the next round.
 LOOK_SECONDS = 60.0
+LISTED_FOR = timedelta(seconds=30)
 FIRST_INTERVAL, LONGEST_INTERVAL = timedelta(minutes=1), timedelta(hours=1)
 _NUMBER = re.compile(r"(\d+)")
 
@@ -45,6 +51,8 @@ class Evidence:
 
     Attributes:
         looked: When this process last looked for a call.
+        listed: Batches of each project, and when they were asked for.
+        listing: Held meanwhile.
     """
 
     ledger: Ledger
@@ -52,6 +60,8 @@ class Evidence:
     collector: Collector
     clock: Callable[[], datetime]
     looked: dict[tuple[str, int], datetime] = field(default_factory=dict)
+    listed: dict[tuple[str, str, str | None], tuple[datetime | None, dict[str, str]]] = field(default_factory=dict)
+    listing: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def look(self, only: str | None = None, *, busy: Collection[str] = ()) -> list[Job]:
         """Look for every call that it is time to look for, the less often the older it is.
@@ -91,6 +101,8 @@ class Evidence:
         return found
 
     def _may_be_there(self, job: Job, call: PaidCall) -> bool:
+        if job.is_economy:
+            return call.status is JobStatus.UNCONFIRMED
         if bucket_folder(job, call) is None:
             return False
         was_given_up = call.status is JobStatus.FAILED and call.error is not None and call.error.code == NOT_MADE
@@ -107,6 +119,8 @@ class Evidence:
         return age
 
     async def _settle(self, job: Job, call: PaidCall, *, is_open: bool) -> bool:
+        if job.is_economy:
+            return await self._find_batch(job, call, is_open=is_open)
         folder = bucket_folder(job, call) or ""
         try:
             objects = await (await self.endpoints.bucket_for_job(job)).list_folder(folder)
@@ -124,6 +138,39 @@ class Evidence:
             if error.code in {"bucket_forbidden", "bucket_missing"}:
                 await self._tell(job, call, f"Its clip cannot be looked for: {error}")
         return False
+
+    async def _find_batch(self, job: Job, call: PaidCall, *, is_open: bool) -> bool:
+        """Look for a call among Google's batches; True when it goes on."""
+        name = batch_display_name(job.job_id, call.ordinal)
+        try:
+            found = (await self._batches(job)).get(name)
+        except MediaGenError as error:
+            logger.info("job %s call %d: %s; looked for again later", job.job_id, call.ordinal, error.code)
+            return False
+        if not found:
+            await self._tell(job, call, f"Google has no batch named {name} so far; it is looked for again.")
+            return False
+        logger.info("job %s call %d: found among the batches", job.job_id, call.ordinal)
+        note = f"Google's answer to the paid request was lost; the batch was found by its name, {name}."
+        changes: CallChanges = {
+            "status": JobStatus.RUNNING,
+            "operation": found,
+            "error": None,
+            "warnings": (*call.warnings, note),
+        }
+        change = self.ledger.update_call if is_open else self.ledger.reopen
+        return await change(job.job_id, call.ordinal, expected=call.status, **changes)
+
+    async def _batches(self, job: Job) -> Mapping[str, str]:
+        """All batches of the project of a job: one list serves all that were lost before it was asked for."""
+        key = (job.backend, job.base_url, job.profile)
+        async with self.listing:
+            at, names = self.listed.get(key, (None, {}))
+            now = self.clock()
+            if at is None or job.updated_at >= at or not timedelta(0) <= now - at < LISTED_FOR:
+                names = await (await self.endpoints.for_job(job)).list_batches()
+                self.listed[key] = (now, names)
+        return names
 
     async def _go_on(self, job: Job, call: PaidCall, clips: Sequence[str], *, is_open: bool) -> bool:
         logger.info("job %s call %d: found in its bucket", job.job_id, call.ordinal)

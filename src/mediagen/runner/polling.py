@@ -6,6 +6,9 @@ SHORTEST = 0.5
 LONGEST_AT_FIRST = 2.0
 SHARE_OF_ELAPSED = 0.5
 SHARE_OF_OVERDUE = 0.15
+# Nobody waits for a batch that may take a day, and a hundred of them may be open.
+LONGEST_OF_BATCH = 12.0
+SHARE_OF_BATCH = 0.1
 
 
 def seconds_to_next_poll(elapsed: float, estimated: float, usual: float) -> float:
@@ -24,3 +27,14 @@ def seconds_to_next_poll(elapsed: float, estimated: float, usual: float) -> floa
     wanted = ahead / 2 if ahead > 0 else -ahead * SHARE_OF_OVERDUE
     wanted = min(wanted, max(LONGEST_AT_FIRST * usual, SHARE_OF_ELAPSED * elapsed))
     return min(LONGEST * usual, max(SHORTEST * usual, wanted))
+
+
+def seconds_to_next_batch_poll(elapsed: float, usual: float) -> float:
+    """How long to wait before the next poll of a batch: a tenth of what it takes already.
+
+    Args:
+        elapsed: Seconds since the job was begun.
+        usual: Interval between polls of a job of which nothing is known, in seconds; none is shorter, or longer than
+            twelve times of it.
+    """
+    return min(LONGEST_OF_BATCH * usual, max(usual, SHARE_OF_BATCH * elapsed))

@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mediagen.endpoints.base import nowhere
 from mediagen.errors import EndpointError, InvalidRequestError
 from mediagen.jobs import Charge, Job, JobError, JobStatus, PaidCall
 from mediagen.ledger.caps import counted_microusd, usd
 from mediagen.runner.collect import FREE
 from mediagen.runner.evidence import Evidence
-from mediagen.runner.spool import nowhere
 
 Outcome = Literal["billed", "not_billed"]
 Resolver = Literal["the command line", "the tool resolve_job"]
@@ -153,7 +153,7 @@ async def _attach(evidence: Evidence, job: Job, call: PaidCall, decision: Decisi
 
 
 async def _check_name(evidence: Evidence, job: Job, operation: str) -> None:
-    if job.kind != "video" or job.endpoint == "cliproxy":
+    if (job.kind != "video" and not job.is_economy) or job.endpoint == "cliproxy":
         raise _refused(operation, "a picture is answered at once and has no operation", "Give the outcome instead.")
     if not _NAME.fullmatch(operation) or ".." in operation:
         raise _refused(operation, "it is no name of an operation or interaction", "")

@@ -69,7 +69,7 @@ class Settling:
         """The request of a call, as far as its answer can be read with it."""
         if kept := await self.kept_request(job, call):
             return kept
-        api = Catalog.load().api_of(job.model, job.kind)
+        api = "batch_generate_content" if job.is_economy else Catalog.load().api_of(job.model, job.kind)
         folder = self.steps.collector.spool.folder_of(job, call)
         return PaidRequest(kind=job.kind, model=job.model, api=api, body={}, folder=folder)
 

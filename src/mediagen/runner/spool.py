@@ -230,22 +230,6 @@ def _looked_at(folder: Path, token: str) -> Settled:
     return look_at_call(folder, token)
 
 
-async def nowhere(_number: int) -> PartSink:
-    """Gives a sink that keeps nothing, for who only wants to know the state of an operation."""
-    return _Nowhere()
-
-
-class _Nowhere:
-    def size(self) -> int:
-        return 0
-
-    async def append(self, data: bytes, /) -> None:
-        pass
-
-    async def truncate(self) -> None:
-        pass
-
-
 async def copy_kept(answer: Path, part: PartFile) -> None:
     """Bring a kept paid file into its own folder, unless an earlier attempt did.
 

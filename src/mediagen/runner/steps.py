@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
-from mediagen.endpoints.base import Accepted, Finished, Operation, PaidRequest, Submission
+from mediagen.endpoints.base import Accepted, Finished, Operation, PaidRequest, Submission, nowhere
 from mediagen.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -28,8 +28,7 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
 from mediagen.runner.patience import Patience
-from mediagen.runner.polling import seconds_to_next_poll
-from mediagen.runner.spool import nowhere
+from mediagen.runner.polling import seconds_to_next_batch_poll, seconds_to_next_poll
 from mediagen.storage.conversations import KEPT_DAYS, Conversations
 from mediagen.storage.gs_uri import missing_bucket_hint, parse_gs_uri
 
@@ -38,9 +37,12 @@ logger = logging.getLogger(__name__)
 FILE_LIFETIME = timedelta(days=2)  # Source: https://ai.google.dev/gemini-api/docs/video (checked 2026-11-21)
 SETUP_WAITS = (45.0,) * 4
 GIVE_UP_AFTER = timedelta(hours=24)
+# Google itself gives batches up after 48 hours, and says so when it is asked.
+GIVE_BATCH_UP_AFTER = timedelta(hours=72)
 # How long a job that Google says it does not know is asked about all the same: the key may be that of another project.
-# Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21); for Veo, Google promises nothing.
-KEPT_AT_GOOGLE = {"interaction": timedelta(days=55), "operation": timedelta(days=7)}
+# Source: https://ai.google.dev/gemini-api/docs/interactions (checked 2026-11-21); for Veo and for batches, Google
+# promises nothing.
+KEPT_AT_GOOGLE = {"interaction": timedelta(days=55), "operation": timedelta(days=7), "batch": timedelta(days=7)}
 
 Outcome = Submission | MediaGenError
 
@@ -191,9 +193,10 @@ class CallSteps:
                 await self.end(job, call, error)
                 return None
             raise
+        span = GIVE_BATCH_UP_AFTER if job.is_economy else GIVE_UP_AFTER
         match polled.state:
-            case "running" if self.patience.is_over(job, call, GIVE_UP_AFTER):
-                await self.end(job, call, _never_finished())
+            case "running" if self.patience.is_over(job, call, span):
+                await self.end(job, call, _never_finished(span))
                 return None
             case "running":
                 return self._poll_delay(job)
@@ -260,6 +263,8 @@ class CallSteps:
 
     def _poll_delay(self, job: Job) -> float:
         elapsed: float = (self.clock() - job.created_at).total_seconds()
+        if job.is_economy:
+            return seconds_to_next_batch_poll(elapsed, self.poll_seconds)
         return seconds_to_next_poll(elapsed, job.estimated_seconds, self.poll_seconds)
 
 
@@ -284,6 +289,8 @@ def waits_for_operator(error: MediaGenError) -> bool:
 
 
 def _kind(call: PaidCall) -> str:
+    if (call.operation or "").startswith("batches/"):
+        return "batch"
     return "operation" if "/operations/" in (call.operation or "") else "interaction"
 
 
@@ -316,9 +323,9 @@ def _naming_the_bucket(job: Job, error: JobError) -> JobError:
     return replace(error, message=f"{error.message} storage_uri is {uri}.", hint=hint)
 
 
-def _never_finished() -> EndpointError:
+def _never_finished(span: timedelta) -> EndpointError:
     return EndpointError(
-        "Google did not finish this job within 24 hours.",
+        f"Google did not finish this job within {span / timedelta(hours=1):.0f} hours.",
         code="never_finished",
         billed="unknown",
         hint="Look at your usage at Google; then ask again if nothing was billed.",

@@ -4,7 +4,7 @@ Source: https://ai.google.dev/gemini-api/docs/image-generation and requests of g
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mediagen.endpoints.wire.google_errors import parse_error
@@ -152,34 +152,76 @@ def _media_part(media: WireMedia) -> Json:
     return {"inlineData": {"mimeType": media.mime_type, "data": media.base64}}
 
 
-def decode_image(body: bytes) -> DecodedImage | DecodedFailure:
-    """Read the body of a 200 answer; the last finished picture is taken, drafts of the thinking are not."""
-    payload = parse_object(body)
-    if payload is None:
-        return _unreadable(body)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answered:
+    """What an answer holds, before the bytes of its picture are read.
+
+    Attributes:
+        inline: The picture: its MIME type and its data as they stand in the answer.
+        error: Why there is none.
+        image_count: Finished pictures in the answer; `inline` is the last one.
+        model_turn: The model's turn whole, with thought signatures.
+    """
+
+    inline: Json | None = None
+    error: EndpointError | None = None
+    text: str = ""
+    usage: Usage | None = None
+    image_count: int = 0
+    model_turn: Json = field(default_factory=dict)
+
+
+def read_answer(payload: Json, body: bytes) -> Answered:
+    """Read an answer; the last finished picture is taken, drafts of the thinking are not.
+
+    Args:
+        payload: The answer.
+        body: The same as text, for what it says of errors.
+    """
     candidates = children(payload, "candidates")
     candidate = next((item for item in candidates if _image_parts(item)), candidates[0] if candidates else {})
     images = _image_parts(candidate)
     usage = _usage(payload, has_image=bool(images))
     if not images:
-        return DecodedFailure(error=_no_picture(payload, candidate, body), usage=usage)
-    inline = _inline(images[-1])
-    data = bytes_from_base64(inline.get("data"))
-    if data is None:
-        error = EndpointError(
-            "Google's answer holds a picture that cannot be read (bad base64).",
-            code="bad_base64",
-            hint=TRY_AGAIN,
-            billed=_billed(payload),
-        )
-        return DecodedFailure(error=error, usage=usage)
-    return DecodedImage(
-        data=data,
-        mime_type=sniff_mime_type(data, _first_word(inline, "mimeType", "mime_type")),
+        return Answered(error=_no_picture(payload, candidate, body), usage=usage)
+    return Answered(
+        inline=_inline(images[-1]),
         text=_text(candidate),
         usage=usage,
         image_count=len(images),
         model_turn=child(candidate, "content"),
+    )
+
+
+def bad_base64(payload: Json) -> EndpointError:
+    """Make our error of a picture that cannot be read."""
+    return EndpointError(
+        "Google's answer holds a picture that cannot be read (bad base64).",
+        code="bad_base64",
+        hint=TRY_AGAIN,
+        billed=_billed(payload),
+    )
+
+
+def decode_image(body: bytes) -> DecodedImage | DecodedFailure:
+    """Read the body of a 200 answer; see `read_answer`."""
+    payload = parse_object(body)
+    if payload is None:
+        return _unreadable(body)
+    answered = read_answer(payload, body)
+    if answered.inline is None:
+        assert answered.error is not None
+        return DecodedFailure(error=answered.error, usage=answered.usage)
+    data = bytes_from_base64(answered.inline.get("data"))
+    if data is None:
+        return DecodedFailure(error=bad_base64(payload), usage=answered.usage)
+    return DecodedImage(
+        data=data,
+        mime_type=sniff_mime_type(data, _first_word(answered.inline, "mimeType", "mime_type")),
+        text=answered.text,
+        usage=answered.usage,
+        image_count=answered.image_count,
+        model_turn=answered.model_turn,
     )
 
 
