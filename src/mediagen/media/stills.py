@@ -156,11 +156,12 @@ def still_as_jpeg(source: Path | BinaryIO, mime_type: str, name: str, *, max_pix
 
     with open_still(source, mime_type, name) as image:
         image.draft("RGB", (max_pixels, max_pixels))
-        small = ImageOps.exif_transpose(image)
+        small = image
         if small.mode in {"1", "P"}:  # palettes cannot be averaged
             small = small.convert("RGBA" if small.has_transparency_data else "RGB")
+        # In place, and turned only then: the whole bitmap is never in memory twice.
         small.thumbnail((max_pixels, max_pixels))
-        return _jpeg_within(_on_white(small), max_bytes)
+        return _jpeg_within(_on_white(ImageOps.exif_transpose(small)), max_bytes)
 
 
 def _on_white(image: "Image") -> "Image":

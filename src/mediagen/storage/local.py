@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,11 +30,13 @@ MAX_RECORD_BYTES: Final = 16 * 1024**2
 class LocalStorage:
     """Stores finished files and their records in folders of this machine."""
 
-    async def store_bytes(self, data: bytes, *, directory: Path, stem: str, suffix: str) -> StoredFile:
-        """Store a whole file that is in memory.
+    async def store_bytes(
+        self, data: bytes | Iterable[bytes], *, directory: Path, stem: str, suffix: str
+    ) -> StoredFile:
+        """Store a whole file.
 
         Args:
-            data: Its contents.
+            data: Its contents, or the pieces of them.
             directory: An existing folder.
             stem: Name without suffix; ``_2``, ``_3``, … is added when it is taken.
             suffix: With its dot.
@@ -155,15 +157,25 @@ def _open_part(directory: Path, key: str) -> PartFile:
     return PartFile(directory, key)
 
 
-def _store_bytes(data: bytes, directory: Path, stem: str, suffix: str) -> StoredFile:
+def _store_bytes(data: bytes | Iterable[bytes], directory: Path, stem: str, suffix: str) -> StoredFile:
     directory = directory.absolute()
+    digest = hashlib.sha256()
+    size_bytes = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal size_bytes
+        for piece in [data] if isinstance(data, bytes) else data:
+            digest.update(piece)
+            size_bytes += len(piece)
+            yield piece
+
     with translated(directory):
-        temporary = write_temporary(directory, data)
+        temporary = write_temporary(directory, counted())
         try:
             final = place_media(temporary, directory, safe_stem(stem), suffix)
         finally:
             temporary.unlink(missing_ok=True)
-    return StoredFile(path=final, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    return StoredFile(path=final, size_bytes=size_bytes, sha256=digest.hexdigest())
 
 
 def _make_workspace(directory: Path) -> Path:

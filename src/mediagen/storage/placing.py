@@ -5,7 +5,7 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -111,8 +111,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def write_temporary(directory: Path, data: bytes, *, key: str | None = None) -> Path:
-    """Write a file under a name that nobody uses and make it durable; nothing is left when that fails.
+def write_temporary(directory: Path, data: bytes | Iterable[bytes], *, key: str | None = None) -> Path:
+    """Write a file, whole or in pieces, under a name that nobody uses and make it durable; nothing is left on failure.
 
     With `key` the name is the same each time, so that what a process that died left is replaced. It is removed first:
     it may be a second name of a finished file.
@@ -123,7 +123,8 @@ def write_temporary(directory: Path, data: bytes, *, key: str | None = None) -> 
     descriptor = os.open(temporary, _CREATE, 0o666)
     try:
         try:
-            _write_all(descriptor, data)
+            for piece in [data] if isinstance(data, bytes) else data:
+                _write_all(descriptor, piece)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
