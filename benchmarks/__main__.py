@@ -9,10 +9,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import calling, starting
+from benchmarks import calling, memory, starting
 from benchmarks.measuring import Figure
 
-GROUPS: dict[str, Callable[[], list[Figure]]] = {"start": starting.measure, "calls": calling.measure}
+GROUPS: dict[str, Callable[[], list[Figure]]] = {
+    "start": starting.measure,
+    "calls": calling.measure,
+    "memory": memory.measure,
+}
 
 
 def main() -> int:
