@@ -125,7 +125,7 @@ class InlineMediaScanner:
             self._data_head = text
             return b""
         self._data_head = None
-        if _DATA_HEAD.fullmatch(head):
+        if len(head) <= _LONGEST_DATA_HEAD_BYTES and _DATA_HEAD.fullmatch(head):
             self._skeleton += head
             self._file = _Base64Decoder()
             return text[len(head) :]
