@@ -173,6 +173,7 @@ def _smaller(image: "Image", max_pixels: int) -> "Image":
     """A picture that can be averaged; much larger ones brought to the size strip by strip, and their bitmap freed."""
     from PIL import Image as Images
 
+    image.load()  # which turns a TIFF
     mode = image.mode
     if mode in {"1", "P"}:  # palettes cannot be averaged
         mode = "RGBA" if image.has_transparency_data else "RGB"
