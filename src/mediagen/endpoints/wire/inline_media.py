@@ -200,7 +200,9 @@ class _Base64Decoder:
         if not text:
             return b""
         try:
-            return binascii.a2b_base64(text.translate(_STANDARD_ALPHABET), strict_mode=True)
+            if b"-" in text or b"_" in text:
+                text = text.translate(_STANDARD_ALPHABET)
+            return binascii.a2b_base64(text, strict_mode=True)
         except binascii.Error:
             return self._damaged()
 
