@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import calling, ledger, many, polling, quota, starting
+from benchmarks import calling, ledger, many, memory, polling, quota, starting
 from benchmarks.measuring import Curve, Figure
 from benchmarks.page import write_page
 
@@ -37,6 +37,12 @@ class Group:
 GROUPS = {
     "start": Group(measure=starting.measure, short={"rounds": 1, "idle_seconds": 0.1, "warm_up": 1}),
     "calls": Group(measure=calling.measure, short={"estimates": 10, "pictures": 5}),
+    "memory": Group(
+        measure=memory.measure,
+        short={"rounds": 1, "decoding_rounds": 1},
+        curves=memory.curves,
+        short_curves={"sizes": (1,), "picture_sizes": (1,)},
+    ),
     "polls": Group(measure=polling.measure, short={"clips": 50}),
     "many": Group(
         measure=many.measure,

@@ -174,7 +174,7 @@ async def test_missing_gemini_route_is_made_sure_of_and_the_chat_route_asked(
     serve({GEMINI: unknown, MODELS: unknown, CHAT: {"body": CHAT_ANSWER}})
     finished = await proxy.submit(CALL)
     assert isinstance(finished, Finished)
-    assert finished.image.data == PNG
+    assert finished.picture.data == PNG
     assert finished.warnings == (BY_CHAT_ROUTE,)
     assert [(request.method, request.path) for request in loopback.received] == [
         ("POST", GEMINI),
@@ -198,7 +198,7 @@ async def test_last_image_of_the_chat_answer_wins(proxy: CliProxy, serve: Serve)
     serve({CHAT: {"body": {"choices": [{"message": {"images": images}, "finish_reason": "stop"}]}}})
     finished = await proxy.submit(CALL)
     assert isinstance(finished, Finished)
-    assert finished.image.data == PNG
+    assert finished.picture.data == PNG
 
 
 @pytest.mark.parametrize(
@@ -562,7 +562,7 @@ async def test_emulated_proxy_makes_the_picture_and_bills_once(
     assert isinstance(finished, Finished)
     assert finished.warnings == warnings
     assert finished.image.usage is not None
-    assert finished.image.data.startswith((b"\x89PNG", b"\xff\xd8\xff"))
+    assert finished.picture.data.startswith((b"\x89PNG", b"\xff\xd8\xff"))
     assert asked(emulator) == 1
 
 
@@ -571,7 +571,7 @@ async def test_emulated_drafts_are_not_taken_for_the_picture(emulated: CliProxy,
     emulator.add_fault(fault="thought_parts")
     finished = await emulated.submit(SIMPLE)
     assert isinstance(finished, Finished)
-    made = [hashlib.sha256(finished.image.data).hexdigest()]
+    made = [hashlib.sha256(finished.picture.data).hexdigest()]
     assert made == [entry["sha256"] for entry in emulator.files()][-1:]
     assert finished.image.image_count > 1
 

@@ -1,11 +1,14 @@
 import base64
 import json
 import random
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mediagen.endpoints.wire.inline_media import DAMAGED, InlineMediaScanner, inline_number
+from mediagen.endpoints.wire.inline_media import DAMAGED, KEYS, InlineMediaScanner, inline_number
 from mediagen.endpoints.wire.json_values import parse_object
 
 CLIP = bytes(range(256)) + b"\xfb\xff\xfe" * 5  # its base64 holds both signs that the two alphabets spell differently
@@ -165,3 +168,107 @@ def test_broken_document_stays_broken() -> None:
 @pytest.mark.parametrize("value", ["", "inline:", "inline:-1", "inline:0x", " inline:0", None, 0, "inline:9999999999"])
 def test_other_values_stand_for_no_file(value: object) -> None:
     assert inline_number(value) is None
+
+
+ADDRESS = f"data:image/png;base64,{BASE64}"
+
+
+@pytest.mark.parametrize("document", [written({"url": ADDRESS}), written({"url": ADDRESS}).replace(b"/", b"\\/")])
+def test_file_of_a_data_address_is_taken_out_where_that_is_asked_for(document: bytes) -> None:
+    for cut in range(len(document) + 1):
+        scanner = InlineMediaScanner(takes_data_urls=True)
+        found = [*scanner.feed(document[:cut]), *scanner.feed(document[cut:])]
+        assert json.loads(scanner.skeleton) == {"url": "data:image/png;base64,inline:0"}
+        assert b"".join(data for _, data in found) == CLIP
+    assert scan(document) == ({"url": ADDRESS}, {})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "data:",
+        "data:,AAAA",
+        "data:text/plain,AAAA",
+        "https://host/a,b",
+        "x" * 300,
+        "data:image/png;base64AAAA",
+        f"data:{'x' * 300};base64,AAAA",
+    ],
+)
+def test_other_addresses_stay(url: str) -> None:
+    document = written({"url": url, "data": "AAAA"})
+    for cut in range(len(document) + 1):
+        scanner = InlineMediaScanner(takes_data_urls=True)
+        files = [*scanner.feed(document[:cut]), *scanner.feed(document[cut:])]
+        assert json.loads(scanner.skeleton) == {"url": url, "data": "inline:0"}
+        assert files == [(0, b"\0\0\0")]
+
+
+def meant(text: str) -> bytes | None:
+    """What a text under a key of a file stands for; None when it is damaged."""
+    text = re.sub(r"[\r\n\t]", "", text)
+    signs = text.rstrip("=")
+    if not re.fullmatch(r"[A-Za-z0-9+/_-]*", signs) or len(signs) % 4 == 1 or len(text) - len(signs) > -len(signs) % 4:
+        return None
+    return base64.urlsafe_b64decode(signs.translate(str.maketrans("+/", "-_")) + "=" * (-len(signs) % 4))
+
+
+def taken_apart(value: Any) -> Any:
+    """A document as `json.loads` gives it, with the bytes of each file in place of its base64."""
+    if isinstance(value, dict):
+        return {
+            name: meant(item) if name in KEYS and isinstance(item, str) else taken_apart(item)
+            for name, item in value.items()
+        }
+    return [taken_apart(item) for item in value] if isinstance(value, list) else value
+
+
+def put_together(value: Any, files: dict[int, bytes]) -> Any:
+    if isinstance(value, dict):
+        return {name: put_together(_bytes(name, item, files), files) for name, item in value.items()}
+    return [put_together(item, files) for item in value] if isinstance(value, list) else value
+
+
+def _bytes(name: str, item: Any, files: dict[int, bytes]) -> Any:
+    if name not in KEYS or not isinstance(item, str):
+        return item
+    number = inline_number(item)
+    return {DAMAGED: None, "": b""}[item] if number is None else files[number]
+
+
+ENCODED = st.binary(max_size=60).flatmap(
+    lambda data: st.sampled_from(
+        [text for each in (base64.b64encode, base64.urlsafe_b64encode) for text in _padded(each(data).decode())]
+    )
+)
+TEXTS = ENCODED | st.text(max_size=12) | st.text('"\\/u0d= \n{}[]:,AAdata', max_size=12)
+NAMES = st.sampled_from([*sorted(KEYS), "url", "text", 'data":"', "dat\\u0061"]) | st.text(max_size=6)
+VALUES = st.recursive(
+    TEXTS | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+def _padded(text: str) -> list[str]:
+    return [text, text.rstrip("="), "\r\n".join(text[start : start + 7] for start in range(0, len(text), 7))]
+
+
+@given(
+    st.dictionaries(NAMES, VALUES, max_size=5), st.booleans(), st.sampled_from([None, 0, 2]), st.booleans(), st.data()
+)
+def test_any_document_holds_what_json_finds_in_it(
+    value: Any, is_ascii: bool, indent: int | None, has_escaped_slashes: bool, data: st.DataObject
+) -> None:
+    document = json.dumps(value, ensure_ascii=is_ascii, indent=indent).encode("utf-8", "surrogatepass")
+    if has_escaped_slashes:
+        document = document.replace(b"/", b"\\/")
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(document)), max_size=12)))
+    scanner = InlineMediaScanner()
+    files: dict[int, bytes] = {}
+    for start, end in zip([0, *cuts], [*cuts, len(document)], strict=True):
+        for number, piece in scanner.feed(document[start:end]):
+            files[number] = files.get(number, b"") + piece
+    skeleton = json.loads(scanner.skeleton.decode("utf-8", "surrogatepass"))
+    assert put_together(skeleton, files) == taken_apart(json.loads(document.decode("utf-8", "surrogatepass")))

@@ -15,7 +15,7 @@ from tests.fuzz.hostile import ODD, TESTS, bodies, holds, odd
 
 from mediagen.endpoints.wire.batches import batch_name, batches_listed, decode_batch
 from mediagen.endpoints.wire.chat_completions import decode_chat
-from mediagen.endpoints.wire.generate_content import DecodedFailure, DecodedImage, decode_image
+from mediagen.endpoints.wire.generate_content import DecodedFailure, DecodedImage, decode_image, picture_in
 from mediagen.endpoints.wire.google_errors import parse_error, to_exception
 from mediagen.endpoints.wire.inline_media import DAMAGED, InlineMediaScanner
 from mediagen.endpoints.wire.interactions import decode_interaction, interaction_id
@@ -86,7 +86,7 @@ def decoded(operation: Operation | None) -> None:
 
 @given(bodies(PICTURES + ERRORS))
 def test_any_answer_to_a_picture(body):
-    found = holds(decode_image, body)
+    found = holds(decode_image, body, [b"\x89PNG"])
     assert isinstance(found, DecodedImage | DecodedFailure)
     if found.usage:
         can_be_kept(list(dataclasses.asdict(found.usage).values()))
@@ -98,7 +98,7 @@ def test_any_answer_to_a_picture(body):
 
 @given(bodies(CHATS + PICTURES + ERRORS))
 def test_any_answer_of_the_chat_route(body):
-    found = holds(decode_chat, body)
+    found = holds(decode_chat, body, [b"\x89PNG"])
     assert isinstance(found, DecodedImage | DecodedFailure)
     can_be_kept([found.text, found.mime_type] if isinstance(found, DecodedImage) else str(found.error))
 
@@ -168,6 +168,7 @@ def test_any_value_read_as_json(value, name):
         can_be_kept(holds(read, value, name) if read in (word, count) else None)
         can_be_kept(holds(read, {name: value}, name) if read in (word, count) else None)
     holds(bytes_from_base64, value)
+    holds(picture_in, value, [b"first"])
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode))

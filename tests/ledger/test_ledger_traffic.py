@@ -32,7 +32,7 @@ async def test_calls_of_one_model_and_profile_are_counted_together(ledger: Ledge
     await sent(ledger, error=TOO_MANY)
     found = await ledger.traffic(line, SINCE)
     assert found.taken == (NOON, NOON)
-    assert found.refused == (Refusal(at=NOON, retry_after=7.0),)
+    assert found.refused == (Refusal(sent=NOON, at=NOON, retry_after=7.0),)
     assert (await ledger.traffic(line, NOON + timedelta(seconds=1))).taken == ()
 
 

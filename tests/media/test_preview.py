@@ -3,7 +3,7 @@ import random
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from mediagen.errors import MediaError
 from mediagen.media.preview import preview, preview_image
@@ -110,3 +110,35 @@ async def test_preview_of_a_broken_picture_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     with pytest.raises(MediaError, match=r"broken.png"):
         await preview(path, "image/png", None)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "orientation"),
+    [
+        *((mode, "png", orientation) for mode in ("RGB", "RGBA", "LA", "L", "P", "1") for orientation in (1, 7)),
+        ("RGB", "tiff", 6),
+        ("CMYK", "tiff", 1),
+    ],
+)
+def test_preview_image_made_in_strips_looks_like_the_picture(
+    tmp_path: Path, mode: str, suffix: str, orientation: int
+) -> None:
+    size = (2399, 1201)
+    with Image.open(DATA / "rocket.jpg") as rocket:
+        image = rocket.resize(size).convert(mode)
+    if "A" in mode:
+        image.putalpha(128)
+    path = tmp_path / f"large.{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(path, exif=exif)
+    flat = image.convert("RGBA") if "A" in mode else image.convert("RGB")
+    if "A" in mode:
+        flat = Image.alpha_composite(Image.new("RGBA", size, "white"), flat).convert("RGB")
+    turns = {6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE}
+    flat = flat.transpose(turns[orientation]) if orientation in turns else flat
+    flat.thumbnail((768, 768))
+    shown = opened(preview_image(path))
+    assert shown.size == flat.size
+    difference = ImageChops.difference(shown.convert("L"), flat.convert("L"))
+    assert ImageStat.Stat(difference).rms[0] < (20 if mode == "1" else 3)

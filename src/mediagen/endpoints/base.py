@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from mediagen.endpoints.inline_files import InlineFile
 from mediagen.endpoints.wire.generate_content import DecodedImage
 from mediagen.endpoints.wire.media import VideoMedia, WireMedia
 from mediagen.endpoints.wire.operation import Operation, Output, State
@@ -20,6 +21,7 @@ __all__ = [
     "Endpoint",
     "EndpointCheck",
     "Finished",
+    "InlineFile",
     "OnProgress",
     "OpenSink",
     "Operation",
@@ -68,10 +70,15 @@ class Finished:
     """The paid request was answered with its picture.
 
     Attributes:
+        picture: Its file.
+        turn: The model's turn as it is sent back when editing goes on, with an `InlineFile` where the base64 of a file
+            was; empty when there is none.
         warnings: What the caller should know about it.
     """
 
     image: DecodedImage
+    picture: InlineFile
+    turn: dict[str, Any]
     warnings: tuple[str, ...] = ()
 
 

@@ -8,8 +8,9 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
+from mediagen.endpoints.answer import Answer
 from mediagen.endpoints.base import EndpointCheck, ProbeResult
-from mediagen.endpoints.http import Answer, HttpChannel
+from mediagen.endpoints.http import HttpChannel
 from mediagen.endpoints.wire.google_errors import GoogleFailure, to_exception
 from mediagen.endpoints.wire.json_values import children, parse_object, word
 from mediagen.errors import AuthenticationError, EndpointError, MediaGenError, UnavailableError

@@ -15,6 +15,8 @@ from urllib.parse import quote
 import anyio.to_thread
 import httpx
 
+from mediagen.endpoints.answer import Answer
+from mediagen.endpoints.answered import finished
 from mediagen.endpoints.base import (
     EndpointCheck,
     Finished,
@@ -27,11 +29,11 @@ from mediagen.endpoints.base import (
     StoredAnswer,
     Submission,
 )
-from mediagen.endpoints.http import Answer, HttpChannel, HttpSettings
+from mediagen.endpoints.http import HttpChannel, HttpSettings
 from mediagen.endpoints.paid import judge_stored, send_paid
 from mediagen.endpoints.surface import HttpSurface
 from mediagen.endpoints.wire.chat_completions import chat_body, decode_chat
-from mediagen.endpoints.wire.generate_content import DecodedFailure, DecodedImage, decode_image
+from mediagen.endpoints.wire.generate_content import decode_image
 from mediagen.endpoints.wire.json_values import children, parse_object, word
 from mediagen.errors import (
     AuthenticationError,
@@ -109,7 +111,7 @@ class CliProxy(HttpSurface):
                     self._raise_translated(error, call)
                 self._has_gemini_route = False
             else:
-                return Finished(image=_picture(await anyio.to_thread.run_sync(decode_image, answer.body)))
+                return await finished(answer, decode_image)
         return await self._submit_by_chat(call)
 
     async def _submit_by_chat(self, call: PaidRequest) -> Finished:
@@ -122,7 +124,7 @@ class CliProxy(HttpSurface):
                 self._has_gemini_route = True
                 raise _lacks_both_routes(error, self.base_url) from error
             self._raise_translated(error, call)
-        return await _by_chat(answer)
+        return await finished(answer, decode_chat, warnings=(BY_CHAT_ROUTE,))
 
     async def read_answer(self, call: PaidRequest, answer: StoredAnswer) -> Submission:
         """Read what was answered to a paid request of a process that has died since, by either route. Sends nothing.
@@ -138,8 +140,8 @@ class CliProxy(HttpSurface):
         # Only the chat route answers with choices.
         page = await anyio.to_thread.run_sync(parse_object, judged.body)
         if page is not None and "choices" in page:
-            return await _by_chat(judged)
-        return Finished(image=_picture(await anyio.to_thread.run_sync(decode_image, judged.body)))
+            return await finished(judged, decode_chat, warnings=(BY_CHAT_ROUTE,))
+        return await finished(judged, decode_image)
 
     async def _lacks_gemini_route(self) -> bool:
         """Make sure, for free, before a second paid request: the list of models stands beside the route that failed.
@@ -264,17 +266,6 @@ def _channel(
         return HttpChannel(base_url=base_url, auth=auth, key_source=key_source, settings=settings, submitter=submitter)
     except ConfigurationError as error:
         raise ConfigurationError("The address of CLIProxyAPI cannot be used.", hint=hint) from error
-
-
-async def _by_chat(answer: Answer) -> Finished:
-    image = _picture(await anyio.to_thread.run_sync(decode_chat, answer.body))
-    return Finished(image=image, warnings=(BY_CHAT_ROUTE,))
-
-
-def _picture(found: DecodedImage | DecodedFailure) -> DecodedImage:
-    if isinstance(found, DecodedFailure):
-        raise found.error
-    return found
 
 
 def _no_clips(call: PaidRequest) -> InvalidRequestError:

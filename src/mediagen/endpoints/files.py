@@ -11,7 +11,8 @@ from pathlib import Path
 import anyio
 import httpx
 
-from mediagen.endpoints.http import Answer, HttpChannel
+from mediagen.endpoints.answer import Answer
+from mediagen.endpoints.http import HttpChannel
 from mediagen.endpoints.wire.google_errors import to_exception
 from mediagen.endpoints.wire.json_values import Json, child, parse_object, word
 from mediagen.endpoints.wire.scrub import excerpt

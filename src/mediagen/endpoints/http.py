@@ -3,22 +3,23 @@
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 import httpx
 
 from mediagen import __version__
 from mediagen.addresses import is_private_host
+from mediagen.endpoints.answer import Answer, sent_key
 from mediagen.endpoints.base import OpenSink, PartSink, nowhere
 from mediagen.endpoints.connections import LIMITS, Connections, bad_environment
-from mediagen.endpoints.wire.google_errors import GoogleFailure, parse_error, to_exception
+from mediagen.endpoints.wire.google_errors import to_exception
 from mediagen.endpoints.wire.inline_media import InlineMediaScanner
 from mediagen.errors import ConfigurationError, EndpointError, MediaGenError, RateLimitError, UnavailableError
 from mediagen.submitter.base import Submitter
@@ -49,7 +50,7 @@ class HttpSettings:
         attempts: How often a read is tried.
         paid_retries: How often a paid request is sent again after it was certainly not accepted.
         longest_wait_seconds: Longer waits that Google asks for are left to the caller.
-        answer_limit: Largest answer to a paid request that is taken into memory, in bytes.
+        answer_limit: Largest answer to a paid request that is taken, in bytes.
         read_limit: Largest answer to a read, in bytes; finished clips may come inside one.
         skeleton_limit: Largest part of an answer to a read that is taken into memory, in bytes.
     """
@@ -69,27 +70,6 @@ class HttpSettings:
     skeleton_limit: int = 16 * MEBIBYTE
     clock: Callable[[], datetime] = field(default=partial(datetime.now, UTC))
     sleep: Callable[[float], Awaitable[None]] = field(default=anyio.sleep)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """An answer; `end` says how its body ended, of one to a paid request."""
-
-    status_code: int
-    headers: Mapping[str, str]
-    body: bytes
-    sent_key: str = ""
-    end: Literal["whole", "cut", "too_large"] = "whole"
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is 2xx."""
-        return HTTPStatus.OK <= self.status_code < HTTPStatus.MULTIPLE_CHOICES
-
-    def failure(self, *secrets: str) -> GoogleFailure:
-        """Read it as an error; neither the key nor `secrets` come back."""
-        hidden = (*secrets, self.sent_key) if self.sent_key else secrets
-        return parse_error(self.status_code, self.headers, self.body, secrets=hidden)
 
 
 class HttpChannel:
@@ -338,13 +318,6 @@ class _InlineFiles:
 def _answer(response: httpx.Response, body: bytes) -> Answer:
     key = sent_key(response.request)
     return Answer(status_code=response.status_code, headers=dict(response.headers), body=body, sent_key=key)
-
-
-def sent_key(request: httpx.Request) -> str:
-    """What a request was signed with; the token alone, without the word Bearer before it."""
-    headers = request.headers
-    key: str = headers.get("x-goog-api-key", "") or headers.get("authorization", "").rpartition(" ")[2]
-    return key
 
 
 def unreachable(error: httpx.RequestError) -> UnavailableError:

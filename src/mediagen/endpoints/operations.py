@@ -6,6 +6,8 @@ from typing import assert_never
 
 import anyio.to_thread
 
+from mediagen.endpoints.answer import Answer
+from mediagen.endpoints.answered import finished
 from mediagen.endpoints.base import (
     Accepted,
     Finished,
@@ -16,10 +18,10 @@ from mediagen.endpoints.base import (
     Submission,
     nowhere,
 )
-from mediagen.endpoints.http import Answer, HttpChannel
+from mediagen.endpoints.http import HttpChannel
 from mediagen.endpoints.paid import judge_stored, send_paid
 from mediagen.endpoints.wire.batches import batch_name, batches_listed, decode_batch
-from mediagen.endpoints.wire.generate_content import DecodedFailure, decode_image
+from mediagen.endpoints.wire.generate_content import decode_image
 from mediagen.endpoints.wire.google_errors import GoogleFailure, to_exception
 from mediagen.endpoints.wire.interactions import decode_interaction, interaction_id
 from mediagen.endpoints.wire.veo import decode_operation, operation_name
@@ -42,14 +44,7 @@ async def submit_image(channel: HttpChannel, url: str, call: PaidRequest) -> Fin
     Raises:
         MediaGenError: As `Endpoint.submit` says.
     """
-    return await _finished(await send_paid(channel, url, call))
-
-
-async def _finished(answer: Answer) -> Finished:
-    image = await anyio.to_thread.run_sync(decode_image, answer.body)
-    if isinstance(image, DecodedFailure):
-        raise image.error
-    return Finished(image=image)
+    return await finished(await send_paid(channel, url, call), decode_image)
 
 
 async def submit_interaction(channel: HttpChannel, url: str, call: PaidRequest) -> Accepted:
@@ -88,7 +83,7 @@ async def read_submission(channel: HttpChannel, call: PaidRequest, answer: Store
     judging = judge_stored(channel, call, answer)
     match call.api:
         case "generate_content":
-            return await _finished(await judging)
+            return await finished(await judging, decode_image)
         case "batch_generate_content":
             return _accepted(batch_name((await _started(judging)).body))
         case "interactions":

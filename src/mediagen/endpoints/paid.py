@@ -9,23 +9,23 @@ from functools import partial
 from http import HTTPStatus
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import anyio
 import anyio.to_thread
 import httpx
 
+from mediagen.endpoints.answer import Answer, sent_key
 from mediagen.endpoints.base import PaidRequest, StoredAnswer
 from mediagen.endpoints.http import (
     CHUNK_BYTES,
     ERROR_LIMIT,
     TRANSIENT,
-    Answer,
     HttpChannel,
-    sent_key,
     too_large,
     unreachable,
 )
+from mediagen.endpoints.inline_files import Separator
 from mediagen.endpoints.wire.google_errors import to_exception
 from mediagen.errors import MediaGenError, RateLimitError, StorageError, UnavailableError
 from mediagen.submitter.base import Patience, SignedRequest, Submitter, is_supported, unconfirmed
@@ -73,7 +73,7 @@ async def judge_stored(channel: HttpChannel, call: PaidRequest, stored: StoredAn
         MediaGenError: As `send_paid` would have.
         StorageError: It cannot be read.
     """
-    answer = await _taken(stored, channel.settings.answer_limit)
+    answer = await _taken(channel, call.folder, stored)
     error = _failure(channel, call, answer)
     if error:
         raise error
@@ -111,14 +111,14 @@ async def _way(channel: HttpChannel, url: str, call: PaidRequest) -> Callable[[b
         )
     if folder and is_supported():
         await anyio.to_thread.run_sync(_leave_unwatched, folder, call.ticket, call.token)
-    return partial(_send_here, channel, url)
+    return partial(_send_here, channel, url, folder)
 
 
-async def _send_here(channel: HttpChannel, url: str, content: bytes) -> Came:
+async def _send_here(channel: HttpChannel, url: str, folder: Path | None, content: bytes) -> Came:
     try:
         with anyio.fail_after(channel.settings.paid_total_seconds):
             async with channel.stream(channel.paid, "POST", url, content=content, headers=_JSON) as response:
-                return await _read(response, channel.settings.answer_limit, sent_key(response.request))
+                return await _read(channel, folder, response, sent_key(response.request))
     except _NOTHING_SENT as failed:
         error = unreachable(failed)
         error.hint = f"Nothing was sent or billed. {error.hint}"
@@ -128,23 +128,44 @@ async def _send_here(channel: HttpChannel, url: str, content: bytes) -> Came:
         raise unconfirmed(type(error).__name__) from error
 
 
-async def _read(response: httpx.Response, limit: int, key: str) -> Answer:
-    """Take the body into memory; of a failure, whatever part of it arrives."""
+async def _read(channel: HttpChannel, folder: Path | None, response: httpx.Response, key: str) -> Answer:
+    """Take an answer apart while it arrives; of a failure, keep whatever part of it does."""
     answer = Answer(
         status_code=response.status_code,
         headers=dict(response.headers),
         body=b"",
         sent_key=key,
     )
+    if not answer.is_success:
+        return replace(answer, **await _refusal(response))
+    separator = Separator(folder)
+    received = 0
+    try:
+        async for chunk in response.aiter_bytes(CHUNK_BYTES):
+            received += len(chunk)
+            if received > channel.settings.answer_limit:
+                return replace(answer, end="too_large")
+            await anyio.to_thread.run_sync(separator.feed, chunk)
+    except httpx.RequestError:
+        return replace(answer, end="cut")
+    return replace(answer, body=separator.skeleton, files=separator.files)
+
+
+class _Refusal(TypedDict):
+    body: bytes
+    end: Literal["whole", "cut"]
+
+
+async def _refusal(response: httpx.Response) -> _Refusal:
     body = bytearray()
     try:
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > (limit if answer.is_success else ERROR_LIMIT):
-                return replace(answer, body=bytes(body), end="too_large" if answer.is_success else "whole")
+            if len(body) > ERROR_LIMIT:
+                break
     except httpx.RequestError:
-        return replace(answer, body=bytes(body), end="cut")
-    return replace(answer, body=bytes(body))
+        return {"body": bytes(body), "end": "cut"}
+    return {"body": bytes(body), "end": "whole"}
 
 
 async def _send_detached(
@@ -163,7 +184,7 @@ async def _send_detached(
             try:
                 request = await flow.asend(httpx.Response(stored.status_code, request=request))
             except StopAsyncIteration:
-                return await _taken_at_once(stored, channel.settings.answer_limit, sent_key(request))
+                return await _taken_at_once(channel, tickets.folder, stored, sent_key(request))
     finally:
         await flow.aclose()
 
@@ -195,34 +216,48 @@ def _signed(channel: HttpChannel, request: httpx.Request, tickets: "_Tickets") -
     )
 
 
-async def _taken_at_once(stored: StoredAnswer, limit: int, key: str) -> Answer:
+async def _taken_at_once(channel: HttpChannel, folder: Path, stored: StoredAnswer, key: str) -> Answer:
     try:
-        return await _taken(stored, limit, key)
+        return await _taken(channel, folder, stored, key)
     except StorageError as error:
         # It stays where it is, and is looked at again as a late answer.
         raise unconfirmed("it is on the disk but cannot be read") from error
 
 
-async def _taken(stored: StoredAnswer, limit: int, key: str = "") -> Answer:
+async def _taken(channel: HttpChannel, folder: Path | None, stored: StoredAnswer, key: str = "") -> Answer:
+    """Take an answer apart that is on the disk, where it stays as it came."""
+    answer = Answer(status_code=stored.status_code, headers=stored.headers, body=b"", sent_key=key, end=stored.end)
+    if stored.is_success and stored.end != "whole":
+        return answer
     try:
-        body = await anyio.to_thread.run_sync(stored.body)
+        if "content-encoding" in stored.headers:
+            # Not asked for, but some proxies compress all the same.
+            response = httpx.Response(stored.status_code, headers=stored.headers, content=_pieces(stored))
+            answer = await _read(channel, folder, response, key)
+            return answer if stored.end == "whole" else replace(answer, end=stored.end)
+        if not stored.is_success:
+            return replace(answer, body=await anyio.to_thread.run_sync(stored.body))
+        separator = await anyio.to_thread.run_sync(_separated, stored, folder)
     except OSError as error:
         raise StorageError(
             f"Google's answer, which is kept in {stored.path}, cannot be read ({type(error).__name__}).",
             hint="Make it readable; `mediagen jobs resume` then goes on.",
             billed="unknown",
         ) from error
-    if "content-encoding" not in stored.headers:
-        return Answer(status_code=stored.status_code, headers=stored.headers, body=body, sent_key=key, end=stored.end)
-    # Not asked for, but some proxies compress all the same.
-    response = httpx.Response(stored.status_code, headers=stored.headers, content=_pieces(body))
-    answer = await _read(response, limit, key)
-    return answer if stored.end == "whole" else replace(answer, end=stored.end)
+    return replace(answer, body=separator.skeleton, files=separator.files)
 
 
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(body), CHUNK_BYTES):
-        yield body[start : start + CHUNK_BYTES]
+def _separated(stored: StoredAnswer, folder: Path | None) -> Separator:
+    separator = Separator(folder)
+    for chunk in stored.chunks():
+        separator.feed(chunk)
+    return separator
+
+
+async def _pieces(stored: StoredAnswer) -> AsyncIterator[bytes]:
+    chunks = stored.chunks()
+    while chunk := await anyio.to_thread.run_sync(next, chunks, b""):
+        yield chunk
 
 
 def _leave_unwatched(folder: Path, ticket: int, token: str) -> None:

@@ -31,6 +31,11 @@ _ORIENTATION_TAG = 0x0112
 _QUARTER_TURNS = frozenset({5, 6, 7, 8})
 _JPEG_QUALITIES = (85, 75, 60, 45, 30)
 _SMALLEST_SIDE = 64
+_REDUCIBLE = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr"})
+_LEAST_FACTOR = 2
+_STRIP_ROWS = 4
+# Larger than what the C library keeps for itself when it is freed: 32 MiB.
+_BLOCK_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +56,8 @@ def open_still(source: Path | BinaryIO, mime_type: str, name: str) -> Iterator["
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    # Source: https://pillow.readthedocs.io/en/stable/reference/block_allocator.html (checked 2026-11-22)
+    Image.core.set_block_size(_BLOCK_BYTES)  # type: ignore[attr-defined]  # documented, but not in its types
     # Pillow only warns up to twice its limit; as an error it refuses before anything is decoded.
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
@@ -156,11 +163,39 @@ def still_as_jpeg(source: Path | BinaryIO, mime_type: str, name: str, *, max_pix
 
     with open_still(source, mime_type, name) as image:
         image.draft("RGB", (max_pixels, max_pixels))
-        small = ImageOps.exif_transpose(image)
-        if small.mode in {"1", "P"}:  # palettes cannot be averaged
-            small = small.convert("RGBA" if small.has_transparency_data else "RGB")
+        small = _smaller(image, max_pixels)
         small.thumbnail((max_pixels, max_pixels))
-        return _jpeg_within(_on_white(small), max_bytes)
+        # Only now, so that the whole bitmap is never in memory twice.
+        return _jpeg_within(_on_white(ImageOps.exif_transpose(small)), max_bytes)
+
+
+def _smaller(image: "Image", max_pixels: int) -> "Image":
+    """A picture that can be averaged; much larger ones brought to the size strip by strip, and their bitmap freed."""
+    from PIL import Image as Images
+
+    image.load()  # which turns a TIFF
+    mode = image.mode
+    if mode in {"1", "P"}:  # palettes cannot be averaged
+        mode = "RGBA" if image.has_transparency_data else "RGB"
+    factor = max(image.size) // max_pixels
+    if factor < _LEAST_FACTOR or mode not in _REDUCIBLE:
+        return image if mode == image.mode else image.convert(mode)
+    small = Images.new(mode, (-(-image.width // factor), -(-image.height // factor)))
+    for top in range(0, image.height, factor * _STRIP_ROWS):
+        bottom = min(image.height, top + factor * _STRIP_ROWS)
+        strip = image.crop((0, top, image.width, bottom))
+        small.paste((strip if mode == image.mode else strip.convert(mode)).reduce(factor), (0, top // factor))
+    info, orientation, (width, height) = dict(image.info), image.getexif().get(_ORIENTATION_TAG), image.size
+    image.close()
+    size = (
+        max(1, round(width * max_pixels / max(width, height))),
+        max(1, round(height * max_pixels / max(width, height))),
+    )
+    small = small.resize(size, box=(0, 0, width / factor, height / factor))
+    small.info.update(info)
+    if orientation:
+        small.getexif()[_ORIENTATION_TAG] = orientation
+    return small
 
 
 def _on_white(image: "Image") -> "Image":

@@ -3,11 +3,10 @@
 import contextlib
 import logging
 import shlex
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ from mediagen.ledger.ids import new_artifact_id
 from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
+from mediagen.runner.claims import claims_on, give_back
 from mediagen.runner.examining import examine
 from mediagen.runner.joining import Joiner
 from mediagen.runner.placing import Placed, Placer, artifact_of, file_stem, position
@@ -150,7 +150,7 @@ class Collector:
                 await self._clear(job.job_id, call.ordinal, claims, own=claim)
             return gone
         finally:
-            await _give_back(claims, [claim])
+            await give_back(claims, [claim])
 
     async def _collect(self, job: Job, call: PaidCall, placer: Placer) -> MediaGenError | None:
         parts: list[tuple[int, PartFile]] = []
@@ -197,7 +197,7 @@ class Collector:
             if is_all:
                 await self._empty(job, call)
         finally:
-            await _give_back(claims, taken, cleared)
+            await give_back(claims, taken, cleared)
         # Not before the locks are gone, which nobody would find again.
         if is_all:
             await self.spool.drop(job, call)
@@ -387,11 +387,6 @@ class Collector:
         return ()
 
 
-def claims_on(job: Job, call: PaidCall) -> Claims:
-    """Who fetches the files of a call."""
-    return Claims(directory=Path(job.output_dir), key=f"{job.job_id}-{call.ordinal}")
-
-
 def _deleted(error: MediaGenError) -> EndpointError:
     return EndpointError(
         error.message,
@@ -400,10 +395,3 @@ def _deleted(error: MediaGenError) -> EndpointError:
         "make it again.",
         billed="yes",
     )
-
-
-async def _give_back(claims: Claims, taken: Iterable[int], cleared: Collection[int] = ()) -> None:
-    """Release claims also when this process is told to stop."""
-    with anyio.CancelScope(shield=True):
-        for number in taken:
-            await anyio.to_thread.run_sync(partial(claims.release, number, is_cleared=number in cleared))

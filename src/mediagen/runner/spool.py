@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +28,8 @@ class Spool:
     folder: Path
     storage: LocalStorage
 
-    async def keep(self, job: Job, call: PaidCall, data: bytes) -> Path:
-        """Make a paid file durable; the same file when it was done before.
+    async def keep(self, job: Job, call: PaidCall, data: bytes | Iterable[bytes]) -> Path:
+        """Make a paid file, whole or in pieces, durable; the same file when it was done before.
 
         Raises:
             StorageError: It could not be written.

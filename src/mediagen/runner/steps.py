@@ -101,10 +101,10 @@ class CallSteps:
             case Accepted(operation=operation):
                 await self.late_or_not(job, call, status=JobStatus.RUNNING, operation=operation)
                 return self._poll_delay(job)
-            case Finished(image=image, warnings=warnings):
-                answer = await self.collector.spool.keep(job, call, image.data)
-                if image.model_turn:
-                    warnings += await self._keep_conversation(job, call, request, image.model_turn)
+            case Finished(image=image, picture=picture, turn=turn, warnings=warnings):
+                answer = await self.collector.spool.keep(job, call, picture.chunks())
+                if turn:
+                    warnings += await self._keep_conversation(job, call, request, turn)
                 await self.late_or_not(
                     job,
                     call,
@@ -126,14 +126,14 @@ class CallSteps:
         return replace(request, folder=spool.folder_of(job, call), ticket=ticket, token=token)
 
     async def _keep_conversation(
-        self, job: Job, call: PaidCall, request: PaidRequest, model_turn: dict[str, Any]
+        self, job: Job, call: PaidCall, request: PaidRequest, turn: dict[str, Any]
     ) -> tuple[str, ...]:
         """Keep what `continue_from` needs; a picture is never held up by it."""
         asked = request.body.get("contents")
         if not asked:
             return ("The picture cannot be gone on with by continue_from: its request is not kept any more.",)
         try:
-            is_kept = await self.conversations.keep(job.job_id, call.ordinal, [*asked, model_turn])
+            is_kept = await self.conversations.keep(job.job_id, call.ordinal, [*asked, turn])
         except StorageError as error:
             return (str(error),)
         return (

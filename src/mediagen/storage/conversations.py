@@ -4,10 +4,11 @@ import gzip
 import json
 import re
 import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import anyio.to_thread
 
@@ -17,8 +18,24 @@ from mediagen.storage.placing import sync_directory, write_temporary
 LARGEST_BYTES = 200 * 1024 * 1024
 KEPT_DAYS = 60
 
+_PIECE_CHARACTERS = 256 * 1024
+_GZIP = 31  # the window, and that it is a gzip file
+
 Turns = list[dict[str, Any]]
 _KEY = re.compile(r"job_[0-9a-z]+-\d+")
+
+
+@runtime_checkable
+class Encoded(Protocol):
+    """A file that is written as base64."""
+
+    def base64(self) -> Iterator[str]:
+        """The pieces."""
+        ...
+
+
+class _TooLongError(Exception):
+    """The turns are larger than what is kept."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,8 +44,10 @@ class Conversations:
 
     folder: Path
 
-    async def keep(self, job_id: str, ordinal: int, turns: Turns) -> bool:
+    async def keep(self, job_id: str, ordinal: int, turns: Sequence[Mapping[str, Any]]) -> bool:
         """Make the turns durable; False when they are too large or too deep to be kept.
+
+        In place of a text they may hold a file that is not in memory, as `Encoded`.
 
         Raises:
             StorageError: They could not be written.
@@ -47,19 +66,14 @@ class Conversations:
         """Remove what was last written before a time in seconds since the epoch."""
         await anyio.to_thread.run_sync(partial(self._forget_before, oldest))
 
-    def _keep(self, name: str, turns: Turns) -> bool:
-        try:
-            text = json.dumps(turns, separators=(",", ":")).encode()
-        except RecursionError:
-            return False
-        if len(text) > LARGEST_BYTES:
-            return False
+    def _keep(self, name: str, turns: Sequence[Mapping[str, Any]]) -> bool:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Base64 of pictures shrinks by a quarter even at the fastest level.
-            packed = write_temporary(self.folder, gzip.compress(text, compresslevel=1), key=name.partition(".")[0])
+            packed = write_temporary(self.folder, _packed(_json(list(turns))), key=name.partition(".")[0])
             packed.replace(self.folder / name)
             sync_directory(self.folder)
+        except (RecursionError, _TooLongError):
+            return False
         except OSError as error:
             raise StorageError(
                 f"The conversation of a picture could not be kept in {self.folder} ({error.strerror}).",
@@ -86,6 +100,45 @@ class Conversations:
         for file in self.folder.iterdir():
             if file.stat().st_mtime < oldest:
                 file.unlink(missing_ok=True)
+
+
+def _packed(text: Iterable[str]) -> Iterator[bytes]:
+    # Base64 of pictures shrinks by a quarter, and no search for what comes again makes it any shorter.
+    packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP, strategy=zlib.Z_HUFFMAN_ONLY)
+    size = 0
+    for piece in text:
+        size += len(piece)
+        if size > LARGEST_BYTES:
+            raise _TooLongError
+        if packed := packer.compress(piece.encode("ascii")):
+            yield packed
+    yield packer.flush()
+
+
+def _json(value: Any) -> Iterator[str]:
+    """JSON in pieces that are never much longer than `_PIECE_CHARACTERS`."""
+    match value:
+        case str():
+            yield '"'
+            for start in range(0, len(value), _PIECE_CHARACTERS):
+                yield json.dumps(value[start : start + _PIECE_CHARACTERS])[1:-1]
+            yield '"'
+        case Encoded():
+            yield '"'
+            yield from value.base64()
+            yield '"'
+        case dict():
+            for number, (name, item) in enumerate(value.items()):
+                yield f"{',' if number else '{'}{json.dumps(name)}:"
+                yield from _json(item)
+            yield "}" if value else "{}"
+        case list():
+            for number, item in enumerate(value):
+                yield "," if number else "["
+                yield from _json(item)
+            yield "]" if value else "[]"
+        case _:
+            yield json.dumps(value)
 
 
 def _file_name(job_id: str, ordinal: int) -> str:

@@ -7,7 +7,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -33,11 +33,13 @@ KNOWN_RECORDS: Final = 4096
 class LocalStorage:
     """Stores finished files and their records in folders of this machine."""
 
-    async def store_bytes(self, data: bytes, *, directory: Path, stem: str, suffix: str) -> StoredFile:
-        """Store a whole file that is in memory.
+    async def store_bytes(
+        self, data: bytes | Iterable[bytes], *, directory: Path, stem: str, suffix: str
+    ) -> StoredFile:
+        """Store a whole file.
 
         Args:
-            data: Its contents.
+            data: Its contents, or the pieces of them.
             directory: An existing folder.
             stem: Name without suffix; ``_2``, ``_3``, … is added when it is taken.
             suffix: With its dot.
@@ -164,15 +166,25 @@ class LocalStorage:
         await anyio.to_thread.run_sync(_remove_failure, stem, {"job_id": job_id, "ordinal": ordinal})
 
 
-def _store_bytes(data: bytes, directory: Path, stem: str, suffix: str) -> StoredFile:
+def _store_bytes(data: bytes | Iterable[bytes], directory: Path, stem: str, suffix: str) -> StoredFile:
     directory = directory.absolute()
+    digest = hashlib.sha256()
+    size_bytes = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal size_bytes
+        for piece in [data] if isinstance(data, bytes) else data:
+            digest.update(piece)
+            size_bytes += len(piece)
+            yield piece
+
     with translated(directory):
-        temporary = write_temporary(directory, data)
+        temporary = write_temporary(directory, counted())
         try:
             final = place_media(temporary, directory, safe_stem(stem), suffix)
         finally:
             temporary.unlink(missing_ok=True)
-    return StoredFile(path=final, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    return StoredFile(path=final, size_bytes=size_bytes, sha256=digest.hexdigest())
 
 
 def _make_workspace(directory: Path) -> Path:

@@ -116,8 +116,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def write_temporary(directory: Path, data: bytes, *, key: str | None = None) -> Path:
-    """Write a file under a name that nobody uses and make it durable; nothing is left when that fails.
+def write_temporary(directory: Path, data: bytes | Iterable[bytes], *, key: str | None = None) -> Path:
+    """Write a file, whole or in pieces, under a name that nobody uses and make it durable; nothing is left on failure.
 
     With `key` the name is the same each time, so that what a process that died left is replaced. It is removed first:
     it may be a second name of a finished file.
@@ -128,7 +128,8 @@ def write_temporary(directory: Path, data: bytes, *, key: str | None = None) -> 
     descriptor = os.open(temporary, _CREATE, 0o666)
     try:
         try:
-            _write_all(descriptor, data)
+            for piece in [data] if isinstance(data, bytes) else data:
+                _write_all(descriptor, piece)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

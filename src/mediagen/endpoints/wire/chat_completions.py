@@ -4,14 +4,16 @@ Source: https://github.com/router-for-me/CLIProxyAPI v7.2.99, internal/translato
 """
 
 import json
+from collections.abc import Sequence
 
 from mediagen.endpoints.wire.generate_content import (
     FINISH_REASONS,
     DecodedFailure,
     DecodedImage,
     decode_image,
+    picture_in,
 )
-from mediagen.endpoints.wire.json_values import Json, bytes_from_base64, child, children, count, parse_object, word
+from mediagen.endpoints.wire.json_values import Json, child, children, count, parse_object, word
 from mediagen.endpoints.wire.media import sniff_mime_type
 from mediagen.errors import InvalidRequestError
 from mediagen.jobs import Usage
@@ -90,10 +92,11 @@ def _cannot_carry(field: str, what: str) -> InvalidRequestError:
     )
 
 
-def decode_chat(body: bytes) -> DecodedImage | DecodedFailure:
+def decode_chat(body: bytes, heads: Sequence[bytes] = ()) -> DecodedImage | DecodedFailure:
     """Read the body of a 200 answer; the last picture is taken, as drafts of the thinking come before it.
 
     The model's turn is empty: without its signatures, which the chat format drops, Google would not take it back.
+    `heads` is as for `decode_image`.
     """
     payload = parse_object(body)
     choices = children(payload, "choices")
@@ -102,15 +105,17 @@ def decode_chat(body: bytes) -> DecodedImage | DecodedFailure:
     choice = next((item for item in choices if _urls(item)), choices[0])
     reason = _finish_reason(choice)
     urls = [] if _leaves_drafts_only(reason) else _urls(choice)
-    data = _bytes(urls[-1]) if urls else None
+    found = _picture(urls[-1], heads) if urls else None
     text = word(child(choice, "message"), "content")
-    if data is None:
+    if found is None:
         parts: list[Json] = [{"text": text}] if text else []
         if urls:
             parts.append(_UNREADABLE)
         return _as_google_says([{"content": {"parts": parts}, "finishReason": reason}], payload)
+    number, data = found
     return DecodedImage(
-        data=data,
+        data=b"" if number is not None else data,
+        inline=number,
         mime_type=sniff_mime_type(data, urls[-1].removeprefix(_DATA_URL).partition(";")[0]),
         text=text.strip(),
         usage=_usage(payload),
@@ -132,9 +137,9 @@ def _leaves_drafts_only(reason: str) -> bool:
     return known is not None and (known.is_filter or reason in _NO_PICTURE)
 
 
-def _bytes(url: str) -> bytes | None:
+def _picture(url: str, heads: Sequence[bytes]) -> tuple[int | None, bytes] | None:
     head, separator, data = url.partition(_BASE64)
-    return bytes_from_base64(data) if separator and head.startswith(_DATA_URL) else None
+    return picture_in(data, heads) if separator and head.startswith(_DATA_URL) else None
 
 
 def _without_choice(body: bytes, payload: Json | None) -> DecodedImage | DecodedFailure:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mediagen.endpoints.wire.google_errors import parse_error
+from mediagen.endpoints.wire.inline_media import inline_number
 from mediagen.endpoints.wire.json_values import Json, bytes_from_base64, child, children, count, parse_object, word
 from mediagen.endpoints.wire.media import WireMedia, sniff_mime_type
 from mediagen.endpoints.wire.scrub import excerpt
@@ -26,15 +27,18 @@ class DecodedImage:
     """The picture of an answer.
 
     Attributes:
-        data: Bytes of the file.
+        data: Bytes of the file; empty when `inline` says where they are.
+        inline: Number of the file of a skeleton that is the picture; see `inline_media`.
         mime_type: Found from the bytes.
         text: What the model said beside it.
         usage: Tokens, or None when Google did not say.
         image_count: Finished pictures in the answer; the last one is taken.
-        model_turn: The model's turn whole, with thought signatures, to be sent back when editing goes on.
+        model_turn: The model's turn whole, with thought signatures, to be sent back when editing goes on; that of a
+            skeleton refers to its files.
     """
 
-    data: bytes
+    data: bytes = b""
+    inline: int | None = None
     mime_type: str
     text: str = ""
     usage: Usage | None = None
@@ -193,6 +197,35 @@ def read_answer(payload: Json, body: bytes) -> Answered:
     )
 
 
+def decode_image(body: bytes, heads: Sequence[bytes] = ()) -> DecodedImage | DecodedFailure:
+    """Read the body of a 200 answer; see `read_answer`.
+
+    Args:
+        body: The answer, or its skeleton.
+        heads: The first bytes of each file of the skeleton.
+    """
+    payload = parse_object(body)
+    if payload is None:
+        return _unreadable(body)
+    answered = read_answer(payload, body)
+    if answered.inline is None:
+        assert answered.error is not None
+        return DecodedFailure(error=answered.error, usage=answered.usage)
+    found = picture_in(answered.inline.get("data"), heads)
+    if found is None:
+        return DecodedFailure(error=bad_base64(payload), usage=answered.usage)
+    number, data = found
+    return DecodedImage(
+        data=b"" if number is not None else data,
+        inline=number,
+        mime_type=sniff_mime_type(data, _first_word(answered.inline, "mimeType", "mime_type")),
+        text=answered.text,
+        usage=answered.usage,
+        image_count=answered.image_count,
+        model_turn=answered.model_turn,
+    )
+
+
 def bad_base64(payload: Json) -> EndpointError:
     """Make our error of a picture that cannot be read."""
     return EndpointError(
@@ -203,26 +236,13 @@ def bad_base64(payload: Json) -> EndpointError:
     )
 
 
-def decode_image(body: bytes) -> DecodedImage | DecodedFailure:
-    """Read the body of a 200 answer; see `read_answer`."""
-    payload = parse_object(body)
-    if payload is None:
-        return _unreadable(body)
-    answered = read_answer(payload, body)
-    if answered.inline is None:
-        assert answered.error is not None
-        return DecodedFailure(error=answered.error, usage=answered.usage)
-    data = bytes_from_base64(answered.inline.get("data"))
-    if data is None:
-        return DecodedFailure(error=bad_base64(payload), usage=answered.usage)
-    return DecodedImage(
-        data=data,
-        mime_type=sniff_mime_type(data, _first_word(answered.inline, "mimeType", "mime_type")),
-        text=answered.text,
-        usage=answered.usage,
-        image_count=answered.image_count,
-        model_turn=answered.model_turn,
-    )
+def picture_in(value: object, heads: Sequence[bytes]) -> tuple[int | None, bytes] | None:
+    """Number and first bytes of the file that a value stands for, or what it holds itself; None when it is damaged."""
+    number = inline_number(value)
+    if number is not None:
+        return (number, heads[number]) if number < len(heads) else None
+    data = bytes_from_base64(value)
+    return None if data is None else (None, data)
 
 
 def _unreadable(body: bytes) -> DecodedFailure:

@@ -2,7 +2,7 @@
 
 Google sends finished files as base64 inside JSON. `InlineMediaScanner` is fed the answer in pieces of any size. It
 hands out the decoded bytes of each file as they come, and keeps the rest, the skeleton, with `"inline:<n>"` where the
-base64 of the n-th file was.
+base64 of the n-th file was. Of a `data:` address, what stands before the base64 is kept, too.
 """
 
 import binascii
@@ -11,9 +11,12 @@ import re
 from collections.abc import Iterator
 
 KEYS = frozenset({"data", "bytesBase64Encoded", "bytes_base64_encoded"})
+DATA_URL_KEY = "url"
 DAMAGED = "inline:damaged"
 
 _LONGEST_KEY_BYTES = 128  # each character of a key may be written as six: \u0064
+_LONGEST_DATA_HEAD_BYTES = 128
+_DATA_HEAD = re.compile(rb"data:[^,]*;base64,")
 _REFERENCE = re.compile(r"inline:(\d{1,9})")
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _UNFINISHED_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
@@ -31,12 +34,19 @@ def inline_number(value: object) -> int | None:
 class InlineMediaScanner:
     """Splits one JSON document into files and a skeleton. Values that are no text pass untouched."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_data_urls: bool = False) -> None:
+        """Begin a document.
+
+        Args:
+            takes_data_urls: Whether a ``url`` that holds its file in base64 counts as one.
+        """
+        self._takes_data_urls = takes_data_urls
         self._skeleton = bytearray()
         self._between = b""  # the first signs since the last string, without white space
         self._last_string: bytes | None = None  # None when it was too long for a key
         self._in_string = False
         self._after_backslash = False
+        self._data_head: bytes | None = None  # of a string that may turn out to hold a file
         self._file: _Base64Decoder | None = None
         self._file_number: int | None = None
         self.file_count = 0
@@ -63,6 +73,8 @@ class InlineMediaScanner:
                 continue
             end = self._end_of_string(chunk, position)
             piece = chunk[position : len(chunk) if end is None else end]
+            if self._data_head is not None:
+                piece = self._after_data_head(piece, is_end=end is not None)
             if self._file is None:
                 self._keep(piece)
             elif decoded := self._file.feed(piece):
@@ -82,8 +94,9 @@ class InlineMediaScanner:
         self._between = (self._between + between.translate(None, _WHITESPACE)[:2])[:2]
         if quote < 0:
             return len(chunk)
-        is_file = self._between == b":" and self._last_string is not None and _text(self._last_string) in KEYS
-        self._file = _Base64Decoder() if is_file else None
+        key = _text(self._last_string) if self._between == b":" and self._last_string is not None else ""
+        self._file = _Base64Decoder() if key in KEYS else None
+        self._data_head = b"" if self._takes_data_urls and key == DATA_URL_KEY else None
         self._last_string = b""
         self._in_string, self._after_backslash = True, False
         self._skeleton += b'"'
@@ -103,6 +116,20 @@ class InlineMediaScanner:
             if not escaped:
                 return quote
             start = quote + 1
+
+    def _after_data_head(self, piece: bytes, *, is_end: bool) -> bytes:
+        """Wait until it is known whether a string holds a file, and give what comes after that."""
+        text = (self._data_head or b"") + piece
+        head = text[: text.find(b",") + 1]
+        if not head and not is_end and len(text) <= _LONGEST_DATA_HEAD_BYTES:
+            self._data_head = text
+            return b""
+        self._data_head = None
+        if len(head) <= _LONGEST_DATA_HEAD_BYTES and _DATA_HEAD.fullmatch(head):
+            self._skeleton += head
+            self._file = _Base64Decoder()
+            return text[len(head) :]
+        return text
 
     def _keep(self, piece: bytes) -> None:
         self._skeleton += piece
@@ -173,7 +200,9 @@ class _Base64Decoder:
         if not text:
             return b""
         try:
-            return binascii.a2b_base64(text.translate(_STANDARD_ALPHABET), strict_mode=True)
+            if b"-" in text or b"_" in text:
+                text = text.translate(_STANDARD_ALPHABET)
+            return binascii.a2b_base64(text, strict_mode=True)
         except binascii.Error:
             return self._damaged()
 
