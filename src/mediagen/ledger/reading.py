@@ -4,7 +4,7 @@ import json
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -199,6 +199,24 @@ def typical_seconds(connection: Connection, model: str, scale: str | None, is_em
 
 
 def _jobs(connection: Connection, rows: Sequence[Row]) -> Iterator[Job]:
+    return (job_from(*parts) for parts in _with_what_they_have(connection, rows))
+
+
+def _readable_jobs(connection: Connection, rows: Sequence[Row]) -> list[Job]:
+    """Jobs of a list; a damaged row is left out, so that it does not hide the others."""
+    found: list[Job] = []
+    for parts in _with_what_they_have(connection, rows):
+        try:
+            found.append(job_from(*parts))
+        except LedgerError as error:
+            logger.error("%s", error)  # noqa: TRY400 - the message is ours and names the job
+    return found
+
+
+def _with_what_they_have(
+    connection: Connection, rows: Sequence[Row]
+) -> Iterator[tuple[Row, list[Row], Mapping[int, list[Row]]]]:
+    """Each row of a job with those of its calls and, by call, of its artifacts."""
     job_ids = {"job_ids": json.dumps([row["job_id"] for row in rows])}
     calls: defaultdict[str, list[Row]] = defaultdict(list)
     for row in connection.execute(queries.SELECT_CALLS, job_ids):
@@ -207,18 +225,7 @@ def _jobs(connection: Connection, rows: Sequence[Row]) -> Iterator[Job]:
     for row in connection.execute(queries.SELECT_ARTIFACTS, job_ids):
         artifacts[row["job_id"]][row["ordinal"]].append(row)
     for row in rows:
-        yield job_from(row, calls[row["job_id"]], artifacts[row["job_id"]])
-
-
-def _readable_jobs(connection: Connection, rows: Sequence[Row]) -> list[Job]:
-    """Jobs of a list; a damaged row is left out, so that it does not hide the others."""
-    found: list[Job] = []
-    for row in rows:
-        try:
-            found += _jobs(connection, [row])
-        except LedgerError as error:
-            logger.error("%s", error)  # noqa: TRY400 - the message is ours and names the job
-    return found
+        yield row, calls[row["job_id"]], artifacts[row["job_id"]]
 
 
 def _position(cursor: str | None) -> int:

@@ -3,10 +3,11 @@
 import contextlib
 import logging
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -144,7 +145,7 @@ class Collector:
                 await self._clear(job.job_id, call.ordinal, claims, own=claim)
             return gone
         finally:
-            claims.release(claim)
+            await _give_back(claims, [claim])
 
     async def _collect(self, job: Job, call: PaidCall, placer: Placer) -> MediaGenError | None:
         parts: list[tuple[int, PartFile]] = []
@@ -180,7 +181,8 @@ class Collector:
         try:
             # A folder that is gone or closed holds nothing that could be removed.
             with contextlib.suppress(StorageError):
-                for number in {0, *claims.left(), *([] if own is None else [own])}:
+                left = await anyio.to_thread.run_sync(claims.left)
+                for number in {0, *left, *([] if own is None else [own])}:
                     if number != own and not await anyio.to_thread.run_sync(claims.try_take, number):
                         is_all = False
                         continue
@@ -190,8 +192,7 @@ class Collector:
             if is_all:
                 await self._empty(job, call)
         finally:
-            for number in taken:
-                claims.release(number, is_cleared=number in cleared)
+            await _give_back(claims, taken, cleared)
         # Not before the locks are gone, which nobody would find again.
         if is_all:
             await self.spool.drop(job, call)
@@ -394,3 +395,10 @@ def _deleted(error: MediaGenError) -> EndpointError:
         "make it again.",
         billed="yes",
     )
+
+
+async def _give_back(claims: Claims, taken: Iterable[int], cleared: Collection[int] = ()) -> None:
+    """Release claims also when this process is told to stop."""
+    with anyio.CancelScope(shield=True):
+        for number in taken:
+            await anyio.to_thread.run_sync(partial(claims.release, number, is_cleared=number in cleared))
