@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +21,7 @@ from mediagen.ledger.ids import new_artifact_id
 from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
+from mediagen.runner.charging import charge_of
 from mediagen.runner.examining import examine
 from mediagen.runner.joining import Joiner
 from mediagen.runner.placing import Placed, Placer, artifact_of, file_stem, position
@@ -32,7 +32,6 @@ from mediagen.storage.local import Claims, LocalStorage, PartFile
 logger = logging.getLogger(__name__)
 
 COPY_SECONDS = 1800.0
-FREE = Charge(usd=Decimal(0), basis="made by the emulator, free", certainty="exact", billed="no")
 
 
 class Bucket(Protocol):
@@ -345,24 +344,7 @@ class Collector:
 
     def charge(self, job: Job, usage: Usage | None, *, made: int) -> Charge:
         """What a call that made so many files costs."""
-        if job.backend == "emulator":
-            return FREE
-        surface, location = job.surface, job.effective.get("location")
-        if job.kind == "video" and usage is None:
-            return self.prices.charge_for_clips(
-                job.model,
-                samples=made,
-                seconds=job.effective["duration_seconds"],
-                resolution=job.effective["resolution"],
-                silent=not job.effective.get("generate_audio", True),
-                surface=surface,
-                location=location,
-            )
-        prices = self.prices.in_batches() if job.is_economy else self.prices
-        charge = prices.charge_for(job.model, usage or Usage(), surface=surface, location=location)
-        if job.effective.get("search_grounding"):
-            return replace(charge, certainty="estimated", basis=f"{charge.basis}; web searches are billed on top")
-        return charge
+        return charge_of(self.prices, job, usage, made=made)
 
     async def write_record(
         self, job: Job, call: PaidCall, sample: int = 0, artifact: Artifact | None = None
