@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from mediagen.ledger.ids import new_artifact_id
 from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
+from mediagen.runner.charging import charge_of
 from mediagen.runner.claims import claims_on, give_back
 from mediagen.runner.examining import examine
 from mediagen.runner.joining import Joiner
@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 COPY_SECONDS = 1800.0
 MOST_AT_ONCE = 8  # fill any line and disk; more of them would only take the processor from each other
-FREE = Charge(usd=Decimal(0), basis="made by the emulator, free", certainty="exact", billed="no")
 
 
 class Bucket(Protocol):
@@ -350,24 +349,7 @@ class Collector:
 
     def charge(self, job: Job, usage: Usage | None, *, made: int) -> Charge:
         """What a call that made so many files costs."""
-        if job.backend == "emulator":
-            return FREE
-        surface, location = job.surface, job.effective.get("location")
-        if job.kind == "video" and usage is None:
-            return self.prices.charge_for_clips(
-                job.model,
-                samples=made,
-                seconds=job.effective["duration_seconds"],
-                resolution=job.effective["resolution"],
-                silent=not job.effective.get("generate_audio", True),
-                surface=surface,
-                location=location,
-            )
-        prices = self.prices.in_batches() if job.is_economy else self.prices
-        charge = prices.charge_for(job.model, usage or Usage(), surface=surface, location=location)
-        if job.effective.get("search_grounding"):
-            return replace(charge, certainty="estimated", basis=f"{charge.basis}; web searches are billed on top")
-        return charge
+        return charge_of(self.prices, job, usage, made=made)
 
     async def write_record(
         self, job: Job, call: PaidCall, sample: int = 0, artifact: Artifact | None = None

@@ -8,7 +8,7 @@ from mediagen.endpoints.base import nowhere
 from mediagen.errors import EndpointError, InvalidRequestError
 from mediagen.jobs import Charge, Job, JobError, JobStatus, PaidCall
 from mediagen.ledger.caps import counted_microusd, usd
-from mediagen.runner.collect import FREE
+from mediagen.runner.charging import FREE
 from mediagen.runner.evidence import Evidence
 
 Outcome = Literal["billed", "not_billed"]
