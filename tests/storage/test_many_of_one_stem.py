@@ -1,5 +1,6 @@
 """Hundreds of files that want the same name."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ async def test_unfinished_file_without_another_name_is_withdrawn_without_a_look_
     def scandir(_path: Path) -> None:
         raise AssertionError("the folder may hold thousands")
 
-    monkeypatch.setattr(placing.os, "scandir", scandir)
+    monkeypatch.setattr(os, "scandir", scandir)
     assert await storage.withdraw_parts(tmp_path, ("job-0",), {stored.path.name}) == []
     assert stored.path.read_bytes() == b"film"
 
