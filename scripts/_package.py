@@ -13,7 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 # Of the sources; what else lies there is made by tools.
-SUFFIXES = {".py", ".toml", ".sql", ".html", ".js", ".css", ".png", ".typed"}
+SUFFIXES = {".py", ".toml", ".sql", ".html", ".js", ".json", ".css", ".png", ".typed"}
 HANDSHAKE_SECONDS = 180
 
 
@@ -44,7 +44,10 @@ def manifest() -> dict[str, Any]:
             "entry_point": "src/mediagen/server/__main__.py",
             "mcp_config": {
                 "command": "uv",
-                "args": ["run", "--project", "${__dirname}", "--extra", "emulator", "--no-dev", "mediagen-mcp"],
+                "args": [
+                    *("run", "--compile-bytecode", "--project", "${__dirname}"),
+                    *("--extra", "emulator", "--no-dev", "mediagen-mcp"),
+                ],
                 "env": {
                     **{variable: f"${{user_config.{name}}}" for variable, (name, *_) in asked.items()},
                     "MEDIAGEN_TOOLSETS": "core,jobs,edit",

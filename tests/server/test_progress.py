@@ -10,6 +10,7 @@ from tests.server.test_tools import content_of
 
 from mediagen.emulator.settings import EmulatorSettings
 from mediagen.emulator.thread import running_emulator
+from mediagen.generator.generator import EMULATED_SECONDS
 from mediagen.server.progress import SECONDS_BETWEEN
 
 CLIP = {"duration_seconds": 3, "resolution": "360p", "preview": False}
@@ -60,7 +61,7 @@ async def test_estimate_is_what_earlier_clips_of_the_model_took(connect: Connect
     usual, now = (job["progress"] for job in (first, second))
     assert isinstance(usual, dict)
     assert isinstance(now, dict)
-    assert usual["estimated_seconds"] > 20
+    assert usual["estimated_seconds"] == EMULATED_SECONDS
     assert now["estimated_seconds"] <= max(1.0, usual["elapsed_seconds"] + 0.1)
 
 

@@ -189,8 +189,8 @@ def test_tool_names_follow_from_plugin_and_server_name():
 def test_plugin_and_checkout_start_the_same_server_from_their_own_folder():
     in_plugin = manifest(".claude-plugin/plugin.json")["mcpServers"]["mediagen"]
     in_checkout = manifest(".mcp.json")["mcpServers"]["mediagen"]
-    assert in_plugin["args"] == ["--from", "${CLAUDE_PLUGIN_ROOT}[emulator]", "mediagen-mcp"]
-    assert in_checkout["args"] == ["--from", ".[emulator]", "mediagen-mcp"]
+    assert in_plugin["args"] == ["--compile-bytecode", "--from", "${CLAUDE_PLUGIN_ROOT}[emulator]", "mediagen-mcp"]
+    assert in_checkout["args"] == ["--compile-bytecode", "--from", ".[emulator]", "mediagen-mcp"]
     assert {key: value for key, value in in_plugin.items() if key != "args"} == {
         key: value for key, value in in_checkout.items() if key != "args"
     }

@@ -27,7 +27,7 @@ from mediagen.runner.placing import Placed, Placer, artifact_of, file_stem, posi
 from mediagen.runner.spool import KEPT_MISSING, Spool, copy_kept
 from mediagen.storage.gs_uri import FolderObject, object_uri
 from mediagen.storage.local import Claims, LocalStorage, PartFile
-from mediagen.storage.parts import claimed
+from mediagen.storage.parts import claimed, give_back
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,8 @@ class Collector:
                 await self._clear(job.job_id, call.ordinal, claims, own=claim)
             return gone
         finally:
-            claims.release(claim)
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(give_back, claims, [claim])
 
     async def _collect(self, job: Job, call: PaidCall, placer: Placer) -> MediaGenError | None:
         parts: list[tuple[int, PartFile]] = []
@@ -179,13 +180,11 @@ class Collector:
         """Remove what was kept of a call that needs it no more; what another still works at stays, and its mark."""
         job = await self.ledger.get(job_id)
         call = job.calls[ordinal]
-        taken: list[int] = []
-        cleared: list[int] = []
-        is_all = True
+        taken, cleared, is_all = list[int](), list[int](), True
         try:
             # A folder that is gone or closed holds nothing that could be removed.
             with contextlib.suppress(StorageError):
-                for number in {0, *claims.left(), *([] if own is None else [own])}:
+                for number in {0, *await anyio.to_thread.run_sync(claims.left), *([] if own is None else [own])}:
                     if number != own and not await anyio.to_thread.run_sync(claims.try_take, number):
                         is_all = False
                         continue
@@ -195,8 +194,8 @@ class Collector:
             if is_all:
                 await self._empty(job, call)
         finally:
-            for number in taken:
-                claims.release(number, is_cleared=number in cleared)
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(give_back, claims, taken, cleared)
         # Not before the locks are gone, which nobody would find again.
         if is_all:
             await self.spool.drop(job, call)

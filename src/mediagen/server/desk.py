@@ -95,19 +95,21 @@ class Desk:
                 self._wanted.set()
 
     async def _attend(self) -> None:
-        # Whatever the app has begun is ended by the task that entered it.
-        while not self._closing.is_set():
-            await self._wanted.wait()
-            if self._closing.is_set():
-                return
-            try:
-                async with self._open_app() as self._app:
-                    self._tell()
-                    await self._closing.wait()
-            except MediaGenError as error:
-                self._trouble = error
-                self._wanted, settled, self._settled = anyio.Event(), self._settled, anyio.Event()
-                settled.set()
+        # Whatever the app has begun is ended by the task that entered it, in its order: were all of it cancelled at
+        # once, a paid request would wait for an answer that nobody reads any more.
+        with anyio.CancelScope(shield=True):
+            while not self._closing.is_set():
+                await self._wanted.wait()
+                if self._closing.is_set():
+                    return
+                try:
+                    async with self._open_app() as self._app:
+                        self._tell()
+                        await self._closing.wait()
+                except MediaGenError as error:
+                    self._trouble = error
+                    self._wanted, settled, self._settled = anyio.Event(), self._settled, anyio.Event()
+                    settled.set()
 
     def _tell(self) -> None:
         assert self._app is not None
