@@ -67,6 +67,14 @@ def test_background_clip_is_in_progress_first_and_reports_usage_when_completed(
     assert bill["usd"] == "0.6950415"
 
 
+def test_journal_tells_when_a_clip_was_done_and_when_that_was_told(clips: Any, client: httpx.Client) -> None:
+    done = clips.wait(clips.order(response_format={"resolution": "360p", "duration": "3s"}))
+    (entry,) = client.get("/emulator/interactions").json()
+    assert (entry["id"], entry["status"]) == (done["id"], "completed")
+    assert entry["polls"] >= 1
+    assert entry["created"] <= entry["updated"] <= entry["told"]
+
+
 def test_clip_takes_the_video_seconds(png: Callable[..., bytes]) -> None:
     settings = EmulatorSettings(video_seconds=0.5)
     with running_emulator(settings) as handle, httpx.Client(headers={"x-goog-api-key": "k"}, timeout=20) as http:

@@ -22,7 +22,7 @@ from tests.stored import sha256_as_made
 
 from mediagen.errors import StorageError, UnavailableError
 from mediagen.jobs import JobStatus
-from mediagen.runner.claims import claims_on
+from mediagen.runner.collect import claims_on
 from mediagen.storage.local import Claims
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and limits of Unix")

@@ -67,11 +67,18 @@ class Interaction:
     updated: str
     status: str = "in_progress"
     polls: int = 0
+    told: str = ""
     film: StoredFile | None = None
     uri: str = ""
     errors: list[dict[str, str]] = field(default_factory=list)
     finished: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    def asked(self) -> None:
+        """Count that its state was asked for, and keep when its end was first told."""
+        self.polls += 1
+        if self.status in TERMINAL and not self.told:
+            self.told = now_text()
 
     def finish(self, status: str, *, code: str = "", message: str = "") -> None:
         """Reach a final state."""
@@ -142,13 +149,14 @@ class InteractionBook:
             self._interactions.pop(interaction.id, None)
 
     def journal(self) -> list[dict[str, Any]]:
-        """Say of each interaction that is kept when it reached its state and how often it was asked about."""
+        """Say when each interaction reached its state and when that was first told, and how often it was asked."""
         return [
             {
                 "id": interaction.id,
                 "status": interaction.status,
                 "created": time_text(interaction.created_at),
                 "updated": interaction.updated,
+                "told": interaction.told,
                 "polls": interaction.polls,
             }
             for interaction in self._interactions.values()

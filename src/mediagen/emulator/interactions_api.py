@@ -63,7 +63,7 @@ class InteractionsApi:
         """GET interactions/ID: how far it is, and the result when it is done."""
         check_caller(request)
         interaction = self._world.interactions.get(*_named(request))
-        interaction.polls += 1
+        interaction.asked()
         fault = interaction.order.fault
         if (
             fault is not None

@@ -21,14 +21,13 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
 from mediagen.runner.charging import charge_of
-from mediagen.runner.claims import claims_on, give_back
 from mediagen.runner.examining import examine
 from mediagen.runner.joining import Joiner
 from mediagen.runner.placing import Placed, Placer, artifact_of, file_stem, position
 from mediagen.runner.spool import KEPT_MISSING, Spool, copy_kept
 from mediagen.storage.gs_uri import FolderObject, object_uri
 from mediagen.storage.local import Claims, LocalStorage, PartFile
-from mediagen.storage.parts import claimed
+from mediagen.storage.parts import claimed, give_back
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +148,8 @@ class Collector:
                 await self._clear(job.job_id, call.ordinal, claims, own=claim)
             return gone
         finally:
-            await give_back(claims, [claim])
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(give_back, claims, [claim])
 
     async def _collect(self, job: Job, call: PaidCall, placer: Placer) -> MediaGenError | None:
         parts: list[tuple[int, PartFile]] = []
@@ -179,14 +179,11 @@ class Collector:
         """Remove what was kept of a call that needs it no more; what another still works at stays, and its mark."""
         job = await self.ledger.get(job_id)
         call = job.calls[ordinal]
-        taken: list[int] = []
-        cleared: list[int] = []
-        is_all = True
+        taken, cleared, is_all = list[int](), list[int](), True
         try:
             # A folder that is gone or closed holds nothing that could be removed.
             with contextlib.suppress(StorageError):
-                left = await anyio.to_thread.run_sync(claims.left)
-                for number in {0, *left, *([] if own is None else [own])}:
+                for number in {0, *await anyio.to_thread.run_sync(claims.left), *([] if own is None else [own])}:
                     if number != own and not await anyio.to_thread.run_sync(claims.try_take, number):
                         is_all = False
                         continue
@@ -196,7 +193,8 @@ class Collector:
             if is_all:
                 await self._empty(job, call)
         finally:
-            await give_back(claims, taken, cleared)
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(give_back, claims, taken, cleared)
         # Not before the locks are gone, which nobody would find again.
         if is_all:
             await self.spool.drop(job, call)
@@ -367,6 +365,11 @@ class Collector:
             logger.warning("job %s: the sidecar could not be written: %s", job.job_id, error.code)
             return (f"The record beside {beside.name} could not be written: {error.message}",)
         return ()
+
+
+def claims_on(job: Job, call: PaidCall) -> Claims:
+    """Who fetches the files of a call."""
+    return Claims(directory=Path(job.output_dir), key=f"{job.job_id}-{call.ordinal}")
 
 
 def _deleted(error: MediaGenError) -> EndpointError:

@@ -54,3 +54,9 @@ def claimed(claims: Claims) -> int:
     with contextlib.suppress(OSError):
         claims.directory.mkdir(parents=True, exist_ok=True)
     return claims.take()
+
+
+def give_back(claims: Claims, taken: Iterable[int], cleared: Collection[int] = ()) -> None:
+    """Give numbers back that were taken; of those that are cleared nothing is left."""
+    for number in taken:
+        claims.release(number, is_cleared=number in cleared)
