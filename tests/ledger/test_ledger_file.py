@@ -23,6 +23,12 @@ pytestmark = [pytest.mark.usefixtures("engine"), sqlite_only]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 
 
+def connections(ledger: Ledger) -> list[sqlite3.Connection | None]:
+    opened = ledger._database
+    assert isinstance(opened, database.SqliteDatabase)
+    return [opened._connection, opened._reading]
+
+
 def _connection(ledger: Ledger) -> sqlite3.Connection:
     assert isinstance(ledger._database, database.SqliteDatabase)
     connection = ledger._database._connection
@@ -81,6 +87,7 @@ async def test_journal_mode_of_an_existing_file_is_changed(
     await ledger.aclose()
     monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
     job = await ledger.create(a_job())
+    await ledger.open()
     assert _connection(ledger).execute("PRAGMA journal_mode").fetchone()[0] == after
     assert await ledger.get(job.job_id) == job
 
@@ -92,6 +99,14 @@ async def test_first_open_by_several_processes_at_once_works(worker: StartWorker
     for one in workers:
         one.go()
     assert [one.rest() for one in workers] == [["open"]] * 4
+
+
+async def test_work_that_comes_after_the_closing_leaves_the_file_closed(ledger: Ledger) -> None:
+    await ledger.open()
+    await ledger.aclose()
+    job = await ledger.create(a_job())
+    assert await ledger.get(job.job_id) == job
+    assert connections(ledger) == [None, None]
 
 
 async def test_open_of_text_keeps_it_aside(ledger: Ledger, path: Path) -> None:

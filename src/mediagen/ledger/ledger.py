@@ -38,7 +38,7 @@ class Ledger(Claims, Browsing, Approvals):
 
     Opened at first use. Each method is one transaction, run in a worker thread, and durable when it returns; each
     raises LedgerError when the database is locked, read-only, full, damaged, of a newer version or out of reach.
-    Whoever made the ledger calls `aclose`; a method called after that opens the database again.
+    Whoever made the ledger calls `aclose`; a method called after that opens the database for itself alone.
     """
 
     def __init__(

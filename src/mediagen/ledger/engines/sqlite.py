@@ -68,6 +68,7 @@ class SqliteDatabase:
         self._read_file: FileId = None
         # A page that turned out to be damaged in the middle of work lets the whole file be looked through.
         self._is_suspect = False
+        self._is_left = False
 
     @cached_property
     def _recovery(self) -> "Recovery":
@@ -102,7 +103,8 @@ class SqliteDatabase:
             self._usable()
 
     def close(self) -> None:
-        """Close the file; the next transaction opens it again."""
+        """Close the file; a later transaction opens it again, and closes it when it is done."""
+        self._is_left = True
         with self._reading_lock, self._turnstile.passed_here(), self._opening:
             for connection in (self._connection, self._reading):
                 if connection:
@@ -119,6 +121,15 @@ class SqliteDatabase:
         Raises:
             LedgerError: The file is locked, read-only, full or of a newer version, or damaged and cannot be replaced.
         """
+        try:
+            with self._within(access) as connection:
+                yield connection
+        finally:
+            if self._is_left:  # a thread that was at work when the others left
+                self.close()
+
+    @contextmanager
+    def _within(self, access: Access) -> Iterator[sqlite3.Connection]:
         writes = access is not Access.READ
         with translated(self.path), self._writer() if writes else self._reader() as connection:
             try:
