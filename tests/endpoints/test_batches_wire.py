@@ -9,7 +9,6 @@ from mediagen.endpoints.wire.batches import (
     batch_name,
     batches_listed,
     decode_batch,
-    display_name_of,
     encode_batch,
     renamed,
 )
@@ -52,7 +51,7 @@ def test_body_is_what_googles_library_sends():
         "batch": {"displayName": "mediagen-job-0", "inputConfig": {"requests": {"requests": [{"request": BODY}]}}}
     }
     other = renamed(body, "mediagen-job-1")
-    assert (display_name_of(body), display_name_of(other)) == ("mediagen-job-0", "mediagen-job-1")
+    assert (body["batch"]["displayName"], other["batch"]["displayName"]) == ("mediagen-job-0", "mediagen-job-1")
     assert other["batch"]["inputConfig"] == body["batch"]["inputConfig"]
 
 

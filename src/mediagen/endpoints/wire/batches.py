@@ -48,11 +48,6 @@ def encode_batch(body: Json, display_name: str) -> dict[str, Any]:
     return {"batch": {"displayName": display_name, "inputConfig": {"requests": {"requests": requests}}}}
 
 
-def display_name_of(body: Json) -> str:
-    """Name that a request body gives its batch; empty when it gives none."""
-    return word(child(body, "batch"), "displayName")
-
-
 def renamed(body: Json, display_name: str) -> dict[str, Any]:
     """The same request body with another name for its batch."""
     return {**body, "batch": {**child(body, "batch"), "displayName": display_name}}

@@ -9,9 +9,10 @@ from mediagen.errors import ConfigurationError
 from mediagen.ledger.engines.base import Address
 from mediagen.ledger.engines.pool import Raw, Row
 from mediagen.ledger.engines.postgresql_failures import foreign, newer
+from mediagen.ledger.glance import SPOOL
 
 OLDEST_SERVER = 130_000
-ID_FILE = Path("spool", "id")
+ID_FILE = Path(SPOOL, "id")
 ID_BYTES = 16
 
 FIND_SCHEMA = "SELECT current_schema() AS name, current_setting('server_encoding') AS encoding"

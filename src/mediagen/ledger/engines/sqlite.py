@@ -16,6 +16,7 @@ from mediagen.ledger import queries
 from mediagen.ledger.engines.base import Access
 from mediagen.ledger.failures import Damaged, foreign, is_busy, is_damage, newer, translated
 from mediagen.ledger.folders import KnownFolders, Rebuild, no_records
+from mediagen.ledger.glance import SPOOL
 from mediagen.ledger.turnstile import Turnstile
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class SqliteDatabase:
             new=_new,
             rebuild=self._rebuild,
             folders=self.folders,
-            spool=self.path.with_name("spool"),
+            spool=self.path.with_name(SPOOL),
         )
 
     def recoveries(self) -> list[str]:
