@@ -23,7 +23,7 @@ from mediagen.runner import distributed, embedded
 from mediagen.runner.collect import Collector
 from mediagen.runner.placing import Placer
 from mediagen.runner.steps import CallSteps
-from mediagen.storage import local
+from mediagen.storage import records
 
 # Before a request may leave, before it is handed over, before what came of it is written down, between two files,
 # before files get into the ledger, before the record of a failure.
@@ -56,7 +56,7 @@ def linger(seconds: float) -> None:
     for owner, name in LINGERING:
         longer = 3 if name == "place" else 1
         replace_method(owner, name, _later(getattr(owner, name), longer * seconds))
-    storage: Any = local
+    storage: Any = records
     place_record = storage.place_record
 
     def place_later(*arguments: Any) -> Any:

@@ -13,6 +13,7 @@ from tests.runner.crashing import collector_in, die_at_each_instant, end, job_of
 from mediagen.app.app import open_app
 from mediagen.jobs import JobStatus
 from mediagen.requests import CancelJobRequest
+from mediagen.runner.spool import mark
 from mediagen.settings import Settings
 
 POST = {"method": "POST", "path_contains": "interactions"}
@@ -98,7 +99,7 @@ async def test_record_that_a_dead_process_never_finished_is_removed(tmp_path: Pa
     Path(job.output_dir).mkdir(parents=True)
     await collector.ledger.create(job)
     await collector.ledger.update_call("job_1", 0, expected=JobStatus.SUBMITTING, status=JobStatus.SUCCEEDED)
-    await collector.spool.mark(job, job.calls[0])
+    mark(collector.spool.folder_of(job, job.calls[0]))
     (Path(job.output_dir) / ".mediagen-job_1-record-0.part").write_text("{")
     await collector.forget_leftovers()
     assert list(Path(job.output_dir).iterdir()) == []

@@ -22,8 +22,8 @@ from tests.stored import sha256_as_made
 
 from mediagen.errors import StorageError, UnavailableError
 from mediagen.jobs import JobStatus
-from mediagen.runner.collect import claims_on
-from mediagen.storage.local import Claims
+from mediagen.runner.clearing import claims_on
+from mediagen.storage.claims import Claims
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and limits of Unix")
 

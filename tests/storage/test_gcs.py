@@ -16,6 +16,7 @@ from tests.storage.conftest import Buckets
 from mediagen.errors import EndpointError, InvalidRequestError, StorageError, UnavailableError
 from mediagen.storage.gcs import CloudStorage
 from mediagen.storage.local import LocalStorage, PartFile
+from mediagen.storage.part import Part
 
 OpenCloud = Callable[..., CloudStorage]
 NAME = "folder with space/a🎬 100%+#?.mp4"
@@ -114,7 +115,7 @@ async def test_download_of_a_sealed_part_that_is_wrong_does_not_stay_sealed(
         await cloud.download("gs://films/a.mp4", part)
     await part.append(b"ri")
     assert not part.is_whole
-    assert not PartFile(tmp_path, "job-1").is_whole
+    assert not Part(tmp_path, "job-1").is_whole
     await cloud.download("gs://films/a.mp4", part)
     assert part.path.read_bytes() == b"right"
 

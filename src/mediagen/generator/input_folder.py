@@ -15,7 +15,8 @@ import anyio
 from mediagen.errors import EndpointError, MediaError, MediaGenError, StorageError
 from mediagen.media.inputs import MAX_VIDEO_BYTES
 from mediagen.media.local_files import file_digest
-from mediagen.storage.local import PartFile
+from mediagen.storage.part import Part
+from mediagen.storage.part_file import PartFile
 
 if TYPE_CHECKING:
     from mediagen.media.fetch import FetchSettings
@@ -45,7 +46,7 @@ class InputFolder:
         """
         await self._prepare()
         # Another process may fetch the same; each has a part of its own, and the names of the whole are the same.
-        part = PartFile(self.path, f"input-{uuid.uuid4().hex}")
+        part = PartFile(Part(self.path, f"input-{uuid.uuid4().hex}"))
         try:
             await bring(part)
             return await anyio.to_thread.run_sync(self._keep, part.path)

@@ -18,16 +18,20 @@ from mediagen.errors import EndpointError, JobNotFoundError, LedgerError, MediaG
 from mediagen.jobs import Artifact, Charge, Job, JobStatus, PaidCall, Usage
 from mediagen.ledger.ids import new_artifact_id
 from mediagen.ledger.ledger import Ledger
+from mediagen.media.probe import MediaFacts
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
 from mediagen.runner.charging import charge_of
+from mediagen.runner.clearing import begin, claims_on, clear
 from mediagen.runner.examining import examine
 from mediagen.runner.joining import Joiner
 from mediagen.runner.placing import Placed, Placer, artifact_of, file_stem, position
 from mediagen.runner.spool import KEPT_MISSING, Spool, copy_kept
+from mediagen.storage.claims import Claims, give_back
 from mediagen.storage.gs_uri import FolderObject, object_uri
-from mediagen.storage.local import Claims, LocalStorage, PartFile
-from mediagen.storage.parts import claimed, give_back
+from mediagen.storage.local import LocalStorage, PartFile
+from mediagen.storage.part import Part
+from mediagen.storage.records import remove_record
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +103,7 @@ class Collector:
                 if call.status.is_terminal and await self.spool.owes_record(job, call):
                     await self.write_failure(job_id, ordinal)
                 if call.status.is_terminal and not await self._may_be_answered(job, call):
-                    await self._clear(job_id, ordinal, claims_on(job, call))
+                    await self._clear(job, call, claims_on(job, call))
 
     async def write_failure(self, job_id: str, ordinal: int) -> None:
         """Write the record of a call that has ended without a file, so that nobody owes it any more."""
@@ -133,107 +137,77 @@ class Collector:
             return await self._collect_claimed(job, call)
 
     async def _collect_claimed(self, job: Job, call: PaidCall) -> MediaGenError | None:
-        await self.spool.mark(job, call)  # until the end, so that a later process knows where something may be left
+        claims = claims_on(job, call)
+        folder = self.spool.folder_of(job, call)
         with anyio.CancelScope(shield=True):
-            claim = await anyio.to_thread.run_sync(claimed, claims := claims_on(job, call))
+            claim = await anyio.to_thread.run_sync(begin, folder, claims)
         try:
-            # Another may have forgotten the call in between; what is begun from here on would be left for ever.
-            await self.spool.mark(job, call)
-            gone = await self._collect(job, call, self.placer(claim))
+            gone, ended = await self._collect(job, call, self.placer(claim))
             is_contested = gone is not None and await anyio.to_thread.run_sync(claims.is_any_held, claim)
             if gone and is_contested:
                 # A process that was stopped for long may have the whole file; it is asked again later.
                 raise gone
             with anyio.CancelScope(shield=True), contextlib.suppress(LedgerError):
-                await self._clear(job.job_id, call.ordinal, claims, own=claim)
+                await self._clear(job, ended or await self._present(job, call), claims, own=claim)
             return gone
         finally:
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(give_back, claims, [claim])
+                if claims.is_holding:
+                    await anyio.to_thread.run_sync(give_back, claims, [claim])
 
-    async def _collect(self, job: Job, call: PaidCall, placer: Placer) -> MediaGenError | None:
-        parts: list[tuple[int, PartFile]] = []
+    async def _collect(self, job: Job, call: PaidCall, placer: Placer) -> tuple[MediaGenError | None, PaidCall | None]:
+        """Bring what can be had; returns why nothing can, and the call as it was ended here."""
+        brought: list[_Brought] = []
         lost: list[MediaGenError] = []
         for sample, uri in enumerate(call.remote_uris):
             part = await placer.part(job, call, sample)
-            gone = None if part.is_whole else await self._bring(job, call, uri, part)
-            if gone is None:
-                parts.append((sample, part))
+            found = _Brought(sample=sample, part=part) if part.is_whole else await self._bring(job, call, uri, part)
+            if isinstance(found, _Brought):
+                brought.append(replace(found, sample=sample))
             else:
-                lost.append(gone)
-        if not parts:
-            return lost[0]
+                lost.append(found)
+        if not brought:
+            return lost[0], None
         if await self._is_ended(job, call):
-            return None
+            return None, None
         # A process that is told to stop between two files finds the parts again and goes on.
-        placed = [await placer.place(job, call, sample, part) for sample, part in parts]
+        placed = [await placer.place(job, call, each.sample, each.part, each.facts) for each in brought]
         warnings = [f"{len(lost)} of {call.samples} files can no longer be had: {lost[0]}"] if lost else []
         copies = await self._copy_to_bucket(job, placed)
         warnings += [copy for copy in copies.values() if not copy.startswith("gs://")]
         # Told to stop now, the process would leave a file without its record.
         with anyio.CancelScope(shield=True):
-            await self._record(job, call, placed, copies, warnings)
-        return None
+            ended = await self._record(job, call, placed, copies, warnings)
+        return None, ended
 
-    async def _clear(self, job_id: str, ordinal: int, claims: Claims, *, own: int | None = None) -> None:
+    async def _clear(self, job: Job, call: PaidCall, claims: Claims, *, own: int | None = None) -> None:
         """Remove what was kept of a call that needs it no more; what another still works at stays, and its mark."""
-        job = await self.ledger.get(job_id)
-        call = job.calls[ordinal]
-        taken, cleared, is_all = list[int](), list[int](), True
-        try:
-            # A folder that is gone or closed holds nothing that could be removed.
-            with contextlib.suppress(StorageError):
-                for number in {0, *await anyio.to_thread.run_sync(claims.left), *([] if own is None else [own])}:
-                    if number != own and not await anyio.to_thread.run_sync(claims.try_take, number):
-                        is_all = False
-                        continue
-                    taken.append(number)
-                    await self._clear_claim(job, call, self.placer(number))
-                    cleared.append(number)
-            if is_all:
-                await self._empty(job, call)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(give_back, claims, taken, cleared)
-        # Not before the locks are gone, which nobody would find again.
-        if is_all:
-            await self.spool.drop(job, call)
+        folder = self.spool.folder_of(job, call)
+        await anyio.to_thread.run_sync(clear, job, call, claims, own, folder, self.placer)
 
-    async def _empty(self, job: Job, call: PaidCall) -> None:
-        """Remove what is kept; while all claims are held, so that what whoever begins anew keeps stays."""
-        with contextlib.suppress(StorageError):
-            # Nobody is at work on it any more.
-            await self.placer().discard_records(job, call)
-        await self.spool.empty(job, call)
-
-    async def _clear_claim(self, job: Job, call: PaidCall, placer: Placer) -> None:
-        for sample in range(max(call.samples, len(call.remote_uris))):
-            if call.status.is_terminal:
-                await placer.withdraw(job, call, sample)
-            await placer.discard(job, call, sample)
+    async def _present(self, job: Job, call: PaidCall) -> PaidCall:
+        return (await self.ledger.get(job.job_id)).calls[call.ordinal]
 
     async def _is_ended(self, job: Job, call: PaidCall) -> bool:
         """Whether another process has ended the call while this one fetched, or was stopped."""
-        return (await self.ledger.get(job.job_id)).calls[call.ordinal].status.is_terminal
+        return (await self._present(job, call)).status.is_terminal
 
-    async def _bring(self, job: Job, call: PaidCall, uri: str, part: PartFile) -> MediaGenError | None:
+    async def _bring(self, job: Job, call: PaidCall, uri: str, part: PartFile) -> "_Brought | MediaGenError":
         """Fetch a file completely and look at it; why it can never be had, if so."""
         try:
-            await self._fetch(job, uri, part)
-            await examine(part, uri)
+            if not uri.startswith("file:"):
+                await self._fetch(job, uri, part)
+            facts = await anyio.to_thread.run_sync(_taken_in, part.blocking, uri)
         except MediaGenError as error:
             gone = await self._gone(job, call, error)
             if gone is None:
                 raise
             await part.discard()
             return gone
-        await part.seal()
-        return None
+        return _Brought(part=part, facts=facts)
 
     async def _fetch(self, job: Job, uri: str, part: PartFile) -> None:
-        if uri.startswith("file:"):
-            await copy_kept(Path(url2pathname(urlsplit(uri).path)), part)
-        elif uri.startswith("gs://"):
+        if uri.startswith("gs://"):
             await (await self.endpoints.bucket_for_job(job)).download(uri, part)
         else:
             await (await self.endpoints.for_job(job)).download(uri, part)
@@ -289,7 +263,7 @@ class Collector:
                 # The paid file is not in the ledger yet, so that a bucket must not hold it up for ever.
                 with anyio.fail_after(COPY_SECONDS):
                     bucket = await self.endpoints.bucket_for_job(job)
-                    copies[path] = await bucket.upload(path, uri, mime_type=file.mime_type)
+                    copies[path] = await bucket.upload(path, uri, mime_type=file.facts.mime_type)
             except (MediaGenError, TimeoutError) as error:
                 why = error if isinstance(error, MediaGenError) else f"it took longer than {COPY_SECONDS / 60:.0f} min."
                 command = shlex.join(["gcloud", "storage", "cp", "--no-clobber", str(path), uri])
@@ -306,15 +280,15 @@ class Collector:
         placed: Sequence[Placed],
         copies: Mapping[Path, str],
         warnings: Sequence[str],
-    ) -> None:
+    ) -> PaidCall | None:
+        """Write down what was made; returns the call as it is then, or None when another had ended it."""
         artifacts: list[Artifact] = []
         found = list(warnings)
         for file in placed:
-            facts, differing = await file.facts(job)
             copy = copies.get(file.stored.path, "")
             gcs_uri = copy if copy.startswith("gs://") else file.gcs_uri
-            artifacts.append(artifact_of(new_artifact_id(self.clock), file.stored, facts, gcs_uri))
-            found += [*file.warnings, *differing]
+            artifacts.append(artifact_of(new_artifact_id(self.clock), file.stored, file.facts, gcs_uri))
+            found += file.warnings
         charge = self.charge(job, call.usage, made=len(call.remote_uris))
         # In the order of the artifacts, and nothing that is only here for a while.
         uris = [call.remote_uris[file.sample] for file in placed]
@@ -334,16 +308,20 @@ class Collector:
             warnings=(*call.warnings, *dict.fromkeys(found)),
             remote_uris=remote_uris,
         )
-        if not is_ours:
-            logger.info("job %s: another process has stored its files; those of this one are removed", job.job_id)
-            await self._withdraw(job, call, placed)
+        if is_ours:
+            return done
+        logger.info("job %s: another process has stored its files; those of this one are removed", job.job_id)
+        await self._withdraw(job, call, placed)
+        return None
 
     async def _withdraw(self, job: Job, call: PaidCall, placed: Sequence[Placed]) -> None:
         known = {artifact.path for artifact in (await self.ledger.get(job.job_id)).artifacts}
         for file in placed:
             if str(file.stored.path) not in known:
                 await self.storage.remove_file(file.stored)
-                await self.storage.remove_record(file.stored.path, job.job_id, position(job, call, file.sample))
+                await anyio.to_thread.run_sync(
+                    remove_record, file.stored.path, job.job_id, position(job, call, file.sample)
+                )
 
     def charge(self, job: Job, usage: Usage | None, *, made: int) -> Charge:
         """What a call that made so many files costs."""
@@ -367,9 +345,26 @@ class Collector:
         return ()
 
 
-def claims_on(job: Job, call: PaidCall) -> Claims:
-    """Who fetches the files of a call."""
-    return Claims(directory=Path(job.output_dir), key=f"{job.job_id}-{call.ordinal}")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Brought:
+    """A whole file that has no name yet.
+
+    Attributes:
+        facts: What it is, if it was looked at just now.
+    """
+
+    part: PartFile
+    sample: int = 0
+    facts: MediaFacts | None = None
+
+
+def _taken_in(part: Part, uri: str) -> MediaFacts | None:
+    """Look at a file that is here, or is kept here, and let it count as whole."""
+    if uri.startswith("file:"):
+        copy_kept(Path(url2pathname(urlsplit(uri).path)), part)
+    facts = examine(part, uri)
+    part.seal()
+    return facts
 
 
 def _deleted(error: MediaGenError) -> EndpointError:

@@ -125,7 +125,7 @@ class Joiner:
         target = anyio.Path(await self.spool.call_folder(job, call) / f"{film.path.stem.lstrip('.')}.mp4")
         try:
             await join_once(Path(source["path"]), part.path, Path(target), ffmpeg=self.ffmpeg)
-            await copy_kept(Path(target), film)
+            await anyio.to_thread.run_sync(copy_kept, Path(target), film.blocking)
             await film.seal()
         except MediaGenError as error:
             logger.warning("job %s: the film could not be joined: %s", job.job_id, error.code)

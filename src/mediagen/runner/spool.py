@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from mediagen.endpoints.base import OpenSink, Output, PartSink
 from mediagen.errors import StorageError
 from mediagen.jobs import Job, PaidCall
 from mediagen.storage.local import LocalStorage, PartFile
+from mediagen.storage.part import Part
 from mediagen.submitter.base import Settled, is_supported
 
 COPY_BYTES = 1_000_000
@@ -39,10 +41,6 @@ class Spool:
             folder = await self.call_folder(job, call)
             kept = (await self.storage.store_bytes(data, directory=folder, stem="answer", suffix=".bin")).path
         return kept
-
-    async def mark(self, job: Job, call: PaidCall) -> None:
-        """Let `leftovers` name the call from now on until it is forgotten by whoever holds all claims on it."""
-        await anyio.to_thread.run_sync(_touch, self.folder_of(job, call) / _FETCHED)
 
     async def owe_record(self, job: Job, call: PaidCall) -> None:
         """Note that the end of a call is to be written down beside its files; without a word when that fails."""
@@ -130,12 +128,11 @@ class Spool:
 
     async def empty(self, job: Job, call: PaidCall) -> None:
         """Remove what was kept of a call, as `forget` does, but let `leftovers` name it until `drop`."""
-        await anyio.to_thread.run_sync(_empty, self.folder_of(job, call))
+        await anyio.to_thread.run_sync(empty, self.folder_of(job, call))
 
     async def drop(self, job: Job, call: PaidCall) -> None:
         """Let `leftovers` name a call no more, unless something was kept of it again."""
-        with contextlib.suppress(OSError):
-            await anyio.Path(self.folder_of(job, call)).rmdir()
+        await anyio.to_thread.run_sync(drop, self.folder_of(job, call))
 
     async def leftovers(self) -> list[tuple[str, int]]:
         """Job id and ordinal of every call of which something is kept."""
@@ -182,7 +179,19 @@ def _touch(path: Path) -> None:
         path.touch()
 
 
-def _empty(folder: Path) -> None:
+def mark(folder: Path) -> None:
+    """Let `Spool.leftovers` name the call of a folder until it is forgotten by whoever holds all claims. Blocking."""
+    _touch(folder / _FETCHED)
+
+
+def drop(folder: Path) -> None:
+    """Do as `Spool.drop`. Blocking."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def empty(folder: Path) -> None:
+    """Do as `Spool.empty`. Blocking."""
     if not folder.is_dir():
         return
     if is_supported():
@@ -230,20 +239,19 @@ def _looked_at(folder: Path, token: str) -> Settled:
     return look_at_call(folder, token)
 
 
-async def copy_kept(answer: Path, part: PartFile) -> None:
-    """Bring a kept paid file into its own folder, unless an earlier attempt did.
+def copy_kept(answer: Path, part: Part) -> None:
+    """Bring a kept paid file into its own folder, unless an earlier attempt did. Blocking.
 
     Raises:
         StorageError: It cannot be read or written.
     """
     try:
-        size = (await anyio.Path(answer).stat()).st_size
-        if part.size() == size:
-            return
-        await part.truncate()
-        async with await anyio.open_file(answer, "rb") as file:
-            while chunk := await file.read(COPY_BYTES):
-                await part.append(chunk)
+        with answer.open("rb") as file:
+            if part.size() == os.fstat(file.fileno()).st_size:
+                return
+            part.truncate()
+            while chunk := file.read(COPY_BYTES):
+                part.append(chunk)
     except OSError as error:
         raise StorageError(
             f"The paid file that was kept in {answer} cannot be read.",

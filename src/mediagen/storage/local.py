@@ -2,23 +2,23 @@
 
 import contextlib
 import hashlib
-import json
 import shutil
-import stat
 import tempfile
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
-from functools import lru_cache
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
 
 from mediagen.errors import ConfigurationError, InvalidRequestError
-from mediagen.storage.names import candidates, is_key, record_key, record_stem, safe_stem, sanitise_name
-from mediagen.storage.part import Claims, PartFile, StoredFile, translated
-from mediagen.storage.parts import discard_parts, open_part, withdraw_parts
-from mediagen.storage.placing import digest_and_sync, place_media, place_record, sync_directory, write_temporary
+from mediagen.storage.claims import Claims
+from mediagen.storage.names import safe_stem, sanitise_name
+from mediagen.storage.part import StoredFile, translated
+from mediagen.storage.part_file import PartFile
+from mediagen.storage.parts import open_part
+from mediagen.storage.placing import digest_and_sync, place_media, write_temporary
+from mediagen.storage.records import write_sidecar
 
 __all__ = ["Claims", "LocalStorage", "PartFile", "StoredFile", "sanitise_name"]
 
@@ -26,8 +26,6 @@ MIN_FREE_BYTES: Final = 50 * 1024**2
 FOLDERS: Final = {"MEDIAGEN_OUTPUT_DIR": "The output folder", "MEDIAGEN_STATE_DIR": "The folder beside the ledger"}
 WORKSPACE_PREFIX: Final = ".mediagen-work-"
 ABANDONED_SECONDS: Final = 86_400.0
-MAX_RECORD_BYTES: Final = 16 * 1024**2
-KNOWN_RECORDS: Final = 4096
 
 
 class LocalStorage:
@@ -82,23 +80,7 @@ class LocalStorage:
         Raises:
             StorageError: The folder is gone.
         """
-        return await anyio.to_thread.run_sync(open_part, directory, key)
-
-    async def discard_parts(self, directory: Path, keys: Iterable[str]) -> None:
-        """Remove unfinished files and their notes; nothing happens where there is none.
-
-        Raises:
-            StorageError: The folder is gone, or one cannot be removed.
-        """
-        await anyio.to_thread.run_sync(discard_parts, directory, keys)
-
-    async def withdraw_parts(self, directory: Path, keys: Iterable[str], kept: Collection[str]) -> list[Path]:
-        """Take back the final names that unfinished files have; see `PartFile.withdraw`.
-
-        Raises:
-            StorageError: The folder is gone or cannot be changed.
-        """
-        return await anyio.to_thread.run_sync(withdraw_parts, directory, keys, kept)
+        return PartFile(await anyio.to_thread.run_sync(open_part, directory, key))
 
     async def check_directory(
         self, path: Path, *, field: str | None = "output_dir", setting: str = "MEDIAGEN_OUTPUT_DIR"
@@ -120,21 +102,8 @@ class LocalStorage:
         return await anyio.to_thread.run_sync(_check_directory, path, field, setting)
 
     async def write_sidecar(self, media_or_stem: Path, record: dict[str, Any]) -> Path:
-        """Write the record of a file beside it, as ``<stem>.json``.
-
-        A record of the same job and ordinal is replaced; any other file is left alone and ``_2``, ``_3``, … is added.
-
-        Args:
-            media_or_stem: The media file, or for a failure its path without suffix.
-            record: JSON values; ``job_id`` and ``ordinal`` tell whose record it is.
-
-        Returns:
-            Where it is.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
-        return await anyio.to_thread.run_sync(_write_sidecar, media_or_stem, record)
+        """Write the record of a file beside it; see `records.write_sidecar`."""
+        return await anyio.to_thread.run_sync(write_sidecar, media_or_stem, record)
 
     async def remove_file(self, stored: StoredFile) -> None:
         """Remove a file that was stored, unless another has its name by now.
@@ -143,27 +112,6 @@ class LocalStorage:
             StorageError: It cannot be removed.
         """
         await anyio.to_thread.run_sync(_remove_file, stored)
-
-    async def remove_record(self, media: Path, job_id: str, ordinal: int) -> None:
-        """Remove the record beside a file that is removed, if it is that of a job.
-
-        Raises:
-            StorageError: It cannot be removed.
-        """
-        await anyio.to_thread.run_sync(_remove_record, media, (job_id, ordinal))
-
-    async def remove_failure(self, stem: Path, job_id: str, ordinal: int) -> None:
-        """Remove the record that a file could not be had, because it is here after all; files stay.
-
-        Args:
-            stem: Path of the file without suffix.
-            job_id: Whose record it is.
-            ordinal: The same.
-
-        Raises:
-            StorageError: It cannot be removed.
-        """
-        await anyio.to_thread.run_sync(_remove_failure, stem, {"job_id": job_id, "ordinal": ordinal})
 
 
 def _store_bytes(data: bytes | Iterable[bytes], directory: Path, stem: str, suffix: str) -> StoredFile:
@@ -228,75 +176,7 @@ def _bad_directory(message: str, field: str | None, setting: str) -> InvalidRequ
     return ConfigurationError(f"{FOLDERS[setting]} {message}", hint=f"{hint} {setting} names it.")
 
 
-def _write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
-    directory = media_or_stem.absolute().parent
-    stem = record_stem(media_or_stem)
-    data = f"{json.dumps(record, ensure_ascii=False, indent=2, default=str)}\n".encode("utf-8", "replace")
-    with translated(directory):
-        temporary = write_temporary(directory, data, key=_key_of(record))
-        try:
-            earlier = _own_record(directory, stem, record)
-            if earlier is None:
-                return place_record(temporary, directory, stem)
-            temporary.replace(earlier)
-            sync_directory(directory)
-            return earlier
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
 def _remove_file(stored: StoredFile) -> None:
     with translated(stored.path.parent), contextlib.suppress(FileNotFoundError):
         if digest_and_sync(stored.path) == (stored.sha256, stored.size_bytes):
             stored.path.unlink()
-
-
-def _remove_record(media: Path, identity: tuple[str, int]) -> None:
-    record = media.with_name(f"{record_stem(media.with_suffix(''))}.json")
-    with translated(media.parent):
-        if _identity(record) == identity:
-            record.unlink(missing_ok=True)
-
-
-def _remove_failure(stem: Path, named: dict[str, Any]) -> None:
-    directory = stem.absolute().parent
-    with translated(directory):
-        earlier = _own_record(directory, record_stem(stem), named)
-        if earlier and json.loads(earlier.read_bytes()).get("status") == "ERROR":
-            earlier.unlink()
-
-
-def _key_of(record: dict[str, Any]) -> str | None:
-    """Names the unfinished record of a paid call; of anything else there is none that could be found again."""
-    key = record_key(record.get("job_id", ""), record.get("ordinal"))
-    return key if "job_id" in record and is_key(key) else None
-
-
-def _own_record(directory: Path, stem: str, record: dict[str, Any]) -> Path | None:
-    """Find the record that the same paid call wrote earlier."""
-    if "job_id" not in record:
-        return None
-    for candidate in candidates(stem):
-        path = directory / f"{candidate}.json"
-        if not path.exists():
-            return None
-        if _identity(path) == (record["job_id"], record.get("ordinal")):
-            return path
-    return None
-
-
-def _identity(path: Path) -> tuple[object, object] | None:
-    try:
-        state = path.stat()
-        if not stat.S_ISREG(state.st_mode) or state.st_size > MAX_RECORD_BYTES:
-            return None
-        return _read_identity(str(path), (state.st_ino, state.st_mtime_ns, state.st_size))
-    except (OSError, ValueError, RecursionError):
-        return None
-
-
-# Hundreds of records of one stem are looked at for each further one.
-@lru_cache(maxsize=KNOWN_RECORDS)
-def _read_identity(path: str, _state: tuple[int, int, int]) -> tuple[object, object] | None:
-    found = json.loads(Path(path).read_bytes())
-    return (found.get("job_id"), found.get("ordinal")) if isinstance(found, dict) else None

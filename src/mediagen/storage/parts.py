@@ -1,15 +1,14 @@
 """Several unfinished files at once, in one go to a worker thread. Blocking."""
 
-import contextlib
 import errno
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from mediagen.storage.names import is_key
-from mediagen.storage.part import Claims, PartFile, translated
+from mediagen.storage.part import Part, translated
 
 
-def open_part(directory: Path, key: str) -> PartFile:
+def open_part(directory: Path, key: str) -> Part:
     """Open a download, new or begun earlier.
 
     Raises:
@@ -21,7 +20,7 @@ def open_part(directory: Path, key: str) -> PartFile:
     with translated(directory):
         if not directory.is_dir():
             raise FileNotFoundError(errno.ENOENT, "No such directory")
-    return PartFile(directory, key)
+    return Part(directory, key)
 
 
 def discard_parts(directory: Path, keys: Iterable[str]) -> None:
@@ -31,32 +30,13 @@ def discard_parts(directory: Path, keys: Iterable[str]) -> None:
         StorageError: The folder is gone, or one cannot be removed.
     """
     for key in keys:
-        open_part(directory, key)._discard()  # noqa: SLF001 - what `discard` does in a thread
+        open_part(directory, key).discard()
 
 
 def withdraw_parts(directory: Path, keys: Iterable[str], kept: Collection[str]) -> list[Path]:
-    """Take back the final names that unfinished files have; see `PartFile.withdraw`.
+    """Take back the final names that unfinished files have; see `Part.withdraw`.
 
     Raises:
         StorageError: The folder is gone or cannot be changed.
     """
-    parts = [open_part(directory, key) for key in keys]
-    return [gone for part in parts for gone in part._withdraw(kept)]  # noqa: SLF001 - what `withdraw` does in a thread
-
-
-def claimed(claims: Claims) -> int:
-    """Take a number as `Claims.take` does, and make the folder again if it disappeared meanwhile.
-
-    Raises:
-        StorageError: The folder cannot be written to.
-        UnavailableError: None is free.
-    """
-    with contextlib.suppress(OSError):
-        claims.directory.mkdir(parents=True, exist_ok=True)
-    return claims.take()
-
-
-def give_back(claims: Claims, taken: Iterable[int], cleared: Collection[int] = ()) -> None:
-    """Give numbers back that were taken; of those that are cleared nothing is left."""
-    for number in taken:
-        claims.release(number, is_cleared=number in cleared)
+    return [gone for part in [open_part(directory, key) for key in keys] for gone in part.withdraw(kept)]

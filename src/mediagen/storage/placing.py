@@ -151,6 +151,12 @@ def digest_and_sync(path: Path) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
+def sync_file(path: Path) -> None:
+    """Make a file that was written earlier durable."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
 def sync_directory(directory: Path) -> None:
     """Make the names in a folder durable, where the system can do that."""
     with contextlib.suppress(OSError):

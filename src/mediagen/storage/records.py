@@ -1,0 +1,111 @@
+"""The records beside files. Blocking."""
+
+import json
+import stat
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from mediagen.storage.names import candidates, is_key, record_key, record_stem
+from mediagen.storage.part import translated
+from mediagen.storage.placing import place_record, sync_directory, write_temporary
+
+MAX_RECORD_BYTES: Final = 16 * 1024**2
+KNOWN_RECORDS: Final = 4096
+
+
+def write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
+    """Write the record of a file beside it, as ``<stem>.json``.
+
+    A record of the same job and ordinal is replaced; any other file is left alone and ``_2``, ``_3``, … is added.
+
+    Args:
+        media_or_stem: The media file, or for a failure its path without suffix.
+        record: JSON values; ``job_id`` and ``ordinal`` tell whose record it is.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    directory = media_or_stem.absolute().parent
+    stem = record_stem(media_or_stem)
+    data = f"{json.dumps(record, ensure_ascii=False, indent=2, default=str)}\n".encode("utf-8", "replace")
+    with translated(directory):
+        temporary = write_temporary(directory, data, key=_key_of(record))
+        try:
+            earlier = _own_record(directory, stem, record)
+            if earlier is None:
+                return place_record(temporary, directory, stem)
+            temporary.replace(earlier)
+            sync_directory(directory)
+            return earlier
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def remove_record(media: Path, job_id: str, ordinal: int) -> None:
+    """Remove the record beside a file that is removed, if it is that of a job.
+
+    Raises:
+        StorageError: It cannot be removed.
+    """
+    record = media.with_name(f"{record_stem(media.with_suffix(''))}.json")
+    with translated(media.parent):
+        if _identity(record) == (job_id, ordinal):
+            record.unlink(missing_ok=True)
+
+
+def remove_failure(stem: Path, job_id: str, ordinal: int) -> None:
+    """Remove the record that a file could not be had, because it is here after all; files stay.
+
+    Args:
+        stem: Path of the file without suffix.
+        job_id: Whose record it is.
+        ordinal: The same.
+
+    Raises:
+        StorageError: It cannot be removed.
+    """
+    directory = stem.absolute().parent
+    with translated(directory):
+        earlier = _own_record(directory, record_stem(stem), {"job_id": job_id, "ordinal": ordinal})
+        if earlier and json.loads(earlier.read_bytes()).get("status") == "ERROR":
+            earlier.unlink()
+
+
+def _key_of(record: dict[str, Any]) -> str | None:
+    """Names the unfinished record of a paid call; of anything else there is none that could be found again."""
+    key = record_key(record.get("job_id", ""), record.get("ordinal"))
+    return key if "job_id" in record and is_key(key) else None
+
+
+def _own_record(directory: Path, stem: str, record: dict[str, Any]) -> Path | None:
+    """Find the record that the same paid call wrote earlier."""
+    if "job_id" not in record:
+        return None
+    for candidate in candidates(stem):
+        path = directory / f"{candidate}.json"
+        if not path.exists():
+            return None
+        if _identity(path) == (record["job_id"], record.get("ordinal")):
+            return path
+    return None
+
+
+def _identity(path: Path) -> tuple[object, object] | None:
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode) or state.st_size > MAX_RECORD_BYTES:
+            return None
+        return _read_identity(str(path), (state.st_ino, state.st_mtime_ns, state.st_size))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+# Hundreds of records of one stem are looked at for each further one.
+@lru_cache(maxsize=KNOWN_RECORDS)
+def _read_identity(path: str, _state: tuple[int, int, int]) -> tuple[object, object] | None:
+    found = json.loads(Path(path).read_bytes())
+    return (found.get("job_id"), found.get("ordinal")) if isinstance(found, dict) else None
