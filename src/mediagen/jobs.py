@@ -258,6 +258,11 @@ class Job:
         return JobStatus.FAILED
 
     @property
+    def is_complete(self) -> bool:
+        """Whether each of its calls has its files and no link follows it, so that nothing more comes of it."""
+        return self.chain is None and all(call.status is JobStatus.SUCCEEDED for call in self.calls)
+
+    @property
     def artifacts(self) -> tuple[Artifact, ...]:
         """Files of the job, in the order of its calls."""
         return tuple(artifact for call in self.calls for artifact in call.artifacts)

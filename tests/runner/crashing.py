@@ -22,6 +22,7 @@ from mediagen.jobs import Job, JobStatus, PaidCall, Quote
 from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
 from mediagen.runner.collect import Collector, EndpointSource
+from mediagen.runner.delivering import deliver
 from mediagen.runner.patience import Patience
 from mediagen.runner.spool import Spool
 from mediagen.runner.steps import CallSteps
@@ -38,7 +39,8 @@ def die_at_each_instant(
 ) -> list[dict[str, Any]]:
     """Kill a process at each instant at which it collects a paid file, and let the next one go on.
 
-    With `end` it does not collect, but ends the call in this state.
+    With `end` it does not collect, but ends the call in this state; with ``delivered`` it brings the file the short
+    way, from an answer that stays where it is until the call has ended.
     """
     told = json.dumps({"folder": str(folder), "paid": str(paid), "kinds": kinds, "job": job, "end": end})
     command = [sys.executable, "-m", "tests.runner.crashing", told]
@@ -82,6 +84,14 @@ async def prepare(collector: Collector, job: Job, paid: bytes) -> None:
     await collector.ledger.update_call(
         job.job_id, 0, expected=JobStatus.SUBMITTING, status=JobStatus.DOWNLOADING, remote_uris=(kept.as_uri(),)
     )
+
+
+async def delivered(collector: Collector, paid: bytes) -> None:
+    """Bring a picture the short way, unless that was done."""
+    job = await collector.ledger.get("job_1")
+    if job.status is JobStatus.SUBMITTING:
+        kept_in = collector.spool.folder_of(job, job.calls[0]).as_uri()
+        assert await deliver(collector, job, replace(job.calls[0], remote_uris=(kept_in,)), [paid[:9], paid[9:]])
 
 
 async def go_on(collector: Collector, job_id: str = "job_1") -> Job:
@@ -138,14 +148,21 @@ async def die(folder: Path, number: int, told: dict[str, Any]) -> None:
         await prepare(collector, job, Path(told["paid"]).read_bytes())
     die_before(number, folder, set(told["kinds"]))
     if told["end"]:
-        await end(collector, told["end"])
+        await ended(collector, told)
     await go_on(collector)
+
+
+async def ended(collector: Collector, told: dict[str, Any]) -> None:
+    if told["end"] == "delivered":
+        await delivered(collector, Path(told["paid"]).read_bytes())
+    else:
+        await end(collector, told["end"])
 
 
 async def report(folder: Path, told: dict[str, Any]) -> None:
     if told["end"]:
         collector = collector_in(folder)
-        await end(collector, told["end"])
+        await ended(collector, told)
         await collector.ledger.aclose()
     job = await go_on(collector_in(folder))
     files = sorted(path.name for path in Path(job.output_dir).iterdir())

@@ -122,10 +122,11 @@ async def test_secrets_of_addresses_are_not_in_the_record(tmp_path: Path):
     assert "X-Goog-Signature" not in record
 
 
-def test_killed_at_any_instant_a_picture_is_stored_once_with_its_record(tmp_path: Path):
+@pytest.mark.parametrize("end", ["", "delivered"])
+def test_killed_at_any_instant_a_picture_is_stored_once_with_its_record(tmp_path: Path, end: str):
     data = still("png")
     (tmp_path / "paid").write_bytes(data)
-    found = die_at_each_instant(tmp_path / "runs", tmp_path / "paid")
+    found = die_at_each_instant(tmp_path / "runs", tmp_path / "paid", end=end)
     assert len(found) > 8
     for each in found:
         assert each["status"] == "succeeded", each

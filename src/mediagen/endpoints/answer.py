@@ -19,6 +19,7 @@ class Answer:
         body: Of a success that holds files, the skeleton; see `inline_media`.
         end: How the body of an answer to a paid request ended; of a success that is not whole, it is left out.
         files: What the skeleton refers to.
+        is_stored: Whether it lies on the disk as it came until its call is forgotten.
     """
 
     status_code: int
@@ -27,6 +28,7 @@ class Answer:
     sent_key: str = ""
     end: Literal["whole", "cut", "too_large"] = "whole"
     files: tuple[InlineFile, ...] = ()
+    is_stored: bool = False
 
     @property
     def is_success(self) -> bool:

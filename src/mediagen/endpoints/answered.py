@@ -34,4 +34,4 @@ def _finished(answer: Answer, decode: Decode, warnings: tuple[str, ...]) -> Fini
         turn = with_files(image.model_turn, answer.files)
     except (ValueError, RecursionError):
         warnings = (*warnings, DAMAGED_TURN)
-    return Finished(image=image, picture=picture, turn=turn, warnings=warnings)
+    return Finished(image=image, picture=picture, turn=turn, warnings=warnings, is_stored=answer.is_stored)

@@ -74,12 +74,14 @@ class Finished:
         turn: The model's turn as it is sent back when editing goes on, with an `InlineFile` where the base64 of a file
             was; empty when there is none.
         warnings: What the caller should know about it.
+        is_stored: Whether the answer lies on the disk as it came until its call is forgotten.
     """
 
     image: DecodedImage
     picture: InlineFile
     turn: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    is_stored: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

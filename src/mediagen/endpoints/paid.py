@@ -244,7 +244,7 @@ async def _taken(channel: HttpChannel, folder: Path | None, stored: StoredAnswer
             hint="Make it readable; `mediagen jobs resume` then goes on.",
             billed="unknown",
         ) from error
-    return replace(answer, body=separator.skeleton, files=separator.files)
+    return replace(answer, body=separator.skeleton, files=separator.files, is_stored=True)
 
 
 def _separated(stored: StoredAnswer, folder: Path | None) -> Separator:

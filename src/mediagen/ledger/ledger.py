@@ -247,9 +247,18 @@ class Ledger(Claims, Browsing, Approvals):
         *,
         expected: JobStatus,
         artifacts: Sequence[Artifact],
+        attempt: str | None = None,
         **changes: Unpack[CallChanges],
     ) -> bool:
         """Record the files of a paid call and end the call as succeeded, all or nothing.
+
+        Args:
+            job_id: Of its job.
+            ordinal: Its place in the job.
+            expected: State that the change starts from.
+            artifacts: The files.
+            attempt: Token under which the call was sent; another one keeps it from changing anything.
+            changes: Other new values.
 
         Returns:
             False, with nothing changed, when another has moved the call on.
@@ -264,6 +273,7 @@ class Ledger(Claims, Browsing, Approvals):
             changes={**changes, "status": JobStatus.SUCCEEDED},
             now=self._clock(),
             artifacts=tuple(artifacts),
+            attempt=attempt,
         )
         return await self._write(writing.take, step)
 

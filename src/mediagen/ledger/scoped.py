@@ -130,11 +130,14 @@ class ScopedLedger(Ledger):
         *,
         expected: JobStatus,
         artifacts: Sequence[Artifact],
+        attempt: str | None = None,
         **changes: Unpack[CallChanges],
     ) -> bool:
         """Record the files of a paid call of the principal; see `Ledger.store_artifacts`."""
         await self.get(job_id)
-        return await super().store_artifacts(job_id, ordinal, expected=expected, artifacts=artifacts, **changes)
+        return await super().store_artifacts(
+            job_id, ordinal, expected=expected, artifacts=artifacts, attempt=attempt, **changes
+        )
 
     async def reopen(self, job_id: str, ordinal: int, *, expected: JobStatus, **changes: Unpack[CallChanges]) -> bool:
         """Let a call of a job of the principal go on after all; see `Ledger.reopen`."""

@@ -152,8 +152,8 @@ class Collector:
             return gone
         finally:
             with anyio.CancelScope(shield=True):
-                if claims.is_holding:
-                    await anyio.to_thread.run_sync(give_back, claims, [claim])
+                if claims.held:
+                    await anyio.to_thread.run_sync(give_back, claims, claims.held)
 
     async def _collect(self, job: Job, call: PaidCall, placer: Placer) -> tuple[MediaGenError | None, PaidCall | None]:
         """Bring what can be had; returns why nothing can, and the call as it was ended here."""
@@ -177,7 +177,7 @@ class Collector:
         warnings += [copy for copy in copies.values() if not copy.startswith("gs://")]
         # Told to stop now, the process would leave a file without its record.
         with anyio.CancelScope(shield=True):
-            ended = await self._record(job, call, placed, copies, warnings)
+            ended = await self.record(job, call, placed, copies, warnings)
         return None, ended
 
     async def _clear(self, job: Job, call: PaidCall, claims: Claims, *, own: int | None = None) -> None:
@@ -273,22 +273,21 @@ class Collector:
                 )
         return copies
 
-    async def _record(
+    async def record(
         self,
         job: Job,
         call: PaidCall,
         placed: Sequence[Placed],
-        copies: Mapping[Path, str],
-        warnings: Sequence[str],
+        copies: Mapping[Path, str] | None = None,
+        warnings: Sequence[str] = (),
     ) -> PaidCall | None:
-        """Write down what was made; returns the call as it is then, or None when another had ended it."""
-        artifacts: list[Artifact] = []
-        found = list(warnings)
-        for file in placed:
-            copy = copies.get(file.stored.path, "")
-            gcs_uri = copy if copy.startswith("gs://") else file.gcs_uri
-            artifacts.append(artifact_of(new_artifact_id(self.clock), file.stored, file.facts, gcs_uri))
-            found += file.warnings
+        """Write down what was made; returns the call as it is then, or None when another has moved it on.
+
+        Raises:
+            LedgerError, StorageError: It is not written down.
+        """
+        artifacts = [self._artifact_of(file, (copies or {}).get(file.stored.path, "")) for file in placed]
+        found = [*warnings, *(warning for file in placed for warning in file.warnings)]
         charge = self.charge(job, call.usage, made=len(call.remote_uris))
         # In the order of the artifacts, and nothing that is only here for a while.
         uris = [call.remote_uris[file.sample] for file in placed]
@@ -303,16 +302,21 @@ class Collector:
             job.job_id,
             call.ordinal,
             expected=call.status,
+            attempt=call.attempt,
             artifacts=artifacts,
+            usage=call.usage,
             charge=charge,
             warnings=(*call.warnings, *dict.fromkeys(found)),
             remote_uris=remote_uris,
         )
-        if is_ours:
-            return done
-        logger.info("job %s: another process has stored its files; those of this one are removed", job.job_id)
-        await self._withdraw(job, call, placed)
-        return None
+        if not is_ours:
+            logger.info("job %s: another process has stored its files; those of this one are removed", job.job_id)
+            await self._withdraw(job, call, placed)
+        return done if is_ours else None
+
+    def _artifact_of(self, file: Placed, copy: str) -> Artifact:
+        gcs_uri = copy if copy.startswith("gs://") else file.gcs_uri
+        return artifact_of(new_artifact_id(self.clock), file.stored, file.facts, gcs_uri)
 
     async def _withdraw(self, job: Job, call: PaidCall, placed: Sequence[Placed]) -> None:
         known = {artifact.path for artifact in (await self.ledger.get(job.job_id)).artifacts}

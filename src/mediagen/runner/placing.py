@@ -18,7 +18,7 @@ from mediagen.runner.joining import Extended, Joiner
 from mediagen.storage.local import LocalStorage, PartFile, StoredFile
 from mediagen.storage.names import MEDIA_SUFFIXES, record_key
 from mediagen.storage.part import Part, translated
-from mediagen.storage.parts import discard_parts, withdraw_parts
+from mediagen.storage.parts import discard_parts, open_part, withdraw_parts
 from mediagen.storage.records import remove_failure, remove_record
 
 
@@ -52,7 +52,11 @@ class Placer:
 
     async def part(self, job: Job, call: PaidCall, sample: int) -> PartFile:
         """The download of a file, begun or not."""
-        return await self.storage.open_part(Path(job.output_dir), self._key(job, call, sample))
+        return PartFile(await anyio.to_thread.run_sync(self.opened, job, call, sample))
+
+    def opened(self, job: Job, call: PaidCall, sample: int) -> Part:
+        """The same for who is in a thread."""
+        return open_part(Path(job.output_dir), self._key(job, call, sample))
 
     async def place(
         self, job: Job, call: PaidCall, sample: int, part: PartFile, facts: MediaFacts | None = None
@@ -72,11 +76,18 @@ class Placer:
             StorageError: It cannot be placed now.
         """
         extended = await self.joiner.extended(job, call, part, f"{self._key(job, call, sample)}-film")
-        return await anyio.to_thread.run_sync(self._placed, job, call, sample, part.blocking, extended, facts)
+        return await anyio.to_thread.run_sync(self.placed, job, call, sample, part.blocking, facts, extended)
 
-    def _placed(
-        self, job: Job, call: PaidCall, sample: int, part: Part, extended: Extended | None, facts: MediaFacts | None
+    def placed(
+        self,
+        job: Job,
+        call: PaidCall,
+        sample: int,
+        part: Part,
+        facts: MediaFacts | None,
+        extended: Extended | None = None,
     ) -> Placed:
+        """Do as `place` for who is in a thread and knows what came of an extension."""
         film = extended.film.blocking if extended and extended.film else None
         whole = film or part
         with translated(Path(job.output_dir)):

@@ -63,8 +63,8 @@ class Runner:
             if on_progress:
                 await on_progress(self._progress(job))
             remaining = deadline - anyio.current_time()
-            # A job that has ended is driven for one more instant: until its record is written.
-            has_ended = job.status.is_terminal and not self.scheduler.is_driven(job.job_id)
+            # A job that has ended is driven for one more instant: until its record is written, or the next link made.
+            has_ended = job.is_complete or (job.status.is_terminal and not self.scheduler.is_driven(job.job_id))
             if has_ended or remaining <= 0:
                 self._changes.tell(job.job_id)
                 return job

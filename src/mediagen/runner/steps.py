@@ -27,6 +27,7 @@ from mediagen.jobs import Charge, Job, JobError, JobStatus, PaidCall, job_error
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
+from mediagen.runner.delivering import deliver
 from mediagen.runner.patience import Patience
 from mediagen.runner.polling import seconds_to_next_batch_poll, seconds_to_next_poll
 from mediagen.storage.conversations import KEPT_DAYS, Conversations
@@ -102,9 +103,11 @@ class CallSteps:
                 await self.late_or_not(job, call, status=JobStatus.RUNNING, operation=operation)
                 return self._poll_delay(job)
             case Finished(image=image, picture=picture, turn=turn, warnings=warnings):
-                answer = await self.collector.spool.keep(job, call, picture.chunks())
                 if turn:
                     warnings += await self._keep_conversation(job, call, request, turn)
+                if outcome.is_stored and await self._deliver(job, call, outcome, warnings):
+                    return None
+                answer = await self.collector.spool.keep(job, call, picture.chunks())
                 await self.late_or_not(
                     job,
                     call,
@@ -124,6 +127,18 @@ class CallSteps:
         spool = self.collector.spool
         ticket = await spool.open_for_sending(job, call, token)
         return replace(request, folder=spool.folder_of(job, call), ticket=ticket, token=token)
+
+    async def _deliver(self, job: Job, call: PaidCall, outcome: Finished, warnings: tuple[str, ...]) -> bool:
+        """Bring a picture at once to where it belongs; False when the usual way is to be taken, which can wait."""
+        if call.status is not JobStatus.SUBMITTING or job.effective.get("upload_to"):
+            return False
+        kept_in = self.collector.spool.folder_of(job, call).as_uri()
+        answered = replace(call, usage=outcome.image.usage, warnings=warnings, remote_uris=(kept_in,))
+        try:
+            return await deliver(self.collector, job, answered, outcome.picture.chunks())
+        except MediaGenError as error:
+            logger.info("job %s: its picture is not in its place yet: %s", job.job_id, error.code)
+            return False
 
     async def _keep_conversation(
         self, job: Job, call: PaidCall, request: PaidRequest, turn: dict[str, Any]

@@ -94,9 +94,9 @@ class Claims:
         return [number for number in range(1, MAX_CLAIMS) if self._file(number).exists()]
 
     @property
-    def is_holding(self) -> bool:
-        """Whether a number that was taken is not given back yet."""
-        return bool(self._locks)
+    def held(self) -> list[int]:
+        """Numbers that were taken and not given back yet."""
+        return [*self._locks]
 
     def release(self, number: int, *, is_cleared: bool = False) -> None:
         """Give a number back; with `is_cleared` nothing of it is left."""

@@ -1,0 +1,91 @@
+"""The short way of a picture, and the usual one where the short one ends."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.conftest import paid
+from tests.media.metadata.samples import still
+from tests.runner.asking import image, wait_for
+from tests.runner.crashing import collector_in, job_of
+
+from mediagen.app.app import open_app
+from mediagen.emulator.thread import EmulatorHandle
+from mediagen.jobs import JobStatus
+from mediagen.runner.collect import Collector
+from mediagen.runner.delivering import deliver
+from mediagen.settings import Settings
+from mediagen.storage.claims import Claims
+from mediagen.submitter.base import is_supported
+
+MakeSettings = Callable[..., Settings]
+pytestmark = pytest.mark.skipif(not is_supported(), reason="needs a platform with the submitter")
+
+
+def states(ledger_file: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """States of the calls in the ledger at the moment in which their files are written down."""
+    found: list[str] = []
+    record = Collector.record
+
+    async def noted(self: Collector, *arguments, **options):
+        with sqlite3.connect(ledger_file) as connection:
+            found.extend(row[0] for row in connection.execute("SELECT status FROM calls"))
+        connection.close()
+        return await record(self, *arguments, **options)
+
+    monkeypatch.setattr(Collector, "record", noted)
+    return found
+
+
+async def test_picture_is_in_its_place_before_the_ledger_hears_of_its_answer(
+    make_settings: MakeSettings, ledger_file: Path, monkeypatch: pytest.MonkeyPatch, work: Path
+):
+    found = states(ledger_file, monkeypatch)
+    async with open_app(make_settings()) as app:
+        report = await image(app)
+    assert report.status == "succeeded"
+    assert found == ["submitting"]
+    made = report.artifacts[0].file
+    assert {path.name for path in made.parent.iterdir()} >= {made.name, f"{made.stem}.json"}
+    assert not [path for path in made.parent.iterdir() if path.name.startswith(".")]
+    assert list((ledger_file.parent / "spool").iterdir()) == []
+
+
+async def test_picture_whose_folder_is_gone_waits_for_it(
+    make_settings: MakeSettings, emulator: EmulatorHandle, monkeypatch: pytest.MonkeyPatch, work: Path
+):
+    """It is kept in the spool and fetched from there once the folder can be written to."""
+    taken: list[int] = []
+    take = Claims.take
+
+    def refused(self: Claims) -> int:
+        taken.append(1)
+        if len(taken) == 1:
+            self.directory = self.directory / "gone"
+        return take(self)
+
+    monkeypatch.setattr(Claims, "take", refused)
+    async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="0.05")) as app:
+        done = await wait_for(app, (await image(app, wait_seconds=0)).job_id)
+    assert done.status == "succeeded"
+    assert len(taken) == 2
+    assert done.artifacts[0].file.is_file()
+    assert paid(emulator) == 1
+
+
+async def test_call_that_another_gave_up_meanwhile_is_left_to_it_with_its_answer(tmp_path: Path):
+    collector, job = collector_in(tmp_path), job_of(tmp_path)
+    Path(job.output_dir).mkdir(parents=True)
+    job = await collector.ledger.create(job)
+    call = job.calls[0]
+    answer = await collector.spool.call_folder(job, call) / "1.answer"
+    answer.write_bytes(b"as it came")
+    await collector.ledger.update_call("job_1", 0, expected=JobStatus.SUBMITTING, status=JobStatus.UNCONFIRMED)
+    answered = replace(call, remote_uris=(answer.parent.as_uri(),))
+    assert not await deliver(collector, job, answered, [still("png")])
+    assert answer.read_bytes() == b"as it came"
+    assert [path.name for path in Path(job.output_dir).iterdir() if not path.name.startswith(".")] == []
+    assert (await collector.ledger.get("job_1")).status is JobStatus.UNCONFIRMED
+    await collector.ledger.aclose()
