@@ -7,7 +7,6 @@ import pytest
 
 from mediagen.storage import placing
 from mediagen.storage.local import LocalStorage
-from mediagen.storage.parts import withdraw_parts
 
 
 async def test_files_of_one_stem_get_names_in_order_and_the_free_first_one_is_used_again(
@@ -53,7 +52,7 @@ async def test_unfinished_file_without_another_name_is_withdrawn_without_a_look_
         raise AssertionError("the folder may hold thousands")
 
     monkeypatch.setattr(os, "scandir", scandir)
-    assert withdraw_parts(tmp_path, ("job-0",), {stored.path.name}) == []
+    assert await part.withdraw({stored.path.name}) == []
     assert stored.path.read_bytes() == b"film"
 
 
@@ -62,5 +61,5 @@ async def test_name_that_nobody_keeps_is_withdrawn(tmp_path: Path):
     part = await storage.open_part(tmp_path, "job-0")
     await part.append(b"film")
     stored = await part.finish("clip", ".mp4", keep_part=True)
-    assert withdraw_parts(tmp_path, ("job-0-film", "job-0"), {"another.mp4"}) == [stored.path]
+    assert await part.withdraw({"another.mp4"}) == [stored.path]
     assert not stored.path.exists()

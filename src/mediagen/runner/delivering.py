@@ -52,5 +52,4 @@ def _placed(collector: Collector, job: Job, call: PaidCall, claims: Claims, pict
         for chunk in picture:
             part.append(chunk)
         facts = examine(part, call.remote_uris[0])
-        part.seal()
     return placer.placed(job, call, 0, part, facts)

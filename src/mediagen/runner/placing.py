@@ -12,13 +12,12 @@ from mediagen.media.metadata.putting import put_record
 from mediagen.media.probe import MediaFacts, probe
 from mediagen.media.sniff import SNIFF_BYTES, sniff, suffix_of
 from mediagen.report.sidecar import embedded_record
-from mediagen.runner.differences import differences
+from mediagen.runner.differences import differences, is_way
 from mediagen.runner.examining import DAMAGE
 from mediagen.runner.joining import Extended, Joiner
 from mediagen.storage.local import LocalStorage, PartFile, StoredFile
 from mediagen.storage.names import MEDIA_SUFFIXES, record_key
-from mediagen.storage.part import Part, translated
-from mediagen.storage.parts import discard_parts, open_part, withdraw_parts
+from mediagen.storage.part import Part, open_part, translated
 from mediagen.storage.records import remove_failure, remove_record
 
 
@@ -87,7 +86,10 @@ class Placer:
         facts: MediaFacts | None,
         extended: Extended | None = None,
     ) -> Placed:
-        """Do as `place` for who is in a thread and knows what came of an extension."""
+        """Do as `place` for who is in a thread and knows what came of an extension.
+
+        A part that does not count as whole yet does so from now on: whoever finds it is not to change it again.
+        """
         film = extended.film.blocking if extended and extended.film else None
         whole = film or part
         with translated(Path(job.output_dir)):
@@ -95,6 +97,8 @@ class Placer:
         stem, warnings = self._name(job, call, sample, part)
         if not warnings:
             warnings = self._embed(job, call, sample, whole)
+        if not whole.is_whole:
+            whole.seal()
         # The answer came after the call was given up; the record of that would keep the name from the file.
         failed = Path(job.output_dir) / file_stem(job, call, sample)
         remove_failure(failed, job.job_id, position(job, call, sample))
@@ -130,11 +134,17 @@ class Placer:
         Raises:
             StorageError: The folder is gone or closed.
         """
+        folder = Path(job.output_dir)
+        films = ("", "-film") if is_way(job.effective, "video_extension") else ("",)
+        kept = {name for artifact in call.artifacts for name in _names_of(Path(artifact.path).stem)}
         for sample in range(max(call.samples, len(call.remote_uris))):
-            if call.status.is_terminal:
-                self._withdraw(job, call, sample)
             key = self._key(job, call, sample)
-            discard_parts(Path(job.output_dir), (key, f"{key}-film", f"{key}-embedding"))
+            parts = [open_part(folder, f"{key}{film}") for film in films]
+            if call.status.is_terminal:
+                for gone in [name for part in parts for name in part.withdraw(kept)]:
+                    remove_record(gone, job.job_id, position(job, call, sample))
+            for part in (*parts, open_part(folder, f"{key}-embedding")):
+                part.discard()
 
     def clear_records(self, job: Job, call: PaidCall) -> None:
         """Remove the records of a call that were never finished. Blocking.
@@ -142,16 +152,8 @@ class Placer:
         Raises:
             StorageError: The folder is gone or closed.
         """
-        samples = range(max(call.samples, len(call.remote_uris)))
-        keys = [record_key(job.job_id, position(job, call, sample)) for sample in samples]
-        discard_parts(Path(job.output_dir), keys)
-
-    def _withdraw(self, job: Job, call: PaidCall, sample: int) -> None:
-        stems = {Path(artifact.path).stem for artifact in call.artifacts}
-        key = self._key(job, call, sample)
-        kept = {name for stem in stems for name in _names_of(stem)}
-        for gone in withdraw_parts(Path(job.output_dir), (f"{key}-film", key), kept):
-            remove_record(gone, job.job_id, position(job, call, sample))
+        for sample in range(max(call.samples, len(call.remote_uris))):
+            open_part(Path(job.output_dir), record_key(job.job_id, position(job, call, sample))).discard()
 
     def _key(self, job: Job, call: PaidCall, sample: int) -> str:
         return _part_key(job, call, sample) + (f"-by{self.claim}" if self.claim else "")
@@ -162,7 +164,7 @@ class Placer:
             return ()
         record = embedded_record(job, position(job, call, sample))
         unfinished = part.path.with_name(f".mediagen-{self._key(job, call, sample)}-embedding.part")
-        why = put_record(part.path, record, temporary=unfinished)
+        why = put_record(part.path, record, temporary=unfinished, is_synced=part.is_whole)
         return (why,) if why else ()
 
 

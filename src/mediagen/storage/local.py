@@ -14,9 +14,8 @@ import anyio
 from mediagen.errors import ConfigurationError, InvalidRequestError
 from mediagen.storage.claims import Claims
 from mediagen.storage.names import safe_stem, sanitise_name
-from mediagen.storage.part import StoredFile, translated
+from mediagen.storage.part import StoredFile, open_part, translated
 from mediagen.storage.part_file import PartFile
-from mediagen.storage.parts import open_part
 from mediagen.storage.placing import digest_and_sync, place_media, write_temporary
 from mediagen.storage.records import write_sidecar
 

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import errno
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from mediagen.errors import StorageError
-from mediagen.storage.names import safe_stem
+from mediagen.storage.names import is_key, safe_stem
 from mediagen.storage.placing import (
     CHUNK_BYTES,
     PartChangedError,
@@ -239,6 +240,21 @@ class Part:
         with translated(self._directory):
             self._note.unlink(missing_ok=True)
             self._directory.joinpath(f".mediagen-{self._key}-note.part").unlink(missing_ok=True)
+
+
+def open_part(directory: Path, key: str) -> Part:
+    """Open a download, new or begun earlier; `PartFile` is the same for the event loop.
+
+    Raises:
+        StorageError: The folder is gone.
+    """
+    if not is_key(key):
+        raise ValueError(f"not a key: {key!r}")
+    directory = directory.absolute()
+    with translated(directory):
+        if not directory.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "No such directory")
+    return Part(directory, key)
 
 
 def _empty() -> StorageError:

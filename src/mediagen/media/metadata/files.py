@@ -70,7 +70,9 @@ def read_record(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def embed_record(path: Path, record: Mapping[str, Any], *, temporary: Path | None = None) -> bool:
+def embed_record(
+    path: Path, record: Mapping[str, Any], *, temporary: Path | None = None, is_synced: bool = True
+) -> bool:
     """Put a record into a file, in place of an earlier one; picture, sound and all other metadata stay as they are.
 
     The file is replaced whole, under its permissions: it is the old or the new one at any instant. Its digest changes,
@@ -81,6 +83,7 @@ def embed_record(path: Path, record: Mapping[str, Any], *, temporary: Path | Non
         record: JSON. A text under the key ``prompt`` becomes the description that picture viewers show, too.
         temporary: Where the new file is written first, in the folder of `path`. A name that is the same each time lets
             the next call replace what a process that died left; None takes a name that nobody uses.
+        is_synced: Whether the new file is on the disk for good first; False leaves that to the caller.
 
     Returns:
         Whether the file carries the record now. False, and the file is untouched, when it carries a C2PA manifest, is
@@ -100,8 +103,8 @@ def embed_record(path: Path, record: Mapping[str, Any], *, temporary: Path | Non
         packet = _packet_with(old, record, found.max_packet_bytes)
         if packet is None or packet == old:
             return packet is not None
-        written = _write_beside(target, file, found.place(packet), temporary)
-    return _replace(target, written, before)
+        written = _write_beside(target, file, found.place(packet), temporary, is_synced=is_synced)
+    return _replace(target, written, before, is_synced=is_synced)
 
 
 def _survey(file: BinaryIO) -> Findings:
@@ -184,8 +187,10 @@ def _write_error(path: Path, error: OSError) -> MediaError:
     )
 
 
-def _write_beside(target: Path, source: BinaryIO, pieces: Sequence[Piece], named: Path | None) -> Path:
-    """Write the pieces into a file beside the target and make it durable; nothing is left when that fails."""
+def _write_beside(
+    target: Path, source: BinaryIO, pieces: Sequence[Piece], named: Path | None, *, is_synced: bool
+) -> Path:
+    """Write the pieces into a file beside the target; nothing is left when that fails."""
     temporary = named or target.parent / f".mediagen-{secrets.token_hex(8)}.part"
     try:
         if named:
@@ -195,7 +200,8 @@ def _write_beside(target: Path, source: BinaryIO, pieces: Sequence[Piece], named
                 _write_piece(file, source, piece)
             file.flush()
             _take_over(file, os.fstat(source.fileno()))
-            os.fsync(file.fileno())
+            if is_synced:
+                os.fsync(file.fileno())
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise _write_error(target, error) from error
@@ -234,14 +240,15 @@ def _take_over(file: BinaryIO, before: os.stat_result) -> None:
     os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
 
 
-def _replace(target: Path, temporary: Path, before: os.stat_result) -> bool:
+def _replace(target: Path, temporary: Path, before: os.stat_result, *, is_synced: bool) -> bool:
     """Put the new file in place of the old one, unless that is no longer what was read."""
     try:
         now = target.stat()
         if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
             return False
         temporary.replace(target)
-        _sync_folder(target.parent)
+        if is_synced:
+            _sync_folder(target.parent)
     except OSError as error:
         raise _write_error(target, error) from error
     finally:

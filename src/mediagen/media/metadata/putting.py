@@ -11,20 +11,21 @@ from mediagen.media.metadata.files import embed_record, has_c2pa
 logger = logging.getLogger(__name__)
 
 
-def put_record(path: Path, record: Mapping[str, Any], *, temporary: Path | None = None) -> str:
+def put_record(path: Path, record: Mapping[str, Any], *, temporary: Path | None = None, is_synced: bool = True) -> str:
     """Put a record into a file, unless that is signed.
 
     Args:
         path: The file.
         record: JSON.
         temporary: Name of the unfinished copy; None takes one that is free.
+        is_synced: Whether the new file is on the disk for good before it takes the place of the old one.
 
     Returns:
         Why it is not in there, in words; empty when it is, or when a signature forbids any change.
     """
     try:
         # Any change would break Google's signature.
-        if has_c2pa(path) or embed_record(path, record, temporary=temporary):
+        if has_c2pa(path) or embed_record(path, record, temporary=temporary, is_synced=is_synced):
             return ""
     except MediaGenError as error:
         return f"The record could not be put into the file: {error.code}. It is in the sidecar."
