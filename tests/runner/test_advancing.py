@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import paid
 from tests.runner.asking import arrived, change, clip, image, left_behind, until, wait_for
 
-from mediagen.app.app import App, open_app
+from mediagen.app.app import App, Manner, open_app
 from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import InvalidRequestError
 from mediagen.jobs import Job
