@@ -1,6 +1,7 @@
 """What was said to get a picture, with the model's own turn: kept so that it can be continued after a restart."""
 
 import gzip
+import io
 import json
 import re
 import zlib
@@ -106,13 +107,16 @@ def _packed(text: Iterable[str]) -> Iterator[bytes]:
     # Base64 of pictures shrinks by a quarter, and no search for what comes again makes it any shorter.
     packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP, strategy=zlib.Z_HUFFMAN_ONLY)
     size = 0
+    waiting = io.StringIO()
     for piece in text:
         size += len(piece)
         if size > LARGEST_BYTES:
             raise _TooLongError
-        if packed := packer.compress(piece.encode("ascii")):
-            yield packed
-    yield packer.flush()
+        waiting.write(piece)
+        if waiting.tell() >= _PIECE_CHARACTERS:
+            yield packer.compress(waiting.getvalue().encode("ascii"))
+            waiting = io.StringIO()
+    yield packer.compress(waiting.getvalue().encode("ascii")) + packer.flush()
 
 
 def _json(value: Any) -> Iterator[str]:
@@ -122,10 +126,6 @@ def _json(value: Any) -> Iterator[str]:
             yield '"'
             for start in range(0, len(value), _PIECE_CHARACTERS):
                 yield json.dumps(value[start : start + _PIECE_CHARACTERS])[1:-1]
-            yield '"'
-        case Encoded():
-            yield '"'
-            yield from value.base64()
             yield '"'
         case dict():
             for number, (name, item) in enumerate(value.items()):
@@ -137,6 +137,10 @@ def _json(value: Any) -> Iterator[str]:
                 yield "," if number else "["
                 yield from _json(item)
             yield "]" if value else "[]"
+        case Encoded():
+            yield '"'
+            yield from value.base64()
+            yield '"'
         case _:
             yield json.dumps(value)
 

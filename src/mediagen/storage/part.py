@@ -18,6 +18,7 @@ from mediagen.storage.placing import (
     PartMark,
     append_to,
     digest_and_sync,
+    digest_of,
     has_other_names,
     other_names,
     place_media,
@@ -224,7 +225,8 @@ class Part:
         if self.size() == 0:
             raise _empty()
         with translated(self._directory):
-            sha256, size_bytes = digest_and_sync(self.path)
+            # What counts as whole is on the disk for good.
+            sha256, size_bytes = digest_of(self.path) if self.is_whole else digest_and_sync(self.path)
             final = place_media(self.path, self._directory, safe_stem(stem), suffix)
         if not keep_part:
             self.discard()

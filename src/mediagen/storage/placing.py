@@ -141,13 +141,18 @@ def write_temporary(directory: Path, data: bytes | Iterable[bytes], *, key: str 
 
 def digest_and_sync(path: Path) -> tuple[str, int]:
     """SHA-256 and size of a file, once it is on the disk for good."""
+    sync_file(path)
+    return digest_of(path)
+
+
+def digest_of(path: Path) -> tuple[str, int]:
+    """SHA-256 and size of a file."""
     digest = hashlib.sha256()
     size = 0
-    with path.open("rb+") as file:
+    with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
-        os.fsync(file.fileno())
     return digest.hexdigest(), size
 
 
