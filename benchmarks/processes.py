@@ -35,7 +35,7 @@ class OtherEmulator:
 @contextmanager
 def emulator(*arguments: str, variables: Mapping[str, str] | None = None) -> Iterator[OtherEmulator]:
     """An emulator that runs for as long as it is entered."""
-    command = [sys.executable, "-m", "benchmarks.windowed_emulator", *arguments]
+    command = [sys.executable, "-m", "mediagen.emulator", *arguments]
     environment = {**os.environ, **(variables or {})}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:

@@ -24,7 +24,7 @@ MOST_SIDE_BY_SIDE = 32
 
 def measure(prompts: int = PROMPTS, calls: int = CALLS, window_seconds: float = WINDOW_SECONDS) -> list[Figure]:
     """Make a batch of pictures where only so many calls are taken in a window."""
-    arguments = ("--calls", str(calls), "--window-seconds", str(window_seconds), "--image-seconds", "0.2")
+    arguments = ("--calls-per-minute", str(calls), "--minute-seconds", str(window_seconds), "--image-seconds", "0.2")
     with tempfile.TemporaryDirectory() as folder, emulator(*arguments) as google:
         anyio.run(_make, Path(folder), google.url, prompts, window_seconds)
         refused = _refused(google)

@@ -29,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
         image_seconds=arguments.image_seconds,
         batch_seconds=arguments.batch_seconds,
         calls_per_window=arguments.calls_per_minute,
+        window_seconds=arguments.minute_seconds,
         ffmpeg=arguments.ffmpeg,
         extend_returns=arguments.extend_returns,
         region_refuses_uploaded_video=arguments.region_refuses_uploaded_video,
@@ -78,12 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port; 0 picks a free one (default: %(default)s)")
     _add_waits(parser)
-    parser.add_argument(
-        "--calls-per-minute",
-        type=int,
-        metavar="NUMBER",
-        help="paid calls of a model that are taken in a minute; others are refused with 429 (default: any number)",
-    )
+    _add_quota(parser)
     parser.add_argument("--ffmpeg", help="path of the ffmpeg executable (default: found by itself)")
     parser.add_argument(
         "--extend-returns", choices=["whole", "new_part"], default="whole", help="what an extension answers with"
@@ -119,6 +115,22 @@ def _add_waits(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.2,
         help="how long a batch waits, and again how long it is worked at (default: %(default)s)",
+    )
+
+
+def _add_quota(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--calls-per-minute",
+        type=int,
+        metavar="NUMBER",
+        help="paid calls of a model that are taken in a minute; others are refused with 429 (default: any number)",
+    )
+    parser.add_argument(
+        "--minute-seconds",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long that minute lasts, for who has less time (default: %(default)s)",
     )
 
 
