@@ -15,7 +15,7 @@ from tests.ledger.ledger_values import a_job, an_artifact
 from mediagen.jobs import ChainLink, Job, JobStatus
 from mediagen.ledger.ledger import Ledger
 from mediagen.runner import watching
-from mediagen.runner.scheduler import Changes
+from mediagen.runner.changes import Changes
 from mediagen.runner.watching import Watcher
 
 SECONDS = 20.0

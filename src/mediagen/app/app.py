@@ -43,7 +43,7 @@ from mediagen.runner.collect import Collector
 from mediagen.runner.embedded import Embedded
 from mediagen.runner.patience import Patience
 from mediagen.runner.runner import Runner
-from mediagen.runner.scheduler import Changes, Scheduler
+from mediagen.runner.scheduler import Scheduler
 from mediagen.runner.spool import Spool
 from mediagen.runner.steps import SETUP_WAITS, CallSteps
 from mediagen.settings import Settings, check_supported
@@ -228,7 +228,7 @@ def _queue(settings: Settings) -> "HintQueue | None":
 
 @asynccontextmanager
 async def _runner(steps: CallSteps, queue: "HintQueue | None") -> AsyncIterator[Runner]:
-    changes, advancer = Changes(), Advancer(steps)
+    changes, advancer = steps.collector.changes, Advancer(steps)
     scheduler: Scheduler
     if queue:
         from mediagen.runner.distributed import Distributed

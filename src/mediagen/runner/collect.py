@@ -21,6 +21,7 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.media.probe import MediaFacts
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
+from mediagen.runner.changes import Changes
 from mediagen.runner.charging import charge_of
 from mediagen.runner.clearing import begin, claims_on, clear
 from mediagen.runner.examining import examine
@@ -77,6 +78,7 @@ class Collector:
 
     Attributes:
         ffmpeg: Executable that joins the new part of a film with its source; None looks for one.
+        changes: Told as soon as the files of a call are in the ledger, before what was kept of it is cleared away.
         places: For those whose files are brought at a time.
     """
 
@@ -87,6 +89,7 @@ class Collector:
     spool: Spool
     clock: Callable[[], datetime]
     ffmpeg: str | None = None
+    changes: Changes = field(default_factory=Changes)
     places: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MOST_AT_ONCE, fast_acquire=True))
 
     def placer(self, claim: int = 0) -> Placer:
@@ -286,15 +289,13 @@ class Collector:
         Raises:
             LedgerError, StorageError: It is not written down.
         """
-        artifacts = [self._artifact_of(file, (copies or {}).get(file.stored.path, "")) for file in placed]
+        artifacts = tuple(self._artifact_of(file, (copies or {}).get(file.stored.path, "")) for file in placed)
         found = [*warnings, *(warning for file in placed for warning in file.warnings)]
         charge = self.charge(job, call.usage, made=len(call.remote_uris))
         # In the order of the artifacts, and nothing that is only here for a while.
         uris = [call.remote_uris[file.sample] for file in placed]
         remote_uris = tuple(uri for uri in uris if not uri.startswith("file:"))
-        done = replace(
-            call, status=JobStatus.SUCCEEDED, charge=charge, artifacts=tuple(artifacts), remote_uris=remote_uris
-        )
+        done = replace(call, status=JobStatus.SUCCEEDED, charge=charge, artifacts=artifacts, remote_uris=remote_uris)
         for file, artifact in zip(placed, artifacts, strict=True):
             found += await self.write_record(replace(job, updated_at=self.clock()), done, file.sample, artifact)
         # Whoever has the files first stores them, also under an older claim: another may never get them.
@@ -309,16 +310,18 @@ class Collector:
             warnings=(*call.warnings, *dict.fromkeys(found)),
             remote_uris=remote_uris,
         )
-        if not is_ours:
-            logger.info("job %s: another process has stored its files; those of this one are removed", job.job_id)
-            await self._withdraw(job, call, placed)
-        return done if is_ours else None
+        if is_ours:
+            self.changes.tell(job.job_id)
+            return done
+        await self._withdraw(job, call, placed)
+        return None
 
     def _artifact_of(self, file: Placed, copy: str) -> Artifact:
         gcs_uri = copy if copy.startswith("gs://") else file.gcs_uri
         return artifact_of(new_artifact_id(self.clock), file.stored, file.facts, gcs_uri)
 
     async def _withdraw(self, job: Job, call: PaidCall, placed: Sequence[Placed]) -> None:
+        logger.info("job %s: another process has stored its files; those of this one are removed", job.job_id)
         known = {artifact.path for artifact in (await self.ledger.get(job.job_id)).artifacts}
         for file in placed:
             if str(file.stored.path) not in known:

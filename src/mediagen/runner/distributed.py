@@ -15,9 +15,10 @@ from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import LedgerError, MediaGenError
 from mediagen.jobs import CHAIN_RESUMED_WITHIN, OPEN_STATUSES, Job, JobStatus
 from mediagen.runner.advancing import Advancer
+from mediagen.runner.changes import Changes
 from mediagen.runner.late import late_of
 from mediagen.runner.queue import HintQueue
-from mediagen.runner.scheduler import RENEWALS_PER_LEASE, Changes, Duty, OnEnded, keep_doing, kind_of
+from mediagen.runner.scheduler import RENEWALS_PER_LEASE, Duty, OnEnded, keep_doing, kind_of
 from mediagen.runner.steps import CallSteps
 
 logger = logging.getLogger(__name__)

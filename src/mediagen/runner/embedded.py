@@ -15,8 +15,9 @@ from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import MediaGenError
 from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job, PaidCall
 from mediagen.runner.advancing import Advancer
+from mediagen.runner.changes import Changes
 from mediagen.runner.late import late_of
-from mediagen.runner.scheduler import RENEWALS_PER_LEASE, Changes, OnEnded, keep_doing, kind_of
+from mediagen.runner.scheduler import RENEWALS_PER_LEASE, OnEnded, keep_doing, kind_of
 from mediagen.runner.steps import CallSteps
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,9 @@ from mediagen.errors import InvalidRequestError, LedgerError
 from mediagen.jobs import Job, JobStatus, Progress
 from mediagen.ledger.ledger import Ledger
 from mediagen.report.progress import progress_of
+from mediagen.runner.changes import Changes
 from mediagen.runner.resolving import Decision, resolve
-from mediagen.runner.scheduler import Changes, Scheduler
+from mediagen.runner.scheduler import Scheduler
 from mediagen.runner.steps import CallSteps, not_sent
 from mediagen.runner.watching import Watcher
 

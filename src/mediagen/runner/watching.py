@@ -16,7 +16,8 @@ from mediagen.errors import MediaGenError
 from mediagen.jobs import Job
 from mediagen.ledger.browsing import JobState
 from mediagen.ledger.ledger import Ledger
-from mediagen.runner.scheduler import Changes, kind_of
+from mediagen.runner.changes import Changes
+from mediagen.runner.scheduler import kind_of
 
 # Other processes tell us nothing: what they do with a job that is followed is seen in the ledger.
 LOOK_SECONDS = 3.0
