@@ -321,17 +321,18 @@ class Generator:
         """Take the job in and start it; returns another one, and False, when it is there already."""
         job_id, folder = terms.job_id or new_job_id(self.clock), folder_of(request, plan.project.folder)
         plan = in_own_batches(in_own_folder(plan, job_id), job_id)
-        await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None, setting="MEDIAGEN_STATE_DIR")
-        await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
+        await self.storage.check_directories(
+            (self.policy.state_folder / SPOOL, None, "MEDIAGEN_STATE_DIR"),
+            (folder, "output_dir" if request.output_dir else None, "MEDIAGEN_OUTPUT_DIR"),
+        )
         base_url = await self.endpoints.base_url(plan.route)
         if plan.upload:
             # A video is not sent away for a job that is refused; what holds is the check when it is taken in.
             await self._check_caps(plan, new_job(plan, request, job_id=job_id, base_url=base_url, now=self.clock()))
         bodies = await self._with_upload(plan)
         draft = new_job(plan, request, job_id=job_id, base_url=base_url, now=self.clock())
-        usual = await self.ledger.typical_seconds(draft)
-        unlearned = EMULATED_SECONDS if draft.backend == "emulator" else draft.estimated_seconds
-        draft = dataclasses.replace(draft, estimated_seconds=usual or unlearned)
+        if draft.backend == "emulator":
+            draft = dataclasses.replace(draft, estimated_seconds=EMULATED_SECONDS)
         job = await self.runner.begin(
             draft,
             [PaidRequest(kind=plan.kind, model=plan.model, api=plan.api, body=body) for body in bodies],

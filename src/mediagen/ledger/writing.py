@@ -114,6 +114,7 @@ def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
         approvals.end(connection, job.job_id, made=existing.job_id if existing else job.job_id)
     if existing:
         return existing
+    job = replace(job, estimated_seconds=reading.typical_seconds(connection, job) or job.estimated_seconds)
     owner = owners.register(connection) if new.is_own else None
     connection.execute(queries.INSERT_JOB, job_row(replace(job, fence=1 if owner else 0), owner=owner))
     connection.executemany(queries.INSERT_CALL, [call_row(job, call) for call in job.calls])
