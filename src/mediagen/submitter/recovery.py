@@ -2,8 +2,9 @@
 
 import contextlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mediagen.submitter.answer_file import read_head
 from mediagen.submitter.base import Answer, Settled
@@ -21,14 +22,23 @@ def read_answer(folder: Path, attempt: int) -> Answer:
     """
     path = Path(path_of(str(folder), attempt, "answer"))
     head, offset = read_head(str(path))
-    end: Literal["whole", "cut", "too_large"] = head["end"]
     if path.stat().st_size != offset + head["size"]:
         raise ValueError("the body has another size")
+    return answer_of(folder, attempt, {**head, "offset": offset})
+
+
+def answer_of(folder: Path, attempt: int, head: Mapping[str, Any]) -> Answer:
+    """The stored answer of an attempt, of which the head is known.
+
+    Raises:
+        ValueError, TypeError, KeyError: That is no head.
+    """
+    end: Literal["whole", "cut", "too_large"] = head["end"]
     return Answer(
         status_code=int(head["status"]),
         headers={str(name): str(value) for name, value in head["headers"]},
-        path=path,
-        offset=offset,
+        path=Path(path_of(str(folder), attempt, "answer")),
+        offset=int(head["offset"]),
         size_bytes=int(head["size"]),
         end=end,
     )
