@@ -66,9 +66,9 @@ async def test_picture_costs_one_request_and_few_statements_however_many_were_ma
             found.append(counted.since_last())
     assert len(asked()) == paid(emulator) == 13
     for one in found:  # a few reads more or less, as whoever waits is in time for news or not
-        assert one["BEGIN IMMEDIATE"] <= 4
-        assert one["BEGIN"] <= 6
-        assert one.total() <= 60
+        assert one["BEGIN IMMEDIATE"] <= 3
+        assert one["BEGIN"] <= 3
+        assert one.total() <= 45
 
 
 async def test_poll_costs_one_request_and_reads_of_the_ledger(
@@ -90,9 +90,9 @@ async def test_poll_costs_one_request_and_reads_of_the_ledger(
         assert len(new) == polls[-1] + 3  # the submission, where the file is, and the file
     assert polls[1] > polls[0]
     for number, one in zip(polls, found, strict=True):
-        assert one["BEGIN IMMEDIATE"] <= 6
-        assert one["BEGIN"] <= 12 + 2 * number  # whoever waits for the job looks, too
-        assert one.total() <= 100 + 12 * number
+        assert one["BEGIN IMMEDIATE"] <= 5
+        assert one["BEGIN"] <= 9 + 2 * number  # whoever waits for the job looks, too
+        assert one.total() <= 90 + 12 * number
 
 
 async def test_list_of_jobs_costs_the_same_however_many_there_are(make_settings: MakeSettings, counted: Counted):

@@ -6,14 +6,15 @@ that is not where it was stops the process, so that a mutation that does nothing
 
 import sys
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial, wraps
 from typing import Any
 
+from mediagen.endpoints.base import PaidRequest
 from mediagen.endpoints.gemini_api import GeminiApi
 from mediagen.endpoints.vertex_ai import VertexAi
 from mediagen.errors import SubmissionUnconfirmedError
+from mediagen.jobs import Job
 from mediagen.ledger import owners, writing
 from mediagen.ledger.leases import Leases
 from mediagen.ledger.ledger import Ledger
@@ -25,25 +26,37 @@ ENDPOINTS: tuple[Any, ...] = (GeminiApi, VertexAi)
 
 def row_after_post() -> None:
     """Write down that a request is sent when it has been sent."""
-    begun: ContextVar[Callable[[], Any] | None] = ContextVar("begun", default=None)
+    later: dict[str, Callable[[], Any]] = {}
     begin: Any = Ledger.begin_attempt
+    create: Any = Ledger.create
 
-    async def begin_later(self: Ledger, *arguments: Any, **options: Any) -> bool:
-        begun.set(partial(begin, self, *arguments, **options))
+    async def begin_later(self: Ledger, job: Job, ordinal: int, attempt: str) -> bool:
+        later[attempt] = partial(begin, self, job, ordinal, attempt)
         return True
+
+    async def create_without_tokens(self: Ledger, job: Job, **options: Any) -> Job:
+        bare = replace(job, calls=tuple(replace(call, attempt=None) for call in job.calls))
+        kept: Job = await create(self, bare, **options)
+        if kept.job_id != job.job_id:
+            return kept
+        for call in job.calls:
+            if call.attempt:
+                await begin_later(self, kept, call.ordinal, call.attempt)
+        return replace(kept, calls=job.calls)
 
     def writing_afterwards(submit: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(submit)
-        async def submitted(self: Any, *arguments: Any, **options: Any) -> Any:
+        async def submitted(self: Any, request: PaidRequest) -> Any:
             try:
-                return await submit(self, *arguments, **options)
+                return await submit(self, request)
             finally:
-                if write := begun.get():
+                if write := later.pop(request.token, None):
                     await write()
 
         return submitted
 
     replace_method(Ledger, "begin_attempt", begin_later)
+    replace_method(Ledger, "create", create_without_tokens)
     for endpoint in ENDPOINTS:
         replace_method(endpoint, "submit", writing_afterwards(endpoint.submit))
 

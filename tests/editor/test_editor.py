@@ -383,5 +383,4 @@ async def test_local_jobs_disturb_neither_caps_nor_resuming(make_settings, clip)
         assert await ledger.claim(str(report.job_id)) is None
         assert await ledger.spent(datetime(2020, 1, 1, tzinfo=UTC)) == Decimal(0)
         job = await ledger.get(str(report.job_id))
-        assert await ledger.typical_seconds(job) is None
     assert (job.endpoint, job.base_url, job.parent_job_id) == ("local", "", None)

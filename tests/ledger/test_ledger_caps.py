@@ -8,7 +8,7 @@ import pytest
 from tests.ledger.ledger_processes import StartWorker
 from tests.ledger.ledger_values import MIDNIGHT, NOON, a_job, an_artifact
 
-from mediagen.errors import Billed, BudgetExceededError
+from mediagen.errors import Billed, BudgetExceededError, StorageError
 from mediagen.jobs import Charge, JobError, JobStatus
 from mediagen.ledger.caps import Cap, usd
 from mediagen.ledger.ledger import Ledger
@@ -41,6 +41,22 @@ async def test_create_up_to_the_cap_works_and_above_it_is_refused(ledger: Ledger
         assert part in str(raised.value)
     assert await ledger.find_request("mine") is None
     assert await ledger.spent(MIDNIGHT) == Decimal("1.00")
+
+
+async def test_what_is_done_before_a_job_is_kept_is_not_done_for_a_refused_one_and_can_undo_it(ledger: Ledger) -> None:
+    done: list[str] = []
+    with pytest.raises(BudgetExceededError):
+        await ledger.create(a_job(usd="2"), caps=[day("1")], before_kept=lambda: done.append("refused"))
+    await ledger.create(a_job(usd="1", request_id="mine"), caps=[day("1")], before_kept=lambda: done.append("kept"))
+    await ledger.create(a_job(usd="1", request_id="mine"), before_kept=lambda: done.append("there already"))
+    assert done == ["kept"]
+
+    def full() -> None:
+        raise StorageError("The disk is full.", billed="no")
+
+    with pytest.raises(StorageError):
+        await ledger.create(a_job(request_id="other"), before_kept=full)
+    assert await ledger.find_request("other") is None
 
 
 async def test_cap_finer_than_a_micro_dollar_is_not_rounded_up(ledger: Ledger) -> None:

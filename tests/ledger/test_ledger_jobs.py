@@ -227,7 +227,7 @@ async def test_request_id_race_of_processes_makes_one_job(ledger: Ledger, worker
     assert len((await ledger.list_jobs()).jobs) == 1
 
 
-async def test_typical_seconds_is_the_median_of_jobs_of_the_same_model_and_scale(place: Path | Address) -> None:
+async def test_estimate_of_a_new_job_is_the_median_of_jobs_of_the_same_model_and_scale(place: Path | Address) -> None:
     now = [NOON]
     ledger = Ledger(place, lambda: now[0])
 
@@ -245,11 +245,14 @@ async def test_typical_seconds_is_the_median_of_jobs_of_the_same_model_and_scale
     await finish(3, model="other")
     await finish(4, effective={"resolution": "4k"})
     await ledger.create(a_job())
-    assert await ledger.typical_seconds(a_job()) == 30
-    assert await ledger.typical_seconds(a_job(backend="emulator")) == 1
-    assert await ledger.typical_seconds(a_job(effective={"resolution": "1080p"})) is None
-    picture = a_job(kind="image", model="picture-test", effective={"image_size": "4K"})
-    assert await ledger.typical_seconds(picture) == 5
+
+    async def estimated(**changes: Any) -> float | None:
+        return (await ledger.create(a_job(estimated_seconds=99, **changes))).estimated_seconds
+
+    assert await estimated() == 30
+    assert await estimated(backend="emulator") == 1
+    assert await estimated(effective={"resolution": "1080p"}) == 99
+    assert await estimated(kind="image", model="picture-test", effective={"image_size": "4K"}) == 5
     await ledger.aclose()
 
 

@@ -1,5 +1,6 @@
 """Other ways to a job: elsewhere the same, or less of it, and only what can be done."""
 
+import dataclasses
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -226,6 +227,19 @@ def test_same_job_for_less_comes_before_less_of_the_job() -> None:
     assert [bool(other.lowered) for other in found] == [False] * 4 + [True] * 2
     found = alternatives_to(CATALOG, image(), "gemini", today=TODAY)
     assert [(other.model, bool(other.lowered)) for other in found[:2]] == [(NANO, True), (LITE, False)]
+
+
+def test_ways_that_were_found_before_are_told_again_only_for_the_same_catalogue_day_and_place() -> None:
+    def found(**changes: Any) -> tuple[Alternative, ...]:
+        asked = {"catalog": CATALOG, "surface": "vertex", "surfaces": [*EVERYWHERE], "today": TODAY, **changes}
+        return alternatives_to(parameters=video(), **asked)
+
+    assert found() is found()
+    fewer = tuple(spec for spec in CATALOG.specs if spec.id != VEO_LITE)
+    assert VEO_LITE in {other.model for other in found()}
+    assert VEO_LITE not in {other.model for other in found(catalog=dataclasses.replace(CATALOG, specs=fewer))}
+    for changes in ({"today": date(2040, 1, 1)}, {"surfaces": ["vertex"]}, {"location": "europe-west4"}):
+        assert found(**changes) is not found()
 
 
 def test_doubt_about_a_lower_value_is_told() -> None:

@@ -1,6 +1,8 @@
 """`advance` by anyone, twice, at any time: each call is sent once, and only under the newest claim."""
 
+import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -15,12 +17,13 @@ from tests.runner.asking import arrived, change, clip, image, left_behind, until
 
 from mediagen.app.app import App, Manner, open_app
 from mediagen.endpoints.base import PaidRequest
-from mediagen.errors import InvalidRequestError
+from mediagen.errors import InvalidRequestError, StorageError
 from mediagen.jobs import Job
 from mediagen.ledger.ledger import Ledger
 from mediagen.requests import CancelJobRequest
-from mediagen.runner import embedded
+from mediagen.runner import advancing, departure, embedded
 from mediagen.settings import Settings
+from mediagen.submitter.base import is_supported
 
 MakeSettings = Callable[..., Settings]
 SOON = 0.05
@@ -40,15 +43,24 @@ def monkeypatch_start(app: App) -> None:
     app.runner.scheduler.start = never  # type: ignore[method-assign]
 
 
-async def unsent_job(settings: Settings, ledger_file: Path, **asked: object) -> str:
+async def unsent_job(settings: Settings, ledger_file: Path, *, has_token: bool = False, **asked: object) -> str:
     """A job whose process died between writing its row and sending it."""
     async with open_app(settings) as app:
         monkeypatch_start(app)
         report = await image(app, wait_seconds=0, **asked)
-    assert rows(ledger_file, "SELECT status, attempt FROM calls") == [("submitting", None)] * int(
-        str(asked.get("count", 1))
-    )
+    found = rows(ledger_file, "SELECT status, attempt IS NOT NULL FROM calls")
+    assert found == [("submitting", is_supported())] * int(str(asked.get("count", 1)))
+    if not has_token:
+        # As it is of one that another process is to send, or whose token was taken back.
+        change(ledger_file, "UPDATE calls SET attempt = NULL")
     return str(report.job_id)
+
+
+@pytest.fixture(params=["with its token", "without a token"])
+def has_token(request: pytest.FixtureRequest) -> bool:
+    if request.param == "with its token" and not is_supported():
+        pytest.skip("needs a platform with the submitter")
+    return bool(request.param == "with its token")
 
 
 async def advanced_to_the_end(app: App, job_id: str) -> None:
@@ -58,9 +70,9 @@ async def advanced_to_the_end(app: App, job_id: str) -> None:
 
 
 async def test_job_that_was_never_sent_is_sent_once_by_the_next_process(
-    make_settings: MakeSettings, emulator, ledger_file: Path, work: Path
+    make_settings: MakeSettings, emulator, ledger_file: Path, work: Path, has_token: bool
 ):
-    job_id = await unsent_job(make_settings(), ledger_file, count=2)
+    job_id = await unsent_job(make_settings(), ledger_file, count=2, has_token=has_token)
     assert paid(emulator) == 0
     async with open_app(make_settings()) as app:
         await app.runner.resume()
@@ -71,8 +83,10 @@ async def test_job_that_was_never_sent_is_sent_once_by_the_next_process(
     assert left_behind(work, ledger_file) == []
 
 
-async def test_job_that_was_not_sent_in_time_ends_unbilled(make_settings: MakeSettings, emulator, ledger_file: Path):
-    job_id = await unsent_job(make_settings(), ledger_file)
+async def test_job_that_was_not_sent_in_time_ends_unbilled(
+    make_settings: MakeSettings, emulator, ledger_file: Path, has_token: bool
+):
+    job_id = await unsent_job(make_settings(), ledger_file, has_token=has_token)
     long_ago = (datetime.now(UTC) - timedelta(minutes=11)).isoformat()
     change(ledger_file, "UPDATE jobs SET created_at = ?", long_ago)
     async with open_app(make_settings()) as app:
@@ -107,14 +121,75 @@ async def test_job_without_its_request_is_not_taken_for_one_that_was_never_sent(
 
 
 async def test_advance_by_two_processes_at_once_sends_each_call_once(
-    make_settings: MakeSettings, emulator, ledger_file: Path
+    make_settings: MakeSettings, emulator, ledger_file: Path, has_token: bool
 ):
-    job_id = await unsent_job(make_settings(), ledger_file, count=3)
+    job_id = await unsent_job(make_settings(), ledger_file, count=3, has_token=has_token)
     async with open_app(make_settings()) as one, open_app(make_settings()) as two, anyio.create_task_group() as group:
         for app in (one, two, one, two):
             group.start_soon(advanced_to_the_end, app, job_id)
     assert paid(emulator) == 3
     assert len(rows(ledger_file, "SELECT 1 FROM artifacts")) == 3
+
+
+async def test_job_that_its_own_process_comes_to_too_late_is_not_sent(
+    make_settings: MakeSettings, emulator, work: Path, ledger_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As when the machine slept between the row and the request."""
+    monkeypatch.setattr(advancing, "SENT_WITHIN", timedelta(0))
+    async with open_app(make_settings()) as app:
+        done = await image(app)
+    assert done.error is not None
+    assert (done.status, done.error.code, done.error.billed) == ("failed", "not_sent", "no")
+    assert paid(emulator) == 0
+    assert left_behind(work, ledger_file) == []
+
+
+async def test_right_to_send_is_given_at_the_last_moment_where_no_folder_tells_what_left(
+    make_settings: MakeSettings, emulator, ledger_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(departure, "is_supported", lambda: False)
+    async with open_app(make_settings()) as app:
+        start = app.runner.scheduler.start
+        monkeypatch_start(app)
+        report = await image(app, wait_seconds=0)
+        assert rows(ledger_file, "SELECT attempt FROM calls") == [(None,)]
+        app.runner.scheduler.start = start  # type: ignore[method-assign]
+        assert (await image(app, prompt="another boat")).status == "succeeded"
+    async with open_app(make_settings()) as app:
+        await app.runner.resume()
+        assert (await wait_for(app, report.job_id)).status == "succeeded"
+    assert paid(emulator) == 2
+
+
+@pytest.mark.skipif(not is_supported(), reason="needs a platform with the submitter")
+async def test_folder_of_a_job_that_was_never_written_does_not_stay_for_ever(
+    make_settings: MakeSettings, emulator, ledger_file: Path
+):
+    spool = ledger_file.parent / "spool"
+    async with open_app(make_settings()) as app:
+        # As after kill -9 right before the row was durable, hours ago and just now; the third may have been sent.
+        for name, age, *more in (("job_1-0", 2), ("job_2-0", 0), ("job_3-0", 2, "paid-1.ticket")):
+            (spool / name).mkdir(parents=True)
+            for note in ("detached-token", *more):
+                (spool / name / str(note)).touch()
+            then = time.time() - age * 3600
+            os.utime(spool / name, (then, then))
+        await app.runner.scheduler.late.settling.steps.collector.forget_leftovers()
+        assert sorted(path.name for path in spool.iterdir()) == ["job_2-0", "job_3-0"]
+
+
+async def test_job_whose_folder_cannot_be_made_is_not_taken_in(
+    make_settings: MakeSettings, emulator, ledger_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> int:
+        raise StorageError("The spool beside the ledger cannot be written to (OSError).", billed="no")
+
+    monkeypatch.setattr(departure, "open_for_sending", full)
+    async with open_app(make_settings()) as app:
+        with pytest.raises(StorageError):
+            await image(app)
+    assert rows(ledger_file, "SELECT * FROM jobs") == []
+    assert paid(emulator) == 0
 
 
 async def test_advance_tells_when_the_next_step_is_due(make_settings: MakeSettings, emulator, ledger_file: Path):

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import pytest
 from tests.conftest import of_child, paid
-from tests.runner.asking import change, image, until, wait_for
+from tests.runner.asking import image, until, wait_for
 from tests.submitter.conftest import state_of
 
 from mediagen.app.app import open_app
@@ -218,16 +218,12 @@ async def test_late_answer_of_an_unconfirmed_call_is_taken_in(make_settings: Mak
 async def test_call_that_was_certainly_never_sent_is_sent_by_the_next_process(
     make_settings: MakeSettings, emulator, ledger_file: Path
 ):
-    from mediagen.submitter.tickets import open_folder
-
     async with open_app(make_settings()) as app:
         app.runner.scheduler.start = lambda job, requests: None  # type: ignore[method-assign]
         report = await image(app, wait_seconds=0)
     # As after kill -9 between the token and the ticket.
     folder = ledger_file.parent / "spool" / f"{report.job_id}-0"
-    folder.mkdir()
-    open_folder(str(folder))
-    change(ledger_file, "UPDATE calls SET attempt = 'of the dead'")
+    assert [path.name.partition("-")[0] for path in folder.iterdir()] == ["detached"]
     async with open_app(make_settings()) as app:
         await app.runner.resume()
         done = await until(app, report, "succeeded")

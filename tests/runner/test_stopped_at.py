@@ -90,6 +90,34 @@ async def test_process_stopped_between_two_tries_sends_nothing_once_its_call_was
     assert paid(emulator) == 0
 
 
+@pytest.mark.skipif(not is_supported(), reason="needs a platform with the submitter")
+async def test_process_stopped_between_the_row_and_its_request_sends_nothing_once_its_call_was_taken_back(
+    make_settings: MakeSettings, emulator, ledger_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    stop, usual = Stop(), CallSteps.send
+
+    async def send(self, job, request):
+        await stop()
+        return await usual(self, job, request)
+
+    monkeypatch.setattr(CallSteps, "send", send)
+    async with open_app(make_settings()) as one, open_app(make_settings()) as two:
+        report = await image(one, wait_seconds=0)
+        with anyio.fail_after(60):
+            await stop.reached.wait()
+        lease_over(ledger_file)
+        await step(two, report.job_id)
+        assert rows(ledger_file, "SELECT status, attempt FROM calls") == [("submitting", None)]
+        await two.generator.cancel_job(CancelJobRequest(job_id=str(report.job_id)))
+        stop.goes_on.set()
+        with anyio.fail_after(60):
+            while one.runner.is_sending:
+                await anyio.sleep(SOON)
+        done = await wait_for(two, report.job_id, 0)
+    assert done.status == "cancelled"
+    assert paid(emulator) == 0
+
+
 def hold_answers_back(monkeypatch: pytest.MonkeyPatch) -> Stop:
     """Let a process be stopped when the first answer of Google has arrived."""
     stop, usual = Stop(), CallSteps.send

@@ -230,6 +230,23 @@ async def test_huge_answer_does_not_grow_the_process(google: Google, spool: Spoo
     assert peak < 60 * 1024
 
 
+@pytest.mark.parametrize("length", [10, 5_000])
+async def test_answer_is_told_as_it_is_kept_however_long_its_head(google: Google, spool: Spool, length: int) -> None:
+    def behave(handler: Handler) -> None:
+        handler.send_response(200)
+        for number in range(50):
+            handler.send_header(f"x-{number}", f"{KEY}{'é' * length}")
+        handler.send_header("content-length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"{}")
+
+    google.behave = behave
+    answer = await outcome(spool.request(google.url))
+    assert isinstance(answer, Answer)
+    assert (answer.body(), answer.end, len(answer.headers["x-49"])) == (b"{}", "whole", len("[hidden]") + length)
+    assert settle_call(answer.path.parent).answer == answer
+
+
 async def test_answer_above_the_limit_is_handed_back_as_that(google: Google, spool: Spool) -> None:
     google.behave = lambda handler: handler.answer(bytes(MEBIBYTE))
     answer = await outcome(spool.request(google.url, answer_limit=1000))

@@ -27,6 +27,7 @@ from mediagen.endpoints.http import (
 )
 from mediagen.endpoints.inline_files import Separator
 from mediagen.endpoints.wire.google_errors import to_exception
+from mediagen.endpoints.wire.sizes import is_small
 from mediagen.errors import MediaGenError, RateLimitError, StorageError, UnavailableError
 from mediagen.submitter.base import Patience, SignedRequest, Submitter, is_supported, unconfirmed
 
@@ -50,7 +51,8 @@ async def send_paid(channel: HttpChannel, url: str, call: PaidRequest) -> Answer
         StorageError: Nothing was sent, because its answer could not have been kept.
         MediaGenError: Google refused it.
     """
-    content = await anyio.to_thread.run_sync(_serialized, call.body)
+    is_quick = is_small(call.body)
+    content = _serialized(call.body) if is_quick else await anyio.to_thread.run_sync(_serialized, call.body)
     send = await _way(channel, url, call)
     tried = 0
     while True:

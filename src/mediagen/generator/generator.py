@@ -52,7 +52,6 @@ from mediagen.jobs import Job, JobStatus
 from mediagen.ledger.glance import SPOOL
 from mediagen.ledger.ids import new_job_id
 from mediagen.ledger.ledger import Ledger
-from mediagen.ledger.writing import KeptRequest
 from mediagen.report.chain import with_chain
 from mediagen.report.job import JobReport, dry_run_report, job_report
 from mediagen.requests import (
@@ -301,7 +300,7 @@ class Generator:
             raise
         if not is_new:
             return await self._follow_repeat(job, request, on_progress, terms)
-        return await self._follow(job, terms.wait_seconds_of(request), on_progress)
+        return await self._follow(job, terms.wait_seconds_of(request), on_progress, is_new=True)
 
     async def _follow_repeat(
         self, job: Job, request: GenerationRequest, on_progress: OnProgress | None, terms: Terms
@@ -322,32 +321,26 @@ class Generator:
         """Take the job in and start it; returns another one, and False, when it is there already."""
         job_id, folder = terms.job_id or new_job_id(self.clock), folder_of(request, plan.project.folder)
         plan = in_own_batches(in_own_folder(plan, job_id), job_id)
-        await self.storage.check_directory(self.policy.state_folder / SPOOL, field=None, setting="MEDIAGEN_STATE_DIR")
-        await self.storage.check_directory(folder, field="output_dir" if request.output_dir else None)
+        await self.storage.check_directories(
+            (self.policy.state_folder / SPOOL, None, "MEDIAGEN_STATE_DIR"),
+            (folder, "output_dir" if request.output_dir else None, "MEDIAGEN_OUTPUT_DIR"),
+        )
         base_url = await self.endpoints.base_url(plan.route)
         if plan.upload:
             # A video is not sent away for a job that is refused; what holds is the check when it is taken in.
             await self._check_caps(plan, new_job(plan, request, job_id=job_id, base_url=base_url, now=self.clock()))
         bodies = await self._with_upload(plan)
         draft = new_job(plan, request, job_id=job_id, base_url=base_url, now=self.clock())
-        usual = await self.ledger.typical_seconds(draft)
-        unlearned = EMULATED_SECONDS if draft.backend == "emulator" else draft.estimated_seconds
-        draft = dataclasses.replace(draft, estimated_seconds=usual or unlearned)
-        # Between the row and its start nothing may come in between, or the job would wait until this process ends.
-        with anyio.CancelScope(shield=True):
-            job = await self.ledger.create(
-                draft,
-                requests=[KeptRequest(api=plan.api, body=body) for body in bodies],
-                caps=caps(plan.project.limits, self.clock()),
-                replace_request_id=request.force_new,
-                is_own=self.runner.scheduler.drives_here,
-                whole_usd=whole_chain_usd(plan),
-                is_approved=terms.job_id is not None,
-            )
-            if job.job_id == draft.job_id:
-                self.runner.scheduler.start(
-                    job, [PaidRequest(kind=plan.kind, model=plan.model, api=plan.api, body=body) for body in bodies]
-                )
+        if draft.backend == "emulator":
+            draft = dataclasses.replace(draft, estimated_seconds=EMULATED_SECONDS)
+        job = await self.runner.begin(
+            draft,
+            [PaidRequest(kind=plan.kind, model=plan.model, api=plan.api, body=body) for body in bodies],
+            caps=caps(plan.project.limits, self.clock()),
+            replace_request_id=request.force_new,
+            whole_usd=whole_chain_usd(plan),
+            is_approved=terms.job_id is not None,
+        )
         return job, job.job_id == draft.job_id
 
     async def _check_caps(self, plan: Plan, draft: Job) -> None:
@@ -373,17 +366,17 @@ class Generator:
         return new_job(plan, request, job_id=new_job_id(self.clock), base_url="", now=self.clock())
 
     async def _follow(
-        self, job: Job, wait_seconds: float | None, on_progress: OnProgress | None, *notes: str
+        self, job: Job, wait_seconds: float | None, on_progress: OnProgress | None, *notes: str, is_new: bool = False
     ) -> JobReport:
         """Wait for a job and for those that go on from it by themselves; tells about the newest."""
         deadline = anyio.current_time() + (self.policy.wait_seconds if wait_seconds is None else wait_seconds)
         while True:
             seconds = max(0.0, deadline - anyio.current_time())
-            job = await self.runner.wait(job, seconds, of_chain(job, on_progress))
+            job = await self.runner.wait(job, seconds, of_chain(job, on_progress), is_new=is_new)
             following = await self.ledger.next_link(job)
             if following is None:
                 return await self._report(job, *notes)
-            job = following
+            job, is_new = following, False
 
     async def _follow_one(self, job: Job, seconds: float, on_progress: OnProgress | None) -> JobReport:
         return await self._report(await self.runner.wait(job, seconds, of_chain(job, on_progress)))

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio.to_thread
 
+from mediagen.endpoints.wire.sizes import is_small
 from mediagen.errors import InvalidRequestError
 from mediagen.generator.deliveries import Deliveries
 from mediagen.generator.new_job import Terms
@@ -105,7 +106,7 @@ async def fingerprint(
         # Left out where there is only one: what was compared before there were several stays the same.
         **({"principal": principal} if principal else {}),
     }
-    return await anyio.to_thread.run_sync(_digest_of, wish, plan.bodies)
+    return await _digested(wish, plan.bodies)
 
 
 def repeat_in_words(job: Job, now: datetime) -> str:
@@ -122,6 +123,12 @@ def _age(job: Job, now: datetime) -> str:
         return f"{seconds} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < MINUTES_TOLD else f"{round(minutes / 60)} h"
+
+
+async def _digested(wish: Mapping[str, Any], bodies: tuple[dict[str, Any], ...]) -> str:
+    if is_small(bodies):
+        return _digest_of(wish, bodies)
+    return await anyio.to_thread.run_sync(_digest_of, wish, bodies)
 
 
 def _digest_of(wish: Mapping[str, Any], bodies: tuple[dict[str, Any], ...]) -> str:

@@ -24,7 +24,6 @@ from mediagen.ledger.leases import Leases
 from mediagen.ledger.liveness import Liveness
 from mediagen.ledger.owners import Owners
 from mediagen.ledger.reading import Filter, Page
-from mediagen.ledger.rows import scale_of
 from mediagen.ledger.spending import Span, Spending, spending
 from mediagen.ledger.traffic import Line, Traffic, traffic
 from mediagen.ledger.writing import CallChanges, KeptRequest, More, NewJob, Step
@@ -98,7 +97,8 @@ class Ledger(Claims, Browsing, Approvals):
                 that job or one of the same wish; and the others as `NewJob` has them.
 
         Returns:
-            The job as it is kept; one with another job_id when its request_id was used before, when its wish is
+            The job as it is kept, with the time that jobs like it took in place of the estimate that it came with, if
+            any succeeded. One with another job_id when its request_id was used before, when its wish is
             being fulfilled already, or when another process has made this link of its chain.
 
         Raises:
@@ -318,15 +318,6 @@ class Ledger(Claims, Browsing, Approvals):
             False, with nothing changed, when one follows already, when it is the last or when that is said already.
         """
         return await self._write(writing.stop_chain, job_id, reason)
-
-    async def typical_seconds(self, draft: Job) -> float | None:
-        """Median time of the last 20 jobs like this one that succeeded, in seconds; None when there are none.
-
-        Those of the same model and resolution or picture size are like it; those of the emulator tell nothing about
-        Google, nor the other way round.
-        """
-        is_emulated = draft.backend == "emulator"
-        return await self._read(reading.typical_seconds, draft.model, scale_of(draft.effective), is_emulated)
 
     async def traffic(self, line: Line, since: datetime) -> Traffic:
         """Read when calls of a model left since a moment, whoever made them, and which of them were too many."""

@@ -14,7 +14,7 @@ from mediagen.errors import InvalidRequestError, JobNotFoundError, LedgerError
 from mediagen.jobs import Api, Artifact, Job, Kind
 from mediagen.ledger import queries
 from mediagen.ledger.engines.base import Connection, Row
-from mediagen.ledger.rows import job_from, time_text
+from mediagen.ledger.rows import job_from, scale_of, time_text
 
 logger = logging.getLogger(__name__)
 
@@ -185,9 +185,14 @@ def counted_since(connection: Connection, since: datetime, profile: str | None =
     return int(connection.execute(statement, {"since": time_text(since), "profile": profile}).fetchone()[0])
 
 
-def typical_seconds(connection: Connection, model: str, scale: str | None, is_emulated: bool) -> float | None:
-    """Compute how long the latest jobs of a kind took."""
-    given = {"model": model, "scale": scale, "is_emulated": int(is_emulated)}
+def typical_seconds(connection: Connection, draft: Job) -> float | None:
+    """Median time of the last 20 jobs like this one that succeeded, in seconds; None when there are none.
+
+    Those of the same model and resolution or picture size are like it; those of the emulator tell nothing about
+    Google, nor the other way round.
+    """
+    is_emulated = int(draft.backend == "emulator")
+    given = {"model": draft.model, "scale": scale_of(draft.effective), "is_emulated": is_emulated}
     rows = connection.execute(queries.RECENT_TIMES, given)
     taken = [
         (datetime.fromisoformat(row["updated_at"]) - datetime.fromisoformat(row["created_at"])).total_seconds()

@@ -1,7 +1,7 @@
 """What the ledger is told. Blocking functions on a connection that holds the write lock."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -62,15 +62,21 @@ class KeptRequest:
     body: Mapping[str, Any]
 
 
-class More(TypedDict, total=False):
+class Conditions(TypedDict, total=False):
+    """On what a job is taken in; see `NewJob`."""
+
+    caps: Sequence[Cap]
+    replace_request_id: bool
+    whole_usd: Decimal | None
+    is_approved: bool
+
+
+class More(Conditions, total=False):
     """What may be said of a job that is taken in; see `NewJob`."""
 
     requests: Sequence[KeptRequest]
-    caps: Sequence[Cap]
-    replace_request_id: bool
     is_own: bool
-    whole_usd: Decimal | None
-    is_approved: bool
+    before_kept: Callable[[], None] | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +88,8 @@ class NewJob:
         is_own: Whether this process drives it; otherwise whoever claims it first.
         whole_usd: What has to fit under the caps, where more jobs follow by themselves.
         is_approved: Whether somebody was asked about its price; the agreement is used up then.
+        before_kept: Called when the job is taken in and its rows are not durable yet; what it raises undoes them. It is
+            called again when the transaction is repeated.
     """
 
     job: Job
@@ -91,6 +99,7 @@ class NewJob:
     is_own: bool = True
     whole_usd: Decimal | None = None
     is_approved: bool = False
+    before_kept: Callable[[], None] | None = None
 
 
 def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
@@ -105,12 +114,15 @@ def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
         approvals.end(connection, job.job_id, made=existing.job_id if existing else job.job_id)
     if existing:
         return existing
+    job = replace(job, estimated_seconds=reading.typical_seconds(connection, job) or job.estimated_seconds)
     owner = owners.register(connection) if new.is_own else None
     connection.execute(queries.INSERT_JOB, job_row(replace(job, fence=1 if owner else 0), owner=owner))
     connection.executemany(queries.INSERT_CALL, [call_row(job, call) for call in job.calls])
     connection.executemany(queries.INSERT_REQUEST, _request_rows(job, new.requests))
     if job.fingerprint is not None and not new.replace_request_id:
         approvals.fulfil(connection, job)
+    if new.before_kept:
+        new.before_kept()
     return reading.job(connection, job.job_id)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mediagen.catalog import Catalog, Surface, check_image, check_video
@@ -73,9 +74,17 @@ def alternatives_to(
         whether a way is cheaper. Of other models each once, on the surface where it is cheapest; the job's own only
         when another surface has it. Doubts about a way stand in its warnings.
     """
-    market = _Market(catalog=catalog, location=location, today=today or catalog.as_of)
+    market = _Market(catalog=catalog, prices=Prices.load(), location=location, today=today or catalog.as_of)
+    return _ranked(market, parameters, surface, tuple(surfaces) or (surface,))
+
+
+@lru_cache(maxsize=256)
+def _ranked(
+    market: _Market, parameters: ImageParameters | VideoParameters, surface: Surface, surfaces: tuple[Surface, ...]
+) -> tuple[Alternative, ...]:
+    # Callers ask for the price of the same job again and again, and dozens of quotes are in it.
     own = market.offer(parameters, surface)
-    same = market.same_job(parameters, surface, surfaces or (surface,))
+    same = market.same_job(parameters, surface, surfaces)
     if own is None:
         return same
     cheaper = tuple(other for other in same if other.usd < own.usd)
@@ -86,7 +95,8 @@ def alternatives_to(
 class _Market:
     """What is offered on one day."""
 
-    catalog: Catalog
+    catalog: Catalog = dataclasses.field(hash=False)
+    prices: Prices = dataclasses.field(hash=False)
     location: str | None
     today: date
 
@@ -131,7 +141,7 @@ class _Market:
         except InvalidRequestError:
             return None
         place, elsewhere = found.spec.location_for(surface, self.location)
-        quote = Prices.load().quote(parameters, surface=surface, location=place)
+        quote = self.prices.quote(parameters, surface=surface, location=place)
         if quote.usd is None:
             return None
         moved = (f"{elsewhere}.",) if elsewhere else ()

@@ -34,7 +34,8 @@ class _Held:
     """A job that this process has claimed.
 
     Attributes:
-        requests: What is to be sent, by call; the ledger has it, too.
+        requests: What is to be sent, by call; the ledger has it, too. One with a token leaves under that.
+        new: The job as it was taken in by this process, for the first step of each call.
         failures: Steps that failed one after another, by call.
         notes: What keeps a call from going on, by call.
         busy: Calls of which a step is being taken.
@@ -42,6 +43,7 @@ class _Held:
 
     fence: int
     requests: dict[int, PaidRequest] = field(default_factory=dict)
+    new: dict[int, Job] = field(default_factory=dict)
     failures: dict[int, int] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
     busy: set[int] = field(default_factory=set)
@@ -63,9 +65,13 @@ class Advancer:
         return bool(self._sending)
 
     def hold(self, job: Job, requests: Sequence[PaidRequest] = ()) -> None:
-        """Know a job that belongs to this process, with what is to be sent in its calls, if that is at hand."""
-        failures = dict.fromkeys(range(len(job.calls)), job.failures)
-        self._held[job.job_id] = _Held(fence=job.fence, requests=dict(enumerate(requests)), failures=failures)
+        """Know a job that belongs to this process; one that it has just taken in with what is to be sent."""
+        self._held[job.job_id] = _Held(
+            fence=job.fence,
+            requests=dict(enumerate(requests)),
+            new=dict.fromkeys(range(len(requests)), job),
+            failures=dict.fromkeys(range(len(job.calls)), job.failures),
+        )
 
     def holds(self, job_id: str) -> bool:
         """Whether the job belongs to this process, as far as it knows."""
@@ -174,7 +180,7 @@ class Advancer:
         held.busy.add(ordinal)
         job = None
         try:
-            job = await self._ledger.get(job_id)
+            job = held.new.pop(ordinal, None) or await self._ledger.get(job_id)
             if job.fence != held.fence:
                 logger.info("job %s is driven by another process", job_id)
                 self.forget(job_id)
@@ -211,10 +217,11 @@ class Advancer:
     async def _take(self, job: Job, call: PaidCall, held: _Held) -> float | None:
         if call.status is not JobStatus.SUBMITTING:
             return await self._steps.advance(job, call)
-        request = None if call.attempt else await self._request(job, call, held)
-        if request is None:
+        is_late = self._steps.clock() - job.created_at > SENT_WITHIN
+        request = await self._unsent(job, call, held)
+        if request is None or (call.attempt and is_late):
             return await self._settling.settle(job, call)
-        if self._steps.clock() - job.created_at > SENT_WITHIN:
+        if is_late:
             await self._steps.end_unsent(job, call, JobStatus.FAILED, not_sent("it was not sent within 10 minutes"))
             return None
         # A paid answer is taken in and kept even when the process is told to stop meanwhile.
@@ -222,8 +229,12 @@ class Advancer:
             delay = await self._send(job, call, request, held)
         return delay  # noqa: RET504 - a scope may swallow what is raised in it, and nothing would be returned
 
-    async def _request(self, job: Job, call: PaidCall, held: _Held) -> PaidRequest | None:
-        return held.requests.get(call.ordinal) or await self._settling.kept_request(job, call)
+    async def _unsent(self, job: Job, call: PaidCall, held: _Held) -> PaidRequest | None:
+        """What is to be sent in a call, when certainly nothing has left: this process alone knows its unused token."""
+        request = held.requests.get(call.ordinal)
+        if call.attempt:
+            return request if request and request.token == call.attempt else None
+        return request or await self._settling.kept_request(job, call)
 
     @contextmanager
     def _sent(self, call: PaidCall) -> Iterator[None]:
@@ -235,16 +246,19 @@ class Advancer:
             self._sending.discard(key)
 
     async def _send(self, job: Job, call: PaidCall, request: PaidRequest, held: _Held) -> float | None:
-        attempt = secrets.token_hex(8)
-        request = await self._steps.with_ticket(job, call, request, attempt)
-        if not await self._ledger.begin_attempt(job, call.ordinal, attempt):
-            return BUSY_SECONDS
-        call = replace(call, attempt=attempt)
+        if not call.attempt:
+            attempt = secrets.token_hex(8)
+            request = await self._steps.with_ticket(job, call, request, attempt)
+            if not await self._ledger.begin_attempt(job, call.ordinal, attempt):
+                return BUSY_SECONDS
+            call = replace(call, attempt=attempt)
+        # It may leave from here on: nothing is sent a second time under this token.
+        held.requests.pop(call.ordinal, None)
         outcome = await self._steps.send(job, request)
         wait = await self._wait_for_setup(job, call, outcome, held)
         if wait is not None:
+            held.requests[call.ordinal] = request
             return wait
-        held.requests.pop(call.ordinal, None)
         return await self._keep(job, call, outcome, request)
 
     async def _wait_for_setup(self, job: Job, call: PaidCall, outcome: Outcome, held: _Held) -> float | None:

@@ -100,8 +100,12 @@ class Collector:
     async def forget_leftovers(self) -> None:
         """Do what a process left undone that died right after the end of a call: its record, and to clear it away."""
         for job_id, ordinal in await self.spool.leftovers():
-            with contextlib.suppress(JobNotFoundError, IndexError):
-                job = await self.ledger.get(job_id)
+            with contextlib.suppress(IndexError):
+                try:
+                    job = await self.ledger.get(job_id)
+                except JobNotFoundError:
+                    await self.spool.forget_unbegun(job_id, ordinal)
+                    continue
                 call = job.calls[ordinal]
                 if call.status.is_terminal and await self.spool.owes_record(job, call):
                     await self.write_failure(job_id, ordinal)

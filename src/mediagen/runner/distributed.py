@@ -16,6 +16,7 @@ from mediagen.errors import LedgerError, MediaGenError
 from mediagen.jobs import CHAIN_RESUMED_WITHIN, OPEN_STATUSES, Job, JobStatus
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.changes import Changes
+from mediagen.runner.departure import Departure
 from mediagen.runner.late import late_of
 from mediagen.runner.queue import HintQueue
 from mediagen.runner.scheduler import RENEWALS_PER_LEASE, Duty, OnEnded, keep_doing, kind_of
@@ -72,6 +73,10 @@ class Distributed:
         if self._tasks:
             self._tasks.cancel_scope.cancel()
         await self._stack.aclose()
+
+    def departure(self, draft: Job, requests: Sequence[PaidRequest]) -> Departure:
+        """A job as it is: whoever takes it up gets the right to send it."""
+        return Departure(job=draft, requests=requests)
 
     def start(self, job: Job, requests: Sequence[PaidRequest]) -> None:  # noqa: ARG002 - the ledger has them
         """Tell the workers of a job that was just written to the ledger."""

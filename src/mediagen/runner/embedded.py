@@ -16,6 +16,7 @@ from mediagen.errors import MediaGenError
 from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job, PaidCall
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.changes import Changes
+from mediagen.runner.departure import Departure, at_once
 from mediagen.runner.late import late_of
 from mediagen.runner.scheduler import RENEWALS_PER_LEASE, OnEnded, keep_doing, kind_of
 from mediagen.runner.steps import CallSteps
@@ -68,6 +69,10 @@ class Embedded:
             self._tasks.cancel_scope.cancel()
         # The group gets no exception of its user, which it would wrap.
         await self._stack.aclose()
+
+    def departure(self, draft: Job, requests: Sequence[PaidRequest]) -> Departure:
+        """Prepare a job that leaves as soon as it is in the ledger."""
+        return at_once(draft, requests, self._steps.collector.spool)
 
     def start(self, job: Job, requests: Sequence[PaidRequest]) -> None:
         """Drive a job that was just written to the ledger by this process; one request for each of its calls."""

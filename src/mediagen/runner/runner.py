@@ -1,14 +1,17 @@
 """What callers do with jobs: start them, wait for them, stop them. A scheduler advances them meanwhile."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Unpack
 
 import anyio
 
+from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import InvalidRequestError, LedgerError
 from mediagen.jobs import Job, JobStatus, Progress
 from mediagen.ledger.ledger import Ledger
+from mediagen.ledger.writing import Conditions, KeptRequest
 from mediagen.report.progress import progress_of
 from mediagen.runner.changes import Changes
 from mediagen.runner.resolving import Decision, resolve
@@ -45,22 +48,58 @@ class Runner:
         runner._ledger, runner.watcher = ledger, self.watcher
         return runner
 
+    async def begin(self, draft: Job, to_send: Sequence[PaidRequest], **conditions: Unpack[Conditions]) -> Job:
+        """Take a job in and start it. Costs money.
+
+        Args:
+            draft: With its calls, all of them submitting.
+            to_send: One request for each of them.
+            conditions: As for `Ledger.create`.
+
+        Returns:
+            The job as it is kept; one with another job_id when it is there already.
+
+        Raises:
+            MediaGenError: As `Ledger.create`; nothing was sent.
+            StorageError: Its answer could not be kept; nothing was written or sent.
+        """
+        departure = self.scheduler.departure(draft, to_send)
+        # Between the row and its start nothing may come in between, or the job would wait until this process ends.
+        with anyio.CancelScope(shield=True):
+            job = await self._ledger.create(
+                departure.job,
+                requests=[KeptRequest(api=request.api, body=request.body) for request in to_send],
+                is_own=self.scheduler.drives_here,
+                before_kept=departure.open,
+                **conditions,
+            )
+            if job.job_id == draft.job_id:
+                self.scheduler.start(job, departure.requests)
+        return job
+
     async def resume(self, only: str | None = None) -> list[Job]:
         """Take over open jobs that nobody advances; see `Scheduler.resume`."""
         return await self.scheduler.resume(only)
 
-    async def wait(self, job: Job, seconds: float, on_progress: OnProgress | None = None) -> Job:
+    async def wait(
+        self, job: Job, seconds: float, on_progress: OnProgress | None = None, *, is_new: bool = False
+    ) -> Job:
         """Wait until the job has ended, at most so many seconds; the job goes on either way.
 
         A ledger that cannot be read meanwhile does not end the wait: the job as it was last seen is returned.
+
+        Args:
+            job: To wait for.
+            seconds: How long.
+            on_progress: Told how far it is.
+            is_new: Whether it was begun in this moment, so that nothing can have changed yet.
         """
         deadline = anyio.current_time() + seconds
         while True:
             event = self._changes.event(job.job_id)
-            try:
-                job = await self._ledger.get(job.job_id)
-            except LedgerError as error:
-                logger.warning("job %s cannot be read at the moment: %s", job.job_id, error.code)
+            if not is_new:
+                job = await self._read(job)
+            is_new = False
             if on_progress:
                 await on_progress(self._progress(job))
             remaining = deadline - anyio.current_time()
@@ -71,6 +110,13 @@ class Runner:
                 return job
             with anyio.move_on_after(min(PROGRESS_SECONDS, remaining)):
                 await event.wait()
+
+    async def _read(self, job: Job) -> Job:
+        try:
+            return await self._ledger.get(job.job_id)
+        except LedgerError as error:
+            logger.warning("job %s cannot be read at the moment: %s", job.job_id, error.code)
+            return job
 
     async def cancel(self, job_id: str) -> tuple[Job, tuple[str, ...]]:
         """Ask Google to stop the running calls of a job; what is made already is collected.

@@ -11,6 +11,7 @@ from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import MediaGenError
 from mediagen.jobs import Job
 from mediagen.runner.advancing import Advancer
+from mediagen.runner.departure import Departure
 from mediagen.runner.late import Late
 
 RENEWALS_PER_LEASE = 3
@@ -37,6 +38,10 @@ class Scheduler(AbstractAsyncContextManager[Any], Protocol):
     late: Late
     drives_here: bool
     on_link_ended: OnEnded | None
+
+    def departure(self, draft: Job, requests: Sequence[PaidRequest]) -> Departure:
+        """Prepare a job that is to be written to the ledger; one request for each of its calls."""
+        ...
 
     def start(self, job: Job, requests: Sequence[PaidRequest]) -> None:
         """Begin with a job that was just written to the ledger; one request for each of its calls."""

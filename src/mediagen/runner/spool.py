@@ -18,6 +18,7 @@ from mediagen.storage.part import Part
 from mediagen.submitter.base import Settled, is_supported
 
 COPY_BYTES = 1_000_000
+UNBEGUN_SECONDS = 3600.0
 KEPT_MISSING = "kept_answer_missing"
 _RECORD_DUE = "record-due"
 _FETCHED = "fetched"
@@ -73,7 +74,7 @@ class Spool:
         Raises:
             StorageError: The folder cannot be written.
         """
-        return await anyio.to_thread.run_sync(_open_for_sending, self.folder_of(job, call), token)
+        return await anyio.to_thread.run_sync(open_for_sending, self.folder_of(job, call), token)
 
     async def settled(self, job: Job, call: PaidCall) -> Settled | None:
         """What a submitter left of a call of a dead server, which nobody sends any more; None when none had it.
@@ -134,6 +135,14 @@ class Spool:
         """Let `leftovers` name a call no more, unless something was kept of it again."""
         await anyio.to_thread.run_sync(drop, self.folder_of(job, call))
 
+    async def forget_unbegun(self, job_id: str, ordinal: int) -> None:
+        """Remove what was made for a call that is in no ledger, unless it may have been sent or be taken in now."""
+        if is_supported():
+            from mediagen.submitter.recovery import remove_unbegun
+
+            folder = self.folder / f"{job_id}-{ordinal}"
+            await anyio.to_thread.run_sync(remove_unbegun, folder, UNBEGUN_SECONDS)
+
     async def leftovers(self) -> list[tuple[str, int]]:
         """Job id and ordinal of every call of which something is kept."""
         folders = await anyio.to_thread.run_sync(lambda: sorted(self.folder.glob("job_*-*")))
@@ -153,7 +162,8 @@ class Spool:
         return await self.storage.open_part(await self.call_folder(job, call), f"inline-{number}")
 
 
-def _open_for_sending(folder: Path, token: str) -> int:
+def open_for_sending(folder: Path, token: str) -> int:
+    """Make the folder of a call; see `Spool.open_for_sending`. Blocking."""
     if not is_supported():
         return 1
     from mediagen.submitter.recovery import next_attempt
@@ -166,7 +176,7 @@ def _open_for_sending(folder: Path, token: str) -> int:
     except OSError as error:
         raise StorageError(
             f"The spool beside the ledger cannot be written to ({type(error).__name__}).",
-            hint="Nothing was sent or billed. Make room, or the folder writable; the job is sent then.",
+            hint="Nothing was sent or billed. Make room, or the folder writable.",
             code="disk_full" if error.errno == errno.ENOSPC else None,
             billed="no",
         ) from error

@@ -100,6 +100,14 @@ class LocalStorage:
         """
         return await anyio.to_thread.run_sync(_check_directory, path, field, setting)
 
+    async def check_directories(self, *wanted: tuple[Path, str | None, str]) -> None:
+        """Do the same for several: path, field and setting of each.
+
+        Raises:
+            InvalidRequestError, ConfigurationError: As `check_directory`, of the first that cannot be used.
+        """
+        await anyio.to_thread.run_sync(lambda: [_check_directory(*each) for each in wanted])
+
     async def write_sidecar(self, media_or_stem: Path, record: dict[str, Any]) -> Path:
         """Write the record of a file beside it; see `records.write_sidecar`."""
         return await anyio.to_thread.run_sync(write_sidecar, media_or_stem, record)

@@ -15,7 +15,11 @@ _PADDING = 96
 
 
 class AnswerFile:
-    """An answer on its way to the disk; while that is full, tries again for as long as `wait` returns."""
+    """An answer on its way to the disk; while that is full, tries again for as long as `wait` returns.
+
+    Attributes:
+        head: Once it is there, what its first line says, and where the body begins.
+    """
 
     def __init__(self, folder: str, attempt: int, wait: Callable[[], None]) -> None:
         """Reserve space for a small answer.
@@ -23,6 +27,7 @@ class AnswerFile:
         Raises:
             OSError: There is none.
         """
+        self.head: dict[str, Any] = {}
         self._folder = folder
         self._wait = wait
         self._part, self._final = path_of(folder, attempt, "part"), path_of(folder, attempt, "answer")
@@ -57,10 +62,11 @@ class AnswerFile:
         """Make it durable and give it its name; `end` says how the body ended."""
         while not self._flushed():
             self._wait()
-        head = json.dumps({**self._head, "end": end, "size": self.size}).encode()
-        while not self._placed(head.ljust(self._head_size - 1) + b"\n"):
+        head = {**self._head, "end": end, "size": self.size}
+        while not self._placed(json.dumps(head).encode().ljust(self._head_size - 1) + b"\n"):
             self._wait()
         os.close(self._file)
+        self.head = {**head, "offset": self._head_size}
 
     def abandon(self) -> None:
         """Leave what came of an answer that has no end, for people to look at."""

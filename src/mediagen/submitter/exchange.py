@@ -15,6 +15,7 @@ from mediagen.submitter.hiding import without_secrets
 from mediagen.submitter.tickets import Ticket
 
 REFUSAL_BYTES = 1024 * 1024
+TOLD_CHARACTERS = 16 * 1024
 _SUCCESS = range(200, 300)
 _SIGNED = frozenset({"authorization", "x-goog-api-key", "proxy-authorization", "cookie"})
 _OURS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
@@ -106,7 +107,7 @@ class Exchange:
             except BaseException:
                 store.abandon()
                 raise
-            return {"state": "answered"}
+            return {"state": "answered", "head": store.head if _is_short(store.head) else None}
         finally:
             connection.close()
 
@@ -216,6 +217,11 @@ def _proxy_login(proxy: SplitResult) -> dict[str, str]:
         return {}
     login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
     return {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"}
+
+
+def _is_short(head: dict[str, Any]) -> bool:
+    """Whether the head of an answer fits into what is told; a longer one is read from its file."""
+    return sum(len(name) + len(value) for name, value in head["headers"]) < TOLD_CHARACTERS
 
 
 def _unstored(error: OSError) -> Result:

@@ -1,11 +1,14 @@
 """What the files of a spool say about paid calls. Blocking."""
 
+import contextlib
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mediagen.submitter.answer_file import read_head
 from mediagen.submitter.base import Answer, Settled
-from mediagen.submitter.tickets import State, Ticket, attempts, look, path_of, settle_attempt, was_opened
+from mediagen.submitter.tickets import State, Ticket, attempts, is_opening, look, path_of, settle_attempt, was_opened
 
 _SETTLING = 5
 
@@ -19,14 +22,23 @@ def read_answer(folder: Path, attempt: int) -> Answer:
     """
     path = Path(path_of(str(folder), attempt, "answer"))
     head, offset = read_head(str(path))
-    end: Literal["whole", "cut", "too_large"] = head["end"]
     if path.stat().st_size != offset + head["size"]:
         raise ValueError("the body has another size")
+    return answer_of(folder, attempt, {**head, "offset": offset})
+
+
+def answer_of(folder: Path, attempt: int, head: Mapping[str, Any]) -> Answer:
+    """The stored answer of an attempt, of which the head is known.
+
+    Raises:
+        ValueError, TypeError, KeyError: That is no head.
+    """
+    end: Literal["whole", "cut", "too_large"] = head["end"]
     return Answer(
         status_code=int(head["status"]),
         headers={str(name): str(value) for name, value in head["headers"]},
-        path=path,
-        offset=offset,
+        path=Path(path_of(str(folder), attempt, "answer")),
+        offset=int(head["offset"]),
         size_bytes=int(head["size"]),
         end=end,
     )
@@ -78,6 +90,22 @@ def look_at_call(folder: Path, token: str = "") -> Settled:
 
 def _tells_of(folder: Path, token: str) -> bool:
     return was_opened(str(folder), token) or (not token and bool(attempts(str(folder))))
+
+
+def remove_unbegun(folder: Path, older_than_seconds: float) -> None:
+    """Remove what was made for a call of which no ledger knows: nothing was handed over, and nobody will do it now.
+
+    Args:
+        folder: Of the call; whatever has a ticket stays.
+        older_than_seconds: The folder; a younger one may be of a job that is being taken in.
+    """
+    with contextlib.suppress(OSError):
+        notes = [*folder.iterdir()]
+        is_old = time.time() - folder.stat().st_mtime > older_than_seconds
+        if is_old and all(is_opening(note.name) for note in notes):
+            for note in notes:
+                note.unlink()
+            folder.rmdir()
 
 
 def is_sending(folder: Path) -> bool:

@@ -22,7 +22,7 @@ from mediagen.errors import (
 )
 from mediagen.submitter.base import Answer, Settled, SignedRequest, available, unconfirmed
 from mediagen.submitter.link import Link
-from mediagen.submitter.recovery import read_answer, settle_call
+from mediagen.submitter.recovery import answer_of, read_answer, settle_call
 from mediagen.submitter.routes import proxy_for
 
 logger = logging.getLogger(__name__)
@@ -117,6 +117,8 @@ class DetachedSubmitter:
                 reply = await link.ask(head, request.body, write_seconds=patience.write_seconds)
             if scope.cancelled_caught:
                 return await anyio.to_thread.run_sync(_after_patience, request)
+        if reply and (told := reply.get("head")):
+            return answer_of(request.folder, attempt, told)
         return await anyio.to_thread.run_sync(_outcome, request, attempt, reply)
 
     @property

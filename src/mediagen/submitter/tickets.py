@@ -65,9 +65,8 @@ def close_folder(folder: str) -> None:
     """
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir(folder):  # noqa: PTH208 - as above
-            what, _, token = name.partition("-")
-            if what == _OPENED:
-                retire(folder, token)
+            if is_opening(name):
+                retire(folder, name.partition("-")[2])
 
 
 def is_opened(folder: str, token: str = "") -> bool:
@@ -80,6 +79,11 @@ def was_opened(folder: str, token: str = "") -> bool:
     # A note without a token was left by an earlier version.
     notes = [_note(folder, what, each) for what in (_OPENED, _RETIRED) for each in (token, "")]
     return any(os.path.exists(note) for note in notes)  # noqa: PTH110 - as above
+
+
+def is_opening(name: str) -> bool:
+    """Whether a file says only that a call may leave under a token."""
+    return name.partition("-")[0] == _OPENED
 
 
 def _note(folder: str, what: str, token: str) -> str:
