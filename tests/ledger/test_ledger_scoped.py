@@ -18,7 +18,7 @@ from mediagen.ledger.spending import Span
 
 ERROR = JobError(code="cancelled", message="No.", retryable=False, billed="no")
 # Of everybody, or of nobody: the caps, what is usual of a model, the file itself, the lease of this process.
-COMMON = {"aclose", "check_caps", "open", "place", "recoveries", "renew", "spent", "traffic", "typical_seconds"}
+COMMON = {"aclose", "check_caps", "open", "place", "recoveries", "renew", "spent", "traffic"}
 # Asks the database with the principal.
 IN_THE_STATEMENT = {
     "complete_artifact_ids",

@@ -116,14 +116,16 @@ def create(connection: Connection, new: NewJob, owners: Liveness) -> Job:
         return existing
     job = replace(job, estimated_seconds=reading.typical_seconds(connection, job) or job.estimated_seconds)
     owner = owners.register(connection) if new.is_own else None
-    connection.execute(queries.INSERT_JOB, job_row(replace(job, fence=1 if owner else 0), owner=owner))
+    job = replace(job, fence=1 if owner else 0)
+    connection.execute(queries.INSERT_JOB, job_row(job, owner=owner))
     connection.executemany(queries.INSERT_CALL, [call_row(job, call) for call in job.calls])
     connection.executemany(queries.INSERT_REQUEST, _request_rows(job, new.requests))
     if job.fingerprint is not None and not new.replace_request_id:
         approvals.fulfil(connection, job)
     if new.before_kept:
         new.before_kept()
-    return reading.job(connection, job.job_id)
+    # It would be read back as it is.
+    return job
 
 
 def _existing(connection: Connection, new: NewJob) -> Job | None:
