@@ -1,7 +1,9 @@
 """Checks that what was read back from the ledger is of the types that the rest relies on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, is_dataclass
 from datetime import datetime
+from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -11,7 +13,7 @@ from pydantic import TypeAdapter
 T = TypeVar("T")
 
 # Whatever is of one of these types, and not only of one derived from it, fits a field of that type.
-_PLAIN = frozenset({str, int, float, bool, NoneType})
+_PLAIN = (str, int, float, bool, NoneType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class _Field:
     """One field; `plain` are the types whose values need not be looked at any closer."""
 
     name: str
-    plain: frozenset[type]
+    plain: frozenset[object]
     adapter: TypeAdapter[Any]
 
 
@@ -36,17 +38,25 @@ def checked(value: T) -> T:
             continue
         field.adapter.validate_python(found, strict=True)
         for inner in found if isinstance(found, tuple) else (found,):
-            if is_dataclass(inner):
+            if isinstance(inner, datetime):
+                if inner.tzinfo is None:
+                    raise ValueError("a time without its zone")
+            elif is_dataclass(inner):
                 checked(inner)
-            elif isinstance(inner, datetime) and inner.tzinfo is None:
-                raise ValueError("a time without its zone")
     return value
 
 
 @cache
 def _fields(kind: type) -> tuple[_Field, ...]:
-    return tuple(_Field(name, _plain(hint), TypeAdapter(hint)) for name, hint in get_type_hints(kind).items())
+    return tuple(
+        _Field(name, frozenset(filter(_is_plain, _kinds(hint))), TypeAdapter(hint))
+        for name, hint in get_type_hints(kind).items()
+    )
 
 
-def _plain(hint: Any) -> frozenset[type]:
-    return _PLAIN.intersection(get_args(hint) if get_origin(hint) is UnionType else (hint,))
+def _kinds(hint: Any) -> Iterable[object]:
+    return get_args(hint) if get_origin(hint) is UnionType else (hint,)
+
+
+def _is_plain(kind: object) -> bool:
+    return kind in _PLAIN or (isinstance(kind, type) and issubclass(kind, Enum))
