@@ -119,6 +119,8 @@ async def test_statements_on_many_rows_use_an_index_and_sort_nothing(crowded: Le
         queries.SELECT_ARTIFACT_JOB: "INDEX sqlite_autoindex_artifacts",
         queries.SELECT_CALLS: "INDEX sqlite_autoindex_calls",
         queries.SELECT_ARTIFACTS: "INDEX sqlite_autoindex_artifacts",
+        queries.SELECT_CALLS_OF_JOB: "INDEX sqlite_autoindex_calls",
+        queries.SELECT_ARTIFACTS_OF_JOB: "INDEX sqlite_autoindex_artifacts",
         queries.SUM_COUNTED: "COVERING INDEX calls_by_time",
         queries.RECENT_TIMES: "INDEX jobs_by_model",
     }

@@ -9,7 +9,7 @@ import httpx
 from mediagen.errors import ConfigurationError
 
 # A client looks at each of its connections, and at each request that waits for one, with every request.
-EACH = 4
+EACH = 2
 # Longer than between two polls.
 KEPT_SECONDS = 60.0
 LIMITS = httpx.Limits(max_connections=EACH, max_keepalive_connections=EACH, keepalive_expiry=KEPT_SECONDS)

@@ -1,7 +1,7 @@
 """Brings a finished file here piece by piece, going on where an earlier attempt ended. Costs nothing."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -83,14 +83,15 @@ class _Attempt:
         url = self.url
         for _hop in range(MAX_REDIRECTS + 1):
             offset = self.part.size()
-            known = Remote.noted(await self.part.note())
+            note = await self.part.note()
+            known = Remote.noted(note)
             headers = {"range": f"bytes={offset}-", **known.if_unchanged} if offset else {}
             async with (
                 self.channel.downloads.lend() as client,
                 self.channel.stream(client, "GET", url, headers=headers) as response,
             ):
                 if not response.has_redirect_location:
-                    await self._take(response, offset, known)
+                    await self._take(response, offset, note)
                     return
                 url = self._next(url, response)
         raise EndpointError("The file's address leads in circles (more than 5 redirects).", code="too_many_redirects")
@@ -101,14 +102,15 @@ class _Attempt:
         except httpx.InvalidURL as error:
             raise EndpointError("The file's address leads nowhere.", code="unsafe_uri") from error
 
-    async def _take(self, response: httpx.Response, offset: int, known: Remote) -> None:
+    async def _take(self, response: httpx.Response, offset: int, note: Mapping[str, str]) -> None:
+        known = Remote.noted(note)
         match response.status_code:
             case HTTPStatus.OK:
                 if offset:
                     await self.part.truncate()
                 _check_is_file(response)
                 remote = Remote.of(response.headers, length=_content_length(response))
-                await self._note(remote)
+                await self._note(remote, note)
                 await self._write(response, remote)
             case HTTPStatus.PARTIAL_CONTENT:
                 await self._resume(response, offset, known)
@@ -117,9 +119,9 @@ class _Attempt:
             case _:
                 raise await self._refusal(response)
 
-    async def _note(self, remote: Remote) -> None:
+    async def _note(self, remote: Remote, note: Mapping[str, str]) -> None:
         """Let a later process know what the whole is, and what an earlier one found wrong with it."""
-        earlier = {name: value for name, value in (await self.part.note()).items() if name not in Remote.NAMES}
+        earlier = {name: value for name, value in note.items() if name not in Remote.NAMES}
         if noted := {**earlier, **remote.as_note()}:
             await self.part.keep_note(noted)
 

@@ -217,13 +217,10 @@ class HttpChannel:
         """Send a request and log it without its query."""
         started = time.monotonic()
         async with client.stream(method, url, **content) as response:
-            logger.debug(
-                "%s %s -> %d in %.1f s",
-                method,
-                response.url.path if self.is_own(response.url) else response.url.host,
-                response.status_code,
-                time.monotonic() - started,
-            )
+            if logger.isEnabledFor(logging.DEBUG):
+                place = response.url.path if self.is_own(response.url) else response.url.host
+                seconds = time.monotonic() - started
+                logger.debug("%s %s -> %d in %.1f s", method, place, response.status_code, seconds)
             yield response
 
     async def read_to_end(self, response: httpx.Response, limit: int) -> Answer:
@@ -317,7 +314,7 @@ class _InlineFiles:
 
 def _answer(response: httpx.Response, body: bytes) -> Answer:
     key = sent_key(response.request)
-    return Answer(status_code=response.status_code, headers=dict(response.headers), body=body, sent_key=key)
+    return Answer(status_code=response.status_code, headers=dict(response.headers.items()), body=body, sent_key=key)
 
 
 def unreachable(error: httpx.RequestError) -> UnavailableError:

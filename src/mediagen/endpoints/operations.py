@@ -119,7 +119,7 @@ async def poll_interaction(channel: HttpChannel, url: str, open_sink: OpenSink) 
     Raises:
         MediaGenError: As `Endpoint.poll` says.
     """
-    answer = await channel.read("GET", url, params={"stream": "false"}, accept=_MAYBE_UNKNOWN, open_sink=open_sink)
+    answer = await channel.read("GET", f"{url}?stream=false", accept=_MAYBE_UNKNOWN, open_sink=open_sink)
     if not answer.is_success:
         raise _poll_failure(channel, answer.failure(), KEPT_INTERACTION)
     return await _decoded(decode_interaction, answer.body)

@@ -194,6 +194,8 @@ WHERE job_id = :job_id AND chain_id IS NOT NULL AND chain_link < chain_times AND
 SELECT_CALLS = """
 SELECT * FROM calls WHERE job_id IN (SELECT value FROM json_each(:job_ids)) ORDER BY job_id, ordinal
 """
+SELECT_CALLS_OF_JOB = "SELECT * FROM calls WHERE job_id = :job_id ORDER BY ordinal"
+SELECT_ARTIFACTS_OF_JOB = "SELECT * FROM artifacts WHERE job_id = :job_id ORDER BY ordinal, sample"
 SELECT_ARTIFACTS = """
 SELECT * FROM artifacts WHERE job_id IN (SELECT value FROM json_each(:job_ids)) ORDER BY job_id, ordinal, sample
 """

@@ -66,7 +66,11 @@ def job(connection: Connection, job_id: str) -> Job:
     row = connection.execute(queries.SELECT_JOB, {"job_id": job_id}).fetchone()
     if row is None:
         raise no_job(job_id)
-    return next(_jobs(connection, [row]))
+    calls = connection.execute(queries.SELECT_CALLS_OF_JOB, {"job_id": job_id}).fetchall()
+    artifacts: defaultdict[int, list[Row]] = defaultdict(list)
+    for found in connection.execute(queries.SELECT_ARTIFACTS_OF_JOB, {"job_id": job_id}):
+        artifacts[found["ordinal"]].append(found)
+    return job_from(row, calls, artifacts)
 
 
 def kept_request(connection: Connection, job_id: str, ordinal: int) -> tuple[Api, dict[str, Any]] | None:

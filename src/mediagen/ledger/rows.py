@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from os import PathLike, fspath
@@ -60,7 +60,7 @@ def job_row(job: Job, *, owner: str | None) -> dict[str, Any]:
         "requested": _json(job.requested),
         "effective": _json(job.effective),
         "origins": _json(job.origins),
-        "quote": _json(asdict(job.quote)),
+        "quote": _json(_fields_of(job.quote)),
         "adjustments": _json([asdict(adjustment) for adjustment in job.adjustments]),
         "warnings": _json(job.warnings),
         "input_files": _json(job.input_files),
@@ -85,9 +85,9 @@ def call_row(job: Job, call: PaidCall) -> dict[str, Any]:
         "created_at": time_text(job.created_at),
         "attempt": call.attempt,
         "counted_microusd": counted_microusd(job, call),
-        "usage": _json(asdict(call.usage)) if call.usage else None,
-        "charge": _json(asdict(call.charge)) if call.charge else None,
-        "error": _json(asdict(call.error)) if call.error else None,
+        "usage": _json(_fields_of(call.usage)) if call.usage else None,
+        "charge": _json(_fields_of(call.charge)) if call.charge else None,
+        "error": _json(_fields_of(call.error)) if call.error else None,
         "warnings": _json(call.warnings),
     }
 
@@ -95,7 +95,7 @@ def call_row(job: Job, call: PaidCall) -> dict[str, Any]:
 def artifact_rows(job_id: str, ordinal: int, artifacts: Iterable[Artifact]) -> list[dict[str, Any]]:
     """Columns of the artifacts of a call."""
     return [
-        {"job_id": job_id, "ordinal": ordinal, "sample": sample, **asdict(artifact)}
+        {"job_id": job_id, "ordinal": ordinal, "sample": sample, **_fields_of(artifact)}
         for sample, artifact in enumerate(artifacts)
     ]
 
@@ -217,7 +217,8 @@ def _money(text: str) -> Decimal:
 def _parsed(text: str) -> Any:
     """A JSON column; one too deep for any report is refused like one that is no JSON."""
     value = json.loads(text)
-    _check_depth(value, MAX_DEPTH)
+    if text.count("[") + text.count("{") >= MAX_DEPTH:
+        _check_depth(value, MAX_DEPTH)
     return value
 
 
@@ -227,6 +228,11 @@ def _check_depth(value: Any, left: int) -> None:
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
             _check_depth(inner, left - 1)
+
+
+def _fields_of(value: Quote | Usage | Charge | JobError | Artifact) -> dict[str, Any]:
+    """As `asdict` does, which copies even what cannot be changed."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def _json(value: object) -> str:

@@ -227,7 +227,9 @@ def _trailing_backslashes(chunk: bytes, start: int, end: int) -> int:
 
 
 def _text(raw: bytes) -> str:
-    """The meaning of the inside of a JSON string; the bytes as they are when it has none."""
+    """The meaning of the inside of a JSON string, as far as it may be a key that is looked for."""
+    if b"\\" not in raw:
+        return raw.decode("latin-1")
     try:
         found = json.loads(b'"' + raw + b'"')
     except ValueError:

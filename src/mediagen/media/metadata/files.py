@@ -71,7 +71,12 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 def embed_record(
-    path: Path, record: Mapping[str, Any], *, temporary: Path | None = None, is_synced: bool = True
+    path: Path,
+    record: Mapping[str, Any],
+    *,
+    temporary: Path | None = None,
+    is_synced: bool = True,
+    if_signed: bool = False,
 ) -> bool:
     """Put a record into a file, in place of an earlier one; picture, sound and all other metadata stay as they are.
 
@@ -84,10 +89,11 @@ def embed_record(
         temporary: Where the new file is written first, in the folder of `path`. A name that is the same each time lets
             the next call replace what a process that died left; None takes a name that nobody uses.
         is_synced: Whether the new file is on the disk for good first; False leaves that to the caller.
+        if_signed: What to return of a file with a C2PA manifest, which is never touched.
 
     Returns:
-        Whether the file carries the record now. False, and the file is untouched, when it carries a C2PA manifest, is
-        of a format without a place for it, is damaged, or changed meanwhile.
+        Whether the file carries the record now. False, and the file is untouched, when it is of a format without a
+        place for it, is damaged, or changed meanwhile.
 
     Raises:
         MediaError: It cannot be read or written. Codes: ``unreadable_media``, ``not_writable``, ``disk_full``.
@@ -97,7 +103,9 @@ def embed_record(
     with _opened(target) as file:
         before = os.fstat(file.fileno())
         found = _survey(file)
-        if found.place is None or _is_signed(found):
+        if _is_signed(found):
+            return if_signed
+        if found.place is None:
             return False
         old = found.packets[0][0] if found.packets else None
         packet = _packet_with(old, record, found.max_packet_bytes)

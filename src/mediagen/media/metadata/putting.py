@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mediagen.errors import MediaGenError
-from mediagen.media.metadata.files import embed_record, has_c2pa
+from mediagen.media.metadata.files import embed_record
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def put_record(path: Path, record: Mapping[str, Any], *, temporary: Path | None 
     """
     try:
         # Any change would break Google's signature.
-        if has_c2pa(path) or embed_record(path, record, temporary=temporary, is_synced=is_synced):
+        if embed_record(path, record, temporary=temporary, is_synced=is_synced, if_signed=True):
             return ""
     except MediaGenError as error:
         return f"The record could not be put into the file: {error.code}. It is in the sidecar."
