@@ -161,11 +161,11 @@ def test_killed_process_leaves_the_old_or_the_new_file(make: Make, tmp_path: Pat
             from mediagen.media.metadata import files
 
             step, calls = sys.argv[2], []
-            def die(*arguments):
+            def die(*arguments, **options):
                 os.kill(os.getpid(), signal.SIGKILL)
-            def die_at_third(*arguments):
+            def die_at_third(*arguments, **options):
                 calls.append(1)
-                return die() if len(calls) == 2 else original(*arguments)
+                return die() if len(calls) == 2 else original(*arguments, **options)
             original = files._write_piece
             if step == "write":
                 files._write_piece = die_at_third

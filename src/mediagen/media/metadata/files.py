@@ -86,14 +86,13 @@ def embed_record(
     Args:
         path: A PNG, JPEG, WebP or MP4 file; a symbolic link is followed.
         record: JSON. A text under the key ``prompt`` becomes the description that picture viewers show, too.
-        temporary: Where the new file is written first, in the folder of `path`. A name that is the same each time lets
-            the next call replace what a process that died left; None takes a name that nobody uses.
+        temporary: Where the new file is written first, in the folder of `path`, in place of what a process that died
+            left there; None takes a name that nobody uses.
         is_synced: Whether the new file is on the disk for good first; False leaves that to the caller.
         if_signed: What to return of a file with a C2PA manifest, which is never touched.
 
     Returns:
-        Whether the file carries the record now. False, and the file is untouched, when it is of a format without a
-        place for it, is damaged, or changed meanwhile.
+        Whether it carries the record now; it stays as it is when it has no place for that, is damaged, or changed.
 
     Raises:
         MediaError: It cannot be read or written. Codes: ``unreadable_media``, ``not_writable``, ``disk_full``.
@@ -103,10 +102,8 @@ def embed_record(
     with _opened(target) as file:
         before = os.fstat(file.fileno())
         found = _survey(file)
-        if _is_signed(found):
-            return if_signed
-        if found.place is None:
-            return False
+        if found.place is None or _is_signed(found):
+            return if_signed and _is_signed(found)
         old = found.packets[0][0] if found.packets else None
         packet = _packet_with(old, record, found.max_packet_bytes)
         if packet is None or packet == old:
