@@ -136,7 +136,9 @@ class Placer:
         """
         folder = Path(job.output_dir)
         films = ("", "-film") if is_way(job.effective, "video_extension") else ("",)
-        kept = {name for artifact in call.artifacts for name in _names_of(Path(artifact.path).stem)}
+        paths = [Path(artifact.path) for artifact in call.artifacts]
+        # The likely ones first.
+        kept = [*(path.name for path in paths), *(name for path in paths for name in _names_of(path.stem))]
         for sample in range(max(call.samples, len(call.remote_uris))):
             key = self._key(job, call, sample)
             parts = [open_part(folder, f"{key}{film}") for film in films]

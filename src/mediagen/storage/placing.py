@@ -235,7 +235,11 @@ def has_other_names(temporary: Path, known: Iterable[Path]) -> bool:
         others = temporary.stat().st_nlink - 1
     except FileNotFoundError:
         return False
-    return others > sum(_is_same_file(path, temporary) for path in known)
+    for path in known:
+        if others == 0:
+            break
+        others -= _is_same_file(path, temporary)
+    return others > 0
 
 
 def _is_same_file(final: Path, temporary: Path) -> bool:
