@@ -63,3 +63,15 @@ async def test_name_that_nobody_keeps_is_withdrawn(tmp_path: Path):
     stored = await part.finish("clip", ".mp4", keep_part=True)
     assert await part.withdraw({"another.mp4"}) == [stored.path]
     assert not stored.path.exists()
+
+
+async def test_name_beside_one_that_is_kept_is_withdrawn(tmp_path: Path):
+    storage = LocalStorage()
+    part = await storage.open_part(tmp_path, "job-0")
+    await part.append(b"film")
+    kept = await part.finish("clip", ".mp4", keep_part=True)
+    other = tmp_path / "other.mp4"
+    other.hardlink_to(kept.path)
+    assert await part.withdraw([kept.path.name, "clip.png"]) == [other]
+    assert kept.path.exists()
+    assert not other.exists()

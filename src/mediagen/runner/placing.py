@@ -137,8 +137,8 @@ class Placer:
         folder = Path(job.output_dir)
         films = ("", "-film") if is_way(job.effective, "video_extension") else ("",)
         paths = [Path(artifact.path) for artifact in call.artifacts]
-        # The likely ones first.
-        kept = [*(path.name for path in paths), *(name for path in paths for name in _names_of(path.stem))]
+        likely = [path.name for path in paths]
+        kept = dict.fromkeys([*likely, *(name for path in paths for name in _names_of(path.stem))])
         for sample in range(max(call.samples, len(call.remote_uris))):
             key = self._key(job, call, sample)
             parts = [open_part(folder, f"{key}{film}") for film in films]
