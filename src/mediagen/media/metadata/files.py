@@ -245,20 +245,11 @@ def _replace(target: Path, temporary: Path, before: os.stat_result) -> bool:
         now = target.stat()
         if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
             return False
+        # The folder is not synced: either file is whole after a power cut, and who names it at last syncs that.
         temporary.replace(target)
-        _sync_folder(target.parent)
     except OSError as error:
         raise _write_error(target, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # Windows opens no folders; the rename itself is all that can be had
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
