@@ -128,6 +128,17 @@ def test_same_record_again_does_not_write(make: Make) -> None:
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def test_new_file_is_on_the_disk_before_it_takes_the_name_of_the_old_one(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make("faststart.mp4")
+    old = path.stat().st_ino
+    synced: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_ino, path.stat().st_ino)))
+    assert embed_record(path, RECORD)
+    assert synced == [(path.stat().st_ino, old)]
+
+
 @pytest.mark.parametrize("kind", ALL)
 def test_foreign_packet_stays_byte_for_byte(make: Make, kind: str) -> None:
     path = make(kind)

@@ -167,8 +167,11 @@ def test_killed_process_leaves_the_old_or_the_new_file(make: Make, tmp_path: Pat
                 calls.append(1)
                 return die() if len(calls) == 2 else original(*arguments, **options)
             original = files._write_piece
+            replace = files._replace
             if step == "write":
                 files._write_piece = die_at_third
+            elif step == "replaced":
+                files._replace = lambda *arguments: die(replace(*arguments))
             else:
                 setattr(files, step, die)
             files.embed_record(Path(sys.argv[1]), {"model": "m"})
@@ -179,7 +182,7 @@ def test_killed_process_leaves_the_old_or_the_new_file(make: Make, tmp_path: Pat
         killed = subprocess.run([sys.executable, str(program), str(path), step], env=environment, timeout=60)
         assert killed.returncode == -signal.SIGKILL
         assert path.read_bytes() == before
-    killed = subprocess.run([sys.executable, str(program), str(path), "_sync_folder"], env=environment, timeout=60)
+    killed = subprocess.run([sys.executable, str(program), str(path), "replaced"], env=environment, timeout=60)
     assert killed.returncode == -signal.SIGKILL
     assert read_record(path) == {"model": "m"}
 

@@ -109,7 +109,7 @@ def embed_record(
         if packet is None or packet == old:
             return packet is not None
         written = _write_beside(target, file, found.place(packet), temporary, is_synced=is_synced)
-    return _replace(target, written, before, is_synced=is_synced)
+    return _replace(target, written, before)
 
 
 def _survey(file: BinaryIO) -> Findings:
@@ -245,27 +245,17 @@ def _take_over(file: BinaryIO, before: os.stat_result) -> None:
     os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
 
 
-def _replace(target: Path, temporary: Path, before: os.stat_result, *, is_synced: bool) -> bool:
+def _replace(target: Path, temporary: Path, before: os.stat_result) -> bool:
     """Put the new file in place of the old one, unless that is no longer what was read."""
     try:
         now = target.stat()
         if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
             return False
+        # The folder is not synced: either file is whole after a power cut, and who names it at last syncs that.
         temporary.replace(target)
-        if is_synced:
-            _sync_folder(target.parent)
     except OSError as error:
         raise _write_error(target, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # Windows opens no folders; the rename itself is all that can be had
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
