@@ -140,6 +140,17 @@ class Advancer:
             ordinals = range(len(job.calls))
         else:
             ordinals = range(len(held.failures))
+        if ordinal is not None:
+            delay = await self._step(job_id, ordinal, held)
+            return None if delay is None else self._after(delay)
+        if delays := await self._step_each(job_id, ordinals, held):
+            return self._after(min(delays))
+        if await self.open_calls(job_id):
+            return self._after(BUSY_SECONDS)
+        self.forget(job_id)
+        return None
+
+    async def _step_each(self, job_id: str, ordinals: Sequence[int], held: _Held) -> list[float]:
         delays: list[float] = []
 
         async def step(number: int) -> None:
@@ -148,15 +159,9 @@ class Advancer:
                 delays.append(delay)
 
         async with anyio.create_task_group() as group:
-            for number in ordinals if ordinal is None else (ordinal,):
+            for number in ordinals:
                 group.start_soon(step, number)
-        if delays:
-            return self._after(min(delays))
-        if ordinal is None:
-            if await self.open_calls(job_id):
-                return self._after(BUSY_SECONDS)
-            self.forget(job_id)
-        return None
+        return delays
 
     async def open_calls(self, job_id: str) -> tuple[PaidCall, ...]:
         """Calls of a job of this process of which a step is still to be taken, be it that a late answer opened one.
