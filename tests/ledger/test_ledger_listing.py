@@ -132,6 +132,12 @@ async def test_statements_on_many_rows_use_an_index_and_sort_nothing(crowded: Le
         assert "SCAN jobs" not in _plan(path, statement)
 
 
+async def test_open_jobs_leaves_out_those_that_are_known(ledger: Ledger) -> None:
+    first, second = await ledger.create(a_job()), await ledger.create(a_job())
+    assert [job.job_id for job in await ledger.open_jobs()] == [first.job_id, second.job_id]
+    assert [job.job_id for job in await ledger.open_jobs(besides={first.job_id})] == [second.job_id]
+
+
 @sqlite_only
 async def test_open_jobs_reads_only_those_among_many(crowded: Ledger) -> None:
     job = await crowded.create(dataclasses.replace(a_job(), request_id="mine"))

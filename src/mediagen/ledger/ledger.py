@@ -1,6 +1,6 @@
 """The job ledger as the rest of the program sees it: async methods over one database."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -143,9 +143,9 @@ class Ledger(Claims, Browsing, Approvals):
         """Keep that a caller was told how a job ended: from now on the same request asks for another."""
         await self._write(repeats.mark_delivered, job_id, self._clock())
 
-    async def open_jobs(self) -> list[Job]:
-        """Read all jobs that have not ended, oldest first, whoever drives them."""
-        return await self._read(reading.open_jobs)
+    async def open_jobs(self, besides: Collection[str] = ()) -> list[Job]:
+        """Read the jobs that have not ended, oldest first, whoever drives them; without those of some ids."""
+        return await self._read(reading.open_jobs, besides)
 
     async def list_jobs(
         self,

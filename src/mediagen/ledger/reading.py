@@ -4,7 +4,7 @@ import json
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -103,9 +103,10 @@ def interrupted_links(connection: Connection, since: datetime) -> list[Job]:
     return _readable_jobs(connection, rows)
 
 
-def open_jobs(connection: Connection) -> list[Job]:
-    """Read all jobs that have not ended, oldest first."""
-    return _readable_jobs(connection, connection.execute(queries.SELECT_OPEN_JOBS).fetchall())
+def open_jobs(connection: Connection, besides: Collection[str] = ()) -> list[Job]:
+    """Read the jobs that have not ended, oldest first, without those of some ids."""
+    rows = connection.execute(queries.SELECT_OPEN_JOBS).fetchall()
+    return _readable_jobs(connection, [row for row in rows if row["job_id"] not in besides])
 
 
 def unsettled(connection: Connection, since: datetime) -> list[Job]:

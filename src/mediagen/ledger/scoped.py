@@ -66,9 +66,9 @@ class ScopedLedger(Ledger):
             raise no_artifact(artifact_id)
         return artifact, job
 
-    async def open_jobs(self) -> list[Job]:
-        """Read the jobs of the principal that have not ended."""
-        return self._own(await super().open_jobs())
+    async def open_jobs(self, besides: Collection[str] = ()) -> list[Job]:
+        """Read the jobs of the principal that have not ended, without those of some ids."""
+        return self._own(await super().open_jobs(besides))
 
     async def unsettled(self, since: datetime) -> list[Job]:
         """Read the jobs of the principal of which a call is unconfirmed."""

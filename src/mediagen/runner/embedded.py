@@ -91,7 +91,7 @@ class Embedded:
         """
         taken = []
         await self.late.look(only, busy=self._driven)
-        for job in await self._ledger.open_jobs():
+        for job in await self._ledger.open_jobs(besides=frozenset(self._driven)):
             if only not in {None, job.job_id} or job.job_id in self._driven:
                 continue
             is_left = job.job_id not in self._defects and self._steps.clock() - job.created_at > LEFT_AFTER
