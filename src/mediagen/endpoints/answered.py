@@ -9,6 +9,7 @@ from mediagen.endpoints.answer import Answer
 from mediagen.endpoints.base import Finished
 from mediagen.endpoints.inline_files import InlineFile, with_files
 from mediagen.endpoints.wire.generate_content import DecodedFailure, DecodedImage
+from mediagen.endpoints.wire.sizes import SMALL_CHARACTERS
 
 DAMAGED_TURN = "The picture cannot be gone on with by continue_from: a draft in Google's answer is damaged."
 
@@ -21,6 +22,8 @@ async def finished(answer: Answer, decode: Decode, warnings: tuple[str, ...] = (
     Raises:
         MediaGenError: There is none.
     """
+    if len(answer.body) <= SMALL_CHARACTERS and all(file.is_in_memory for file in answer.files):
+        return _finished(answer, decode, warnings)
     return await anyio.to_thread.run_sync(_finished, answer, decode, warnings)
 
 

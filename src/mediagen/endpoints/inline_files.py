@@ -38,6 +38,11 @@ class InlineFile:
         self.append(data)
 
     @property
+    def is_in_memory(self) -> bool:
+        """Whether it can be read without the disk."""
+        return self._file is None
+
+    @property
     def head(self) -> bytes:
         """The first bytes."""
         return next(self.chunks(HEAD_BYTES), b"")

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.media.probe import MediaFacts
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
-from mediagen.runner.changes import Changes
+from mediagen.runner.changes import ANSWER_SECONDS, Changes
 from mediagen.runner.charging import charge_of
 from mediagen.runner.clearing import begin, claims_on, clear
 from mediagen.runner.examining import examine
@@ -97,9 +97,14 @@ class Collector:
         joiner = Joiner(storage=self.storage, spool=self.spool, ffmpeg=self.ffmpeg)
         return Placer(storage=self.storage, joiner=joiner, claim=claim)
 
-    async def forget_leftovers(self) -> None:
-        """Do what a process left undone that died right after the end of a call: its record, and to clear it away."""
-        for job_id, ordinal in await self.spool.leftovers():
+    async def forget_leftovers(self, busy: Collection[str] = ()) -> None:
+        """Do what a process left undone that died right after the end of a call: its record, and to clear it away.
+
+        Args:
+            busy: Jobs that this process is not done with.
+        """
+        leftovers = await self.spool.leftovers()
+        for job_id, ordinal in [each for each in leftovers if each[0] not in busy]:
             with contextlib.suppress(IndexError):
                 try:
                     job = await self.ledger.get(job_id)
@@ -155,6 +160,8 @@ class Collector:
                 # A process that was stopped for long may have the whole file; it is asked again later.
                 raise gone
             with anyio.CancelScope(shield=True), contextlib.suppress(LedgerError):
+                if ended:
+                    await anyio.sleep(ANSWER_SECONDS)
                 await self._clear(job, ended or await self._present(job, call), claims, own=claim)
             return gone
         finally:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import anyio
 
 from mediagen.jobs import Job, PaidCall
+from mediagen.runner.changes import ANSWER_SECONDS
 from mediagen.runner.clearing import begin, claims_on, clear
 from mediagen.runner.collect import Collector
 from mediagen.runner.examining import examine
@@ -33,6 +34,7 @@ async def deliver(collector: Collector, job: Job, call: PaidCall, picture: Itera
             placed = await anyio.to_thread.run_sync(_placed, collector, job, call, claims, picture)
             ended = await collector.record(job, call, [placed])
             if ended:
+                await anyio.sleep(ANSWER_SECONDS)
                 [claim] = claims.held
                 folder = collector.spool.folder_of(job, call)
                 await anyio.to_thread.run_sync(clear, job, ended, claims, claim, folder, collector.placer)

@@ -223,7 +223,7 @@ class Distributed:
                 self._tasks.start_soon(self._look, job.job_id)
 
     async def _keep_house(self) -> None:
-        await self._steps.collector.forget_leftovers()
+        await self._steps.collector.forget_leftovers(self._looking)
         await self._steps.forget_old_conversations()
         await self._queue.forget_stalled()
         await self.late.look()

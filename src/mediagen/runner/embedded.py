@@ -131,7 +131,7 @@ class Embedded:
         return self._tasks
 
     async def _sweep(self) -> None:
-        await self._steps.collector.forget_leftovers()
+        await self._steps.collector.forget_leftovers(self._driven)
         await self._steps.forget_old_conversations()
         await self.resume()
 
