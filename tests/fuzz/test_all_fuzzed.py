@@ -13,7 +13,7 @@ from mediagen.endpoints import wire
 # These write rather than read, or only see what another one read.
 OTHERWISE = {
     *("encode_image", "encode_veo", "encode_video", "prompt_in", "chat_body", "credential_in_words"),
-    *("encode_batch", "renamed", "bad_base64"),
+    *("encode_batch", "renamed", "bad_base64", "is_small"),
     *("inline_number", "writable", "sniff_mime_type", "has_support_codes", "in_words"),
 }
 READERS = (

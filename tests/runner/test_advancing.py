@@ -303,7 +303,7 @@ async def test_defect_met_by_a_sweep_ends_neither_the_sweeping_nor_the_server(
     async with open_app(make_settings()) as app:
         collector, tried = app.runner.scheduler.late.settling.steps.collector, []
 
-        async def broken(_self: object) -> None:
+        async def broken(_self: object, _busy: object) -> None:
             tried.append(1)
             raise ExceptionGroup("several", [KeyError("a prompt")])
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
+import anyio.from_thread
 import pytest
 from tests.conftest import paid
 from tests.media.metadata.samples import still
@@ -14,6 +16,7 @@ from tests.runner.crashing import collector_in, job_of
 from mediagen.app.app import open_app
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.jobs import JobStatus
+from mediagen.runner import delivering
 from mediagen.runner.collect import Collector
 from mediagen.runner.delivering import deliver
 from mediagen.settings import Settings
@@ -88,4 +91,21 @@ async def test_call_that_another_gave_up_meanwhile_is_left_to_it_with_its_answer
     assert answer.read_bytes() == b"as it came"
     assert [path.name for path in Path(job.output_dir).iterdir() if not path.name.startswith(".")] == []
     assert (await collector.ledger.get("job_1")).status is JobStatus.UNCONFIRMED
+    await collector.ledger.aclose()
+
+
+async def test_picture_that_is_placed_when_the_process_is_told_to_stop_gets_its_record_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    collector, job = collector_in(tmp_path), job_of(tmp_path)
+    Path(job.output_dir).mkdir(parents=True)
+    job = await collector.ledger.create(job)
+    call = job.calls[0]
+    kept_in = (await collector.spool.call_folder(job, call)).as_uri()
+    with anyio.CancelScope() as scope:
+        monkeypatch.setattr(delivering, "examine", lambda *_: anyio.from_thread.run_sync(scope.cancel))
+        await deliver(collector, job, replace(call, remote_uris=(kept_in,)), [still("png")])
+    assert (await collector.ledger.get("job_1")).status is JobStatus.SUCCEEDED
+    assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "made.png"]
+    assert list((tmp_path / "spool").iterdir()) == []
     await collector.ledger.aclose()

@@ -32,12 +32,14 @@ async def deliver(collector: Collector, job: Job, call: PaidCall, picture: Itera
     try:
         async with collector.places:
             placed = await anyio.to_thread.run_sync(_placed, collector, job, call, claims, picture)
-            ended = await collector.record(job, call, [placed])
-            if ended:
-                await anyio.sleep(ANSWER_SECONDS)
-                [claim] = claims.held
-                folder = collector.spool.folder_of(job, call)
-                await anyio.to_thread.run_sync(clear, job, ended, claims, claim, folder, collector.placer)
+            # Told to stop now, the process would leave a file without its record, or what was kept of the call.
+            with anyio.CancelScope(shield=True):
+                ended = await collector.record(job, call, [placed])
+                if ended:
+                    await anyio.sleep(ANSWER_SECONDS)
+                    [claim] = claims.held
+                    folder = collector.spool.folder_of(job, call)
+                    await anyio.to_thread.run_sync(clear, job, ended, claims, claim, folder, collector.placer)
             return ended is not None
     finally:
         if claims.held:
