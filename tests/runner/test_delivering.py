@@ -1,7 +1,8 @@
 """The short way of a picture, and the usual one where the short one ends."""
 
+import base64
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from tests.runner.crashing import collector_in, job_of
 
 from mediagen.app.app import open_app
 from mediagen.emulator.thread import EmulatorHandle
-from mediagen.jobs import JobStatus
+from mediagen.endpoints.inline_files import HEAD_BYTES, InlineFile
+from mediagen.jobs import Job, JobError, JobStatus, PaidCall
 from mediagen.runner import delivering
-from mediagen.runner.collect import Collector
+from mediagen.runner.collect import MOST_AT_ONCE, Collector
 from mediagen.runner.delivering import deliver
 from mediagen.settings import Settings
 from mediagen.storage.claims import Claims
@@ -109,3 +111,95 @@ async def test_picture_that_is_placed_when_the_process_is_told_to_stop_gets_its_
     assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "made.png"]
     assert list((tmp_path / "spool").iterdir()) == []
     await collector.ledger.aclose()
+
+
+async def test_picture_that_its_owner_renamed_is_kept_when_a_later_process_clears_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As when the process died right after the picture was in the ledger."""
+    collector, job, answered = await answered_call(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Collector, "clear", refused)
+        assert await deliver(collector, job, answered, [still("png")])
+    mine = Path(job.output_dir) / "mine.png"
+    (Path(job.output_dir) / "made.png").rename(mine)
+    await collector.forget_leftovers()
+    assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "mine.png"]
+    assert list((tmp_path / "spool").iterdir()) == []
+    await collector.ledger.aclose()
+
+
+async def test_picture_is_delivered_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    collector, job, answered = await answered_call(tmp_path)
+    monkeypatch.setattr(Claims, "try_take", lambda _self, number: number == 0)
+    assert await deliver(collector, job, answered, [still("png")])
+    assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "made.png"]
+    assert list((tmp_path / "spool").iterdir()) == []
+    await collector.ledger.aclose()
+
+
+async def test_picture_does_not_wait_for_others_to_be_brought(tmp_path: Path):
+    collector, job, answered = await answered_call(tmp_path)
+    for _ in range(MOST_AT_ONCE):
+        await collector.places.acquire()
+    assert not await deliver(collector, job, answered, [still("png")])
+    collector.places.release()
+    assert await deliver(collector, job, answered, [still("png")])
+    await collector.ledger.aclose()
+
+
+async def test_answer_that_cannot_be_read_at_the_moment_is_taken_in_the_usual_way(
+    make_settings: MakeSettings, emulator: EmulatorHandle, monkeypatch: pytest.MonkeyPatch, work: Path
+):
+    chunks = InlineFile.chunks
+    failed: list[int] = []
+
+    def failing(self: InlineFile, size: int = 3 * 64 * 1024) -> Iterator[bytes]:
+        # Not the head that is looked at before, nor what goes into the conversation.
+        if size > HEAD_BYTES and len(failed) < 2:
+            failed.append(size)
+            raise OSError("input/output error")
+        yield from chunks(self, size)
+
+    monkeypatch.setattr(InlineFile, "base64", lambda self: iter([base64.b64encode(b"".join(chunks(self))).decode()]))
+    monkeypatch.setattr(InlineFile, "chunks", failing)
+    async with open_app(make_settings(MEDIAGEN_POLL_SECONDS="0.05")) as app:
+        done = await wait_for(app, (await image(app, wait_seconds=0)).job_id)
+    assert done.status == "succeeded"
+    assert len(failed) == 2
+    assert paid(emulator) == 1
+
+
+async def test_sweep_that_stood_still_clears_nothing_of_what_another_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    collector, job, answered = await answered_call(tmp_path)
+    error = JobError(code="not_made", message="It was not made.", retryable=False, billed="unknown")
+    await collector.ledger.update_call("job_1", 0, expected=JobStatus.SUBMITTING, status=JobStatus.FAILED, error=error)
+
+    async def stands_still(self: Collector, job: Job, call: PaidCall) -> bool:
+        other = collector_in(tmp_path)
+        await other.ledger.update_call("job_1", 0, expected=JobStatus.FAILED, status=JobStatus.SUBMITTING, error=None)
+        with monkeypatch.context() as patch:
+            patch.setattr(Collector, "clear", refused)
+            assert await deliver(other, job, answered, [still("png")])
+        await other.ledger.aclose()
+        return False
+
+    monkeypatch.setattr(Collector, "_may_be_answered", stands_still)
+    await collector.forget_leftovers()
+    assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "made.png"]
+    await collector.ledger.aclose()
+
+
+async def refused(*_: object, **_options: object) -> None:
+    raise PermissionError
+
+
+async def answered_call(folder: Path) -> tuple[Collector, Job, PaidCall]:
+    """A job whose answer lies in the spool, and its call as it is delivered."""
+    collector, job = collector_in(folder), job_of(folder)
+    Path(job.output_dir).mkdir(parents=True)
+    job = await collector.ledger.create(job)
+    kept_in = await collector.spool.call_folder(job, job.calls[0])
+    return collector, job, replace(job.calls[0], remote_uris=(kept_in.as_uri(),))

@@ -39,6 +39,7 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.media.inputs import InputLoader
 from mediagen.pricing import Prices
 from mediagen.runner.advancing import Advancer
+from mediagen.runner.changes import Changes
 from mediagen.runner.collect import Collector
 from mediagen.runner.embedded import Embedded
 from mediagen.runner.patience import Patience
@@ -228,7 +229,7 @@ def _queue(settings: Settings) -> "HintQueue | None":
 
 @asynccontextmanager
 async def _runner(steps: CallSteps, queue: "HintQueue | None") -> AsyncIterator[Runner]:
-    changes, advancer = steps.collector.changes, Advancer(steps)
+    changes, advancer = Changes(), Advancer(steps)
     scheduler: Scheduler
     if queue:
         from mediagen.runner.distributed import Distributed

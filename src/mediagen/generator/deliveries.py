@@ -15,9 +15,6 @@ from mediagen.report.job import JobReport
 
 logger = logging.getLogger(__name__)
 
-# The answer goes first: both at once would take the processor from each other.
-ANSWER_SECONDS = 0.005
-
 
 class Deliveries:
     """Writes deliveries down while it is entered; left, it finishes those that are begun."""
@@ -60,7 +57,6 @@ class Deliveries:
 
     async def _write(self, report: JobReport, written: anyio.Event) -> None:
         try:
-            await anyio.sleep(ANSWER_SECONDS)
             await self.told(report)
         finally:
             self._begun.discard(written)

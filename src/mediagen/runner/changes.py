@@ -4,9 +4,6 @@ from collections.abc import Callable
 
 import anyio
 
-# Until whoever was told of files has answered: clearing away would take the processor from that.
-ANSWER_SECONDS = 0.01
-
 
 class Changes:
     """Wakes those who wait in this process for a change of a job."""

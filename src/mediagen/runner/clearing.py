@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from mediagen.errors import StorageError
@@ -34,37 +35,46 @@ def begin(folder: Path, claims: Claims) -> int:
     return claim
 
 
-def clear(
-    job: Job, call: PaidCall, claims: Claims, own: int | None, folder: Path, placer: Callable[[int], Placer]
-) -> None:
-    """Remove what was kept of a call that needs it no more; what another still works at stays, and its mark.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clearing:
+    """Clears away what was kept of a call that needs it no more.
 
-    Args:
-        job: Of the call.
-        call: As the ledger has it.
-        claims: On the call; given back, whatever happens.
-        own: The claim that this process has already.
+    Attributes:
         folder: Of the call in the spool.
         placer: Gives who placed the files that were fetched under a claim.
     """
-    taken, cleared, is_all = list[int](), list[int](), True
-    try:
-        # A folder that is gone or closed holds nothing that could be removed.
-        with contextlib.suppress(StorageError):
-            for number in {0, *claims.left(), *([] if own is None else [own])}:
-                if number != own and not claims.try_take(number):
-                    is_all = False
-                    continue
-                taken.append(number)
-                placer(number).clear(job, call)
-                cleared.append(number)
-        if is_all:
-            # While all claims are held, so that what whoever begins anew keeps stays.
+
+    folder: Path
+    placer: Callable[[int], Placer]
+
+    def clear(self, job: Job, call: PaidCall, claims: Claims, *, own: int | None = None, is_ours: bool = False) -> None:
+        """Remove it; what another still works at stays, and its mark.
+
+        Args:
+            job: Of the call.
+            call: As the ledger has it.
+            claims: On the call; given back, whatever happens.
+            own: The claim that this process has already.
+            is_ours: Whether the files under that claim are those that the ledger knows.
+        """
+        taken, cleared, is_all = list[int](), list[int](), True
+        try:
+            # A folder that is gone or closed holds nothing that could be removed.
             with contextlib.suppress(StorageError):
-                placer(0).clear_records(job, call)
-            empty(folder)
-    finally:
-        give_back(claims, taken, cleared)
-    # Not before the locks are gone, which nobody would find again.
-    if is_all:
-        drop(folder)
+                for number in {0, *claims.left(), *([] if own is None else [own])}:
+                    if number != own and not claims.try_take(number):
+                        is_all = False
+                        continue
+                    taken.append(number)
+                    self.placer(number).clear(job, call, is_known=is_ours and number == own)
+                    cleared.append(number)
+            if is_all:
+                # While all claims are held, so that what whoever begins anew keeps stays.
+                with contextlib.suppress(StorageError):
+                    self.placer(0).clear_records(job, call)
+                empty(self.folder)
+        finally:
+            give_back(claims, taken, cleared)
+        # Not before the locks are gone, which nobody would find again.
+        if is_all:
+            drop(self.folder)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -21,9 +22,8 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.media.probe import MediaFacts
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
-from mediagen.runner.changes import ANSWER_SECONDS, Changes
 from mediagen.runner.charging import charge_of
-from mediagen.runner.clearing import begin, claims_on, clear
+from mediagen.runner.clearing import Clearing, begin, claims_on
 from mediagen.runner.examining import examine
 from mediagen.runner.joining import Joiner
 from mediagen.runner.placing import Placed, Placer, artifact_of, file_stem, position
@@ -78,7 +78,6 @@ class Collector:
 
     Attributes:
         ffmpeg: Executable that joins the new part of a film with its source; None looks for one.
-        changes: Told as soon as the files of a call are in the ledger, before what was kept of it is cleared away.
         places: For those whose files are brought at a time.
     """
 
@@ -89,7 +88,6 @@ class Collector:
     spool: Spool
     clock: Callable[[], datetime]
     ffmpeg: str | None = None
-    changes: Changes = field(default_factory=Changes)
     places: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MOST_AT_ONCE, fast_acquire=True))
 
     def placer(self, claim: int = 0) -> Placer:
@@ -115,7 +113,8 @@ class Collector:
                 if call.status.is_terminal and await self.spool.owes_record(job, call):
                     await self.write_failure(job_id, ordinal)
                 if call.status.is_terminal and not await self._may_be_answered(job, call):
-                    await self._clear(job, call, claims_on(job, call))
+                    # As it is by now: another may have delivered it while this process stood still.
+                    await self.clear(job, await self._present(job, call), claims_on(job, call))
 
     async def write_failure(self, job_id: str, ordinal: int) -> None:
         """Write the record of a call that has ended without a file, so that nobody owes it any more."""
@@ -160,9 +159,8 @@ class Collector:
                 # A process that was stopped for long may have the whole file; it is asked again later.
                 raise gone
             with anyio.CancelScope(shield=True), contextlib.suppress(LedgerError):
-                if ended:
-                    await anyio.sleep(ANSWER_SECONDS)
-                await self._clear(job, ended or await self._present(job, call), claims, own=claim)
+                present = ended or await self._present(job, call)
+                await self.clear(job, present, claims, own=claim, is_ours=ended is not None)
             return gone
         finally:
             with anyio.CancelScope(shield=True):
@@ -194,10 +192,12 @@ class Collector:
             ended = await self.record(job, call, placed, copies, warnings)
         return None, ended
 
-    async def _clear(self, job: Job, call: PaidCall, claims: Claims, *, own: int | None = None) -> None:
+    async def clear(
+        self, job: Job, call: PaidCall, claims: Claims, *, own: int | None = None, is_ours: bool = False
+    ) -> None:
         """Remove what was kept of a call that needs it no more; what another still works at stays, and its mark."""
-        folder = self.spool.folder_of(job, call)
-        await anyio.to_thread.run_sync(clear, job, call, claims, own, folder, self.placer)
+        clearing = Clearing(folder=self.spool.folder_of(job, call), placer=self.placer)
+        await anyio.to_thread.run_sync(partial(clearing.clear, job, call, claims, own=own, is_ours=is_ours))
 
     async def _present(self, job: Job, call: PaidCall) -> PaidCall:
         return (await self.ledger.get(job.job_id)).calls[call.ordinal]
@@ -322,7 +322,6 @@ class Collector:
             remote_uris=remote_uris,
         )
         if is_ours:
-            self.changes.tell(job.job_id)
             return done
         await self._withdraw(job, call, placed)
         return None

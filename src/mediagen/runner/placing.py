@@ -125,11 +125,16 @@ class Placer:
             return f"{stem}_damaged", (f"{damage} It is kept as it came, because it was paid for.",)
         return stem, tuple(filter(None, [note.get("doubt")]))
 
-    def clear(self, job: Job, call: PaidCall) -> None:
+    def clear(self, job: Job, call: PaidCall, *, is_known: bool = False) -> None:
         """Remove what was kept of the files of a call. Blocking.
 
         Those that have a name lose it, unless the call, which has ended, knows them: another process ended it with its
-        own.
+        own. A file that is not where the call has it may have been renamed by its owner, and keeps all its names.
+
+        Args:
+            job: Of the call.
+            call: The call.
+            is_known: Whether the files are certainly those that the call knows.
 
         Raises:
             StorageError: The folder is gone or closed.
@@ -142,7 +147,7 @@ class Placer:
         for sample in range(max(call.samples, len(call.remote_uris))):
             key = self._key(job, call, sample)
             parts = [open_part(folder, f"{key}{film}") for film in films]
-            if call.status.is_terminal:
+            if call.status.is_terminal and not is_known and all(path.exists() for path in paths):
                 for gone in [name for part in parts for name in part.withdraw(kept)]:
                     remove_record(gone, job.job_id, position(job, call, sample))
             for part in (*parts, open_part(folder, f"{key}-embedding")):

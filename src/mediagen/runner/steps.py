@@ -136,8 +136,9 @@ class CallSteps:
         answered = replace(call, usage=outcome.image.usage, warnings=warnings, remote_uris=(kept_in,))
         try:
             return await deliver(self.collector, job, answered, outcome.picture.chunks())
-        except MediaGenError as error:
-            logger.info("job %s: its picture is not in its place yet: %s", job.job_id, error.code)
+        except (MediaGenError, OSError) as error:
+            # The usual way says what is wrong, if it still is, and waits for it.
+            logger.info("job %s: its picture is not in its place yet: %s", job.job_id, type(error).__name__)
             return False
 
     async def _keep_conversation(

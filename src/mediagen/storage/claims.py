@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mediagen.errors import UnavailableError
+from mediagen.storage.part import translated
 from mediagen.storage.placing import storage_error
 
 if TYPE_CHECKING:
@@ -129,7 +130,8 @@ def claimed(claims: Claims) -> int:
     """
     with contextlib.suppress(OSError):
         claims.directory.mkdir(parents=True, exist_ok=True)
-    return claims.take()
+    with translated(claims.directory):
+        return claims.take()
 
 
 def give_back(claims: Claims, taken: Iterable[int], cleared: Collection[int] = ()) -> None:

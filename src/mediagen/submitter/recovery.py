@@ -8,7 +8,17 @@ from typing import Any, Literal
 
 from mediagen.submitter.answer_file import read_head
 from mediagen.submitter.base import Answer, Settled
-from mediagen.submitter.tickets import State, Ticket, attempts, is_opening, look, path_of, settle_attempt, was_opened
+from mediagen.submitter.tickets import (
+    State,
+    Ticket,
+    attempts,
+    close_folder,
+    is_note,
+    look,
+    path_of,
+    settle_attempt,
+    was_opened,
+)
 
 _SETTLING = 5
 
@@ -100,9 +110,13 @@ def remove_unbegun(folder: Path, older_than_seconds: float) -> None:
         older_than_seconds: The folder; a younger one may be of a job that is being taken in.
     """
     with contextlib.suppress(OSError):
-        notes = [*folder.iterdir()]
         is_old = time.time() - folder.stat().st_mtime > older_than_seconds
-        if is_old and all(is_opening(note.name) for note in notes):
+        if not is_old or not all(is_note(path.name) for path in folder.iterdir()):
+            return
+        # Whoever takes a ticket in this moment sends nothing after this, or has it already.
+        close_folder(str(folder))
+        notes = [*folder.iterdir()]
+        if all(is_note(note.name) for note in notes):
             for note in notes:
                 note.unlink()
             folder.rmdir()

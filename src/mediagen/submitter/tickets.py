@@ -65,7 +65,7 @@ def close_folder(folder: str) -> None:
     """
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir(folder):  # noqa: PTH208 - as above
-            if is_opening(name):
+            if name.partition("-")[0] == _OPENED:
                 retire(folder, name.partition("-")[2])
 
 
@@ -81,9 +81,9 @@ def was_opened(folder: str, token: str = "") -> bool:
     return any(os.path.exists(note) for note in notes)  # noqa: PTH110 - as above
 
 
-def is_opening(name: str) -> bool:
-    """Whether a file says only that a call may leave under a token."""
-    return name.partition("-")[0] == _OPENED
+def is_note(name: str) -> bool:
+    """Whether a file says only that a call may leave, or might have left, under a token."""
+    return name.partition("-")[0] in {_OPENED, _RETIRED}
 
 
 def _note(folder: str, what: str, token: str) -> str:
