@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.from_thread
@@ -14,7 +15,7 @@ from tests.media.metadata.samples import still
 from tests.runner.asking import image, wait_for
 from tests.runner.crashing import collector_in, job_of
 
-from mediagen.app.app import open_app
+from mediagen.app.app import Manner, open_app
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.endpoints.inline_files import HEAD_BYTES, InlineFile
 from mediagen.jobs import Job, JobError, JobStatus, PaidCall
@@ -23,6 +24,7 @@ from mediagen.runner.collect import MOST_AT_ONCE, Collector
 from mediagen.runner.delivering import deliver
 from mediagen.settings import Settings
 from mediagen.storage.claims import Claims
+from mediagen.storage.conversations import Conversations
 from mediagen.submitter.base import is_supported
 
 MakeSettings = Callable[..., Settings]
@@ -127,6 +129,38 @@ async def test_picture_that_its_owner_renamed_is_kept_when_a_later_process_clear
     assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "mine.png"]
     assert list((tmp_path / "spool").iterdir()) == []
     await collector.ledger.aclose()
+
+
+async def test_name_that_its_owner_gives_a_picture_before_it_is_cleared_away_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    collector, job, answered = await answered_call(tmp_path)
+    clear = Collector.clear
+
+    async def named_first(self: Collector, *arguments: Any, **options: Any) -> None:
+        (Path(job.output_dir) / "mine.png").hardlink_to(Path(job.output_dir) / "made.png")
+        await clear(self, *arguments, **options)
+
+    monkeypatch.setattr(Collector, "clear", named_first)
+    assert await deliver(collector, job, answered, [still("png")])
+    assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "made.png", "mine.png"]
+    await collector.ledger.aclose()
+
+
+async def test_picture_that_only_the_server_has_is_kept_before_anything_else(
+    make_settings: MakeSettings, ledger_file: Path, monkeypatch: pytest.MonkeyPatch, work: Path
+):
+    found: list[list[str]] = []
+    keep = Conversations.keep
+
+    async def noted(self: Conversations, *arguments: Any) -> bool:
+        found.append([path.name for path in ledger_file.parent.glob("spool/*/answer*.bin")])
+        return await keep(self, *arguments)
+
+    monkeypatch.setattr(Conversations, "keep", noted)
+    async with open_app(make_settings(), manner=Manner(sends_itself=True)) as app:
+        assert (await image(app)).status == "succeeded"
+    assert found == [["answer.bin"]]
 
 
 async def test_picture_is_delivered_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -103,11 +103,14 @@ class CallSteps:
                 await self.late_or_not(job, call, status=JobStatus.RUNNING, operation=operation)
                 return self._poll_delay(job)
             case Finished(image=image, picture=picture, turn=turn, warnings=warnings):
+                spool = self.collector.spool
+                # First of all when nobody else has it.
+                answer = None if outcome.is_stored else await spool.keep(job, call, picture.chunks())
                 if turn:
                     warnings += await self._keep_conversation(job, call, request, turn)
-                if outcome.is_stored and await self._deliver(job, call, outcome, warnings):
+                if answer is None and await self._deliver(job, call, outcome, warnings):
                     return None
-                answer = await self.collector.spool.keep(job, call, picture.chunks())
+                answer = answer or await spool.keep(job, call, picture.chunks())
                 await self.late_or_not(
                     job,
                     call,
@@ -132,6 +135,7 @@ class CallSteps:
         """Bring a picture at once to where it belongs; False when the usual way is to be taken, which can wait."""
         if call.status is not JobStatus.SUBMITTING or job.effective.get("upload_to"):
             return False
+        # As of a file that is here: it counts for one, needs no fetching, and no address is left of it.
         kept_in = self.collector.spool.folder_of(job, call).as_uri()
         answered = replace(call, usage=outcome.image.usage, warnings=warnings, remote_uris=(kept_in,))
         try:
