@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -383,4 +384,6 @@ async def test_local_jobs_disturb_neither_caps_nor_resuming(make_settings, clip)
         assert await ledger.claim(str(report.job_id)) is None
         assert await ledger.spent(datetime(2020, 1, 1, tzinfo=UTC)) == Decimal(0)
         job = await ledger.get(str(report.job_id))
+        alike = replace(job, job_id="job_alike", backend="gemini", estimated_seconds=99, calls=())
+        assert (await ledger.create(alike)).estimated_seconds == 99
     assert (job.endpoint, job.base_url, job.parent_job_id) == ("local", "", None)

@@ -67,6 +67,21 @@ async def step(app: App, job_id: str | None) -> None:
     await app.runner.scheduler.advancer.advance(job_id)
 
 
+async def cancelled_by(other: App, job_id: str | None, stopped: App, stop: Stop, ledger_file: Path) -> str:
+    """How a job ends whose call another process takes back and cancels before the stopped one goes on."""
+    with anyio.fail_after(60):
+        await stop.reached.wait()
+    lease_over(ledger_file)
+    await step(other, job_id)
+    assert rows(ledger_file, "SELECT status, attempt FROM calls") == [("submitting", None)]
+    await other.generator.cancel_job(CancelJobRequest(job_id=str(job_id)))
+    stop.goes_on.set()
+    with anyio.fail_after(60):
+        while stopped.runner.is_sending:
+            await anyio.sleep(SOON)
+    return str((await wait_for(other, job_id, 0)).status)
+
+
 @pytest.mark.skipif(not is_supported(), reason="needs a platform with the submitter")
 async def test_process_stopped_between_two_tries_sends_nothing_once_its_call_was_taken_back(
     make_settings: MakeSettings, emulator, ledger_file: Path, monkeypatch: pytest.MonkeyPatch
@@ -75,18 +90,7 @@ async def test_process_stopped_between_two_tries_sends_nothing_once_its_call_was
     async with open_app(make_settings(), http=HttpSettings(sleep=stop)) as one, open_app(make_settings()) as two:
         kill_submitter_before_it_sends(monkeypatch)
         report = await image(one, wait_seconds=0)
-        with anyio.fail_after(60):
-            await stop.reached.wait()
-        lease_over(ledger_file)
-        await step(two, report.job_id)
-        assert rows(ledger_file, "SELECT status, attempt FROM calls") == [("submitting", None)]
-        await two.generator.cancel_job(CancelJobRequest(job_id=str(report.job_id)))
-        stop.goes_on.set()
-        with anyio.fail_after(60):
-            while one.runner.is_sending:
-                await anyio.sleep(SOON)
-        done = await wait_for(two, report.job_id, 0)
-    assert done.status == "cancelled"
+        assert await cancelled_by(two, report.job_id, one, stop, ledger_file) == "cancelled"
     assert paid(emulator) == 0
 
 
@@ -103,18 +107,7 @@ async def test_process_stopped_between_the_row_and_its_request_sends_nothing_onc
     monkeypatch.setattr(CallSteps, "send", send)
     async with open_app(make_settings()) as one, open_app(make_settings()) as two:
         report = await image(one, wait_seconds=0)
-        with anyio.fail_after(60):
-            await stop.reached.wait()
-        lease_over(ledger_file)
-        await step(two, report.job_id)
-        assert rows(ledger_file, "SELECT status, attempt FROM calls") == [("submitting", None)]
-        await two.generator.cancel_job(CancelJobRequest(job_id=str(report.job_id)))
-        stop.goes_on.set()
-        with anyio.fail_after(60):
-            while one.runner.is_sending:
-                await anyio.sleep(SOON)
-        done = await wait_for(two, report.job_id, 0)
-    assert done.status == "cancelled"
+        assert await cancelled_by(two, report.job_id, one, stop, ledger_file) == "cancelled"
     assert paid(emulator) == 0
 
 

@@ -52,7 +52,7 @@ async def test_unfinished_file_without_another_name_is_withdrawn_without_a_look_
         raise AssertionError("the folder may hold thousands")
 
     monkeypatch.setattr(os, "scandir", scandir)
-    assert await part.withdraw({stored.path.name}) == []
+    assert part.blocking.withdraw({stored.path.name}) == []
     assert stored.path.read_bytes() == b"film"
 
 
@@ -61,7 +61,7 @@ async def test_name_that_nobody_keeps_is_withdrawn(tmp_path: Path):
     part = await storage.open_part(tmp_path, "job-0")
     await part.append(b"film")
     stored = await part.finish("clip", ".mp4", keep_part=True)
-    assert await part.withdraw({"another.mp4"}) == [stored.path]
+    assert part.blocking.withdraw({"another.mp4"}) == [stored.path]
     assert not stored.path.exists()
 
 
@@ -72,6 +72,6 @@ async def test_name_beside_one_that_is_kept_is_withdrawn(tmp_path: Path):
     kept = await part.finish("clip", ".mp4", keep_part=True)
     other = tmp_path / "other.mp4"
     other.hardlink_to(kept.path)
-    assert await part.withdraw([kept.path.name, "clip.png"]) == [other]
+    assert part.blocking.withdraw([kept.path.name, "clip.png"]) == [other]
     assert kept.path.exists()
     assert not other.exists()

@@ -57,6 +57,22 @@ async def outcome(request: SignedRequest) -> Answer | MediaGenError:
                 return error
 
 
+async def answered(google: Google, spool: Spool, status: int, headers: list[tuple[str, str]]) -> Answer:
+    """What comes back of an answer without anything in it."""
+
+    def behave(handler: Handler) -> None:
+        handler.send_response(status)
+        for name, value in [*headers, ("content-length", "2")]:
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(b"{}")
+
+    google.behave = behave
+    answer = await outcome(spool.request(google.url))
+    assert isinstance(answer, Answer)
+    return answer
+
+
 async def test_request_arrives_as_it_was_signed_and_its_answer_is_on_the_disk(google: Google, spool: Spool) -> None:
     answer = await outcome(spool.request(google.url))
     assert isinstance(answer, Answer)
@@ -95,17 +111,7 @@ async def test_process_does_not_inherit_keys(monkeypatch: pytest.MonkeyPatch) ->
 async def test_answer_of_any_status_is_handed_back_without_another_request(
     google: Google, spool: Spool, status: int
 ) -> None:
-    def behave(handler: Handler) -> None:
-        handler.send_response(status)
-        handler.send_header("location", google.url)
-        handler.send_header("retry-after", "7")
-        handler.send_header("content-length", "2")
-        handler.end_headers()
-        handler.wfile.write(b"{}")
-
-    google.behave = behave
-    answer = await outcome(spool.request(google.url))
-    assert isinstance(answer, Answer)
+    answer = await answered(google, spool, status, [("location", google.url), ("retry-after", "7")])
     assert (answer.status_code, answer.headers["retry-after"], answer.is_success) == (status, "7", False)
     assert google.seen == {"job_1": 1}
 
@@ -232,17 +238,8 @@ async def test_huge_answer_does_not_grow_the_process(google: Google, spool: Spoo
 
 @pytest.mark.parametrize("length", [10, 5_000])
 async def test_answer_is_told_as_it_is_kept_however_long_its_head(google: Google, spool: Spool, length: int) -> None:
-    def behave(handler: Handler) -> None:
-        handler.send_response(200)
-        for number in range(50):
-            handler.send_header(f"x-{number}", f"{KEY}{'é' * length}")
-        handler.send_header("content-length", "2")
-        handler.end_headers()
-        handler.wfile.write(b"{}")
-
-    google.behave = behave
-    answer = await outcome(spool.request(google.url))
-    assert isinstance(answer, Answer)
+    headers = [(f"x-{number}", f"{KEY}{'é' * length}") for number in range(50)]
+    answer = await answered(google, spool, 200, headers)
     assert (answer.body(), answer.end, len(answer.headers["x-49"])) == (b"{}", "whole", len("[hidden]") + length)
     assert settle_call(answer.path.parent).answer == answer
 

@@ -91,7 +91,7 @@ class _Attempt:
                 self.channel.stream(client, "GET", url, headers=headers) as response,
             ):
                 if not response.has_redirect_location:
-                    await self._take(response, offset, note)
+                    await self._take(response, offset, known, note)
                     return
                 url = self._next(url, response)
         raise EndpointError("The file's address leads in circles (more than 5 redirects).", code="too_many_redirects")
@@ -102,8 +102,7 @@ class _Attempt:
         except httpx.InvalidURL as error:
             raise EndpointError("The file's address leads nowhere.", code="unsafe_uri") from error
 
-    async def _take(self, response: httpx.Response, offset: int, note: Mapping[str, str]) -> None:
-        known = Remote.noted(note)
+    async def _take(self, response: httpx.Response, offset: int, known: Remote, note: Mapping[str, str]) -> None:
         match response.status_code:
             case HTTPStatus.OK:
                 if offset:

@@ -93,7 +93,7 @@ class Collector:
     def placer(self, claim: int = 0) -> Placer:
         """Gives files their record and their place."""
         joiner = Joiner(storage=self.storage, spool=self.spool, ffmpeg=self.ffmpeg)
-        return Placer(storage=self.storage, joiner=joiner, claim=claim)
+        return Placer(joiner=joiner, claim=claim)
 
     async def forget_leftovers(self, busy: Collection[str] = ()) -> None:
         """Do what a process left undone that died right after the end of a call: its record, and to clear it away.
@@ -173,11 +173,11 @@ class Collector:
         lost: list[MediaGenError] = []
         for sample, uri in enumerate(call.remote_uris):
             part = await placer.part(job, call, sample)
-            found = _Brought(sample=sample, part=part) if part.is_whole else await self._bring(job, call, uri, part)
-            if isinstance(found, _Brought):
-                brought.append(replace(found, sample=sample))
-            else:
+            found = None if part.is_whole else await self._bring(job, call, uri, part)
+            if isinstance(found, MediaGenError):
                 lost.append(found)
+            else:
+                brought.append(_Brought(sample=sample, part=part, facts=found))
         if not brought:
             return lost[0], None
         if await self._is_ended(job, call):
@@ -206,19 +206,18 @@ class Collector:
         """Whether another process has ended the call while this one fetched, or was stopped."""
         return (await self._present(job, call)).status.is_terminal
 
-    async def _bring(self, job: Job, call: PaidCall, uri: str, part: PartFile) -> "_Brought | MediaGenError":
-        """Fetch a file completely and look at it; why it can never be had, if so."""
+    async def _bring(self, job: Job, call: PaidCall, uri: str, part: PartFile) -> MediaFacts | MediaGenError | None:
+        """Fetch a file completely; gives what it is, if it can be read, or why it can never be had."""
         try:
             if not uri.startswith("file:"):
                 await self._fetch(job, uri, part)
-            facts = await anyio.to_thread.run_sync(_taken_in, part.blocking, uri)
+            return await anyio.to_thread.run_sync(_taken_in, part.blocking, uri)
         except MediaGenError as error:
             gone = await self._gone(job, call, error)
             if gone is None:
                 raise
             await part.discard()
             return gone
-        return _Brought(part=part, facts=facts)
 
     async def _fetch(self, job: Job, uri: str, part: PartFile) -> None:
         if uri.startswith("gs://"):
@@ -370,9 +369,9 @@ class _Brought:
         facts: What it is, if it was looked at just now.
     """
 
+    sample: int
     part: PartFile
-    sample: int = 0
-    facts: MediaFacts | None = None
+    facts: MediaFacts | None
 
 
 def _taken_in(part: Part, uri: str) -> MediaFacts | None:

@@ -33,6 +33,7 @@ class Departure:
         """
         for request in self.requests:
             if request.folder:
+                # A new folder, so that the first ticket is free: its number is that of the request as it is.
                 open_for_sending(request.folder, request.token)
 
 

@@ -15,7 +15,7 @@ from mediagen.report.sidecar import embedded_record
 from mediagen.runner.differences import differences, is_way
 from mediagen.runner.examining import DAMAGE
 from mediagen.runner.joining import Extended, Joiner
-from mediagen.storage.local import LocalStorage, PartFile, StoredFile
+from mediagen.storage.local import PartFile, StoredFile
 from mediagen.storage.names import MEDIA_SUFFIXES, record_key
 from mediagen.storage.part import Part, open_part, translated
 from mediagen.storage.records import remove_failure, remove_record
@@ -45,7 +45,6 @@ class Placer:
         claim: Under which number this process fetches the call's files; see `storage.claims.Claims`.
     """
 
-    storage: LocalStorage
     joiner: Joiner
     claim: int = 0
 
@@ -62,7 +61,7 @@ class Placer:
     ) -> Placed:
         """Give a whole file its record and its name; the same file and name when it was done before.
 
-        The parts are kept until `discard`, so that a crash before the ledger knows the file does not make a second one.
+        The parts are kept until `clear`, so that a crash before the ledger knows the file does not make a second one.
 
         Args:
             job: Of the call.
@@ -144,10 +143,11 @@ class Placer:
         paths = [Path(artifact.path) for artifact in call.artifacts]
         likely = [path.name for path in paths]
         kept = dict.fromkeys([*likely, *(name for path in paths for name in _names_of(path.stem))])
+        is_withdrawn = call.status.is_terminal and not is_known and all(path.exists() for path in paths)
         for sample in range(max(call.samples, len(call.remote_uris))):
             key = self._key(job, call, sample)
             parts = [open_part(folder, f"{key}{film}") for film in films]
-            if call.status.is_terminal and not is_known and all(path.exists() for path in paths):
+            if is_withdrawn:
                 for gone in [name for part in parts for name in part.withdraw(kept)]:
                     remove_record(gone, job.job_id, position(job, call, sample))
             for part in (*parts, open_part(folder, f"{key}-embedding")):

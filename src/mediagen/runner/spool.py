@@ -124,16 +124,7 @@ class Spool:
 
     async def forget(self, job: Job, call: PaidCall) -> None:
         """Remove what was kept of a call that has ended, unless its answer may still come."""
-        await self.empty(job, call)
-        await self.drop(job, call)
-
-    async def empty(self, job: Job, call: PaidCall) -> None:
-        """Remove what was kept of a call, as `forget` does, but let `leftovers` name it until `drop`."""
-        await anyio.to_thread.run_sync(empty, self.folder_of(job, call))
-
-    async def drop(self, job: Job, call: PaidCall) -> None:
-        """Let `leftovers` name a call no more, unless something was kept of it again."""
-        await anyio.to_thread.run_sync(drop, self.folder_of(job, call))
+        await anyio.to_thread.run_sync(_forget, self.folder_of(job, call))
 
     async def forget_unbegun(self, job_id: str, ordinal: int) -> None:
         """Remove what was made for a call that is in no ledger, unless it may have been sent or be taken in now."""
@@ -195,13 +186,13 @@ def mark(folder: Path) -> None:
 
 
 def drop(folder: Path) -> None:
-    """Do as `Spool.drop`. Blocking."""
+    """Let `Spool.leftovers` name the call of a folder no more, unless something was kept of it again. Blocking."""
     with contextlib.suppress(OSError):
         folder.rmdir()
 
 
 def empty(folder: Path) -> None:
-    """Do as `Spool.empty`. Blocking."""
+    """Remove what was kept of the call of a folder; `Spool.leftovers` names it until `drop`. Blocking."""
     if not folder.is_dir():
         return
     if is_supported():
@@ -217,6 +208,11 @@ def empty(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _forget(folder: Path) -> None:
+    empty(folder)
+    drop(folder)
 
 
 async def _read_by_submitter(folder: Path, token: str | None, *, is_final: bool) -> Settled | None:

@@ -12,14 +12,13 @@ from typing import Any, Final
 import anyio
 
 from mediagen.errors import ConfigurationError, InvalidRequestError
-from mediagen.storage.claims import Claims
 from mediagen.storage.names import safe_stem, sanitise_name
 from mediagen.storage.part import StoredFile, open_part, translated
 from mediagen.storage.part_file import PartFile
 from mediagen.storage.placing import digest_and_sync, place_media, write_temporary
 from mediagen.storage.records import write_sidecar
 
-__all__ = ["Claims", "LocalStorage", "PartFile", "StoredFile", "sanitise_name"]
+__all__ = ["LocalStorage", "PartFile", "StoredFile", "sanitise_name"]
 
 MIN_FREE_BYTES: Final = 50 * 1024**2
 FOLDERS: Final = {"MEDIAGEN_OUTPUT_DIR": "The output folder", "MEDIAGEN_STATE_DIR": "The folder beside the ledger"}

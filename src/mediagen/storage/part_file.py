@@ -1,6 +1,6 @@
 """A download on its way to its final name, for the event loop."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -57,10 +57,6 @@ class PartFile:
     async def checksum(self, kind: Literal["md5", "crc32c"]) -> str:
         """Checksum of what is here, in base64 as Google writes it."""
         return await run_sync(self.blocking.checksum, kind)
-
-    async def withdraw(self, kept: Collection[str]) -> list[Path]:
-        """Take back the final name that the file has, unless it is one of those to be kept; returns what is gone."""
-        return await run_sync(self.blocking.withdraw, kept)
 
     async def truncate(self) -> None:
         """Throw away what is here, to start over."""
