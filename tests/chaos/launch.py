@@ -33,7 +33,7 @@ LINGERING: tuple[tuple[Any, str], ...] = (
     (CallSteps, "keep"),
     (Placer, "place"),
     (Ledger, "store_artifacts"),
-    (Collector, "write_record"),
+    (Collector, "write_failure"),
 )
 
 

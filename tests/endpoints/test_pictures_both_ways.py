@@ -192,7 +192,7 @@ async def test_kept_conversation_is_what_google_sent(loopback: LoopbackServer, t
         done = await api.submit(call)
     assert isinstance(done, Finished)
     kept = Conversations(folder=tmp_path)
-    assert await kept.keep("job_a", 0, [asked, done.turn])
+    assert kept.keep("job_a", 0, [asked, done.turn])
     turns = await kept.read("job_a", 0)
     expected = [asked, THOUGHT["candidates"][0]["content"]]
     assert turns == expected

@@ -121,7 +121,7 @@ async def test_a_turn_nested_too_deeply_is_not_kept_and_holds_nothing_up(tmp_pat
     turn: dict[str, object] = {}
     for _ in range(TOO_DEEP):
         turn = {"parts": turn}
-    assert not await Conversations(folder=tmp_path).keep("job_a", 0, [turn])
+    assert not Conversations(folder=tmp_path).keep("job_a", 0, [turn])
 
 
 @pytest.mark.parametrize("source", ["data:,\ud800", "https://example.com/\ud800.mp4", "file:///tmp/\ud800"])

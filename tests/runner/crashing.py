@@ -21,6 +21,7 @@ from mediagen.errors import SubmissionUnconfirmedError, UnavailableError
 from mediagen.jobs import Job, JobStatus, PaidCall, Quote
 from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
+from mediagen.runner.changes import Changes
 from mediagen.runner.collect import Collector, EndpointSource
 from mediagen.runner.delivering import deliver
 from mediagen.runner.patience import Patience
@@ -66,6 +67,7 @@ def collector_in(folder: Path, ffmpeg: str | None = None) -> Collector:
     """Everything that collecting needs, but no way to Google."""
     storage = LocalStorage()
     return Collector(
+        changes=Changes(),
         ledger=Ledger(folder / "ledger.sqlite3", clock=lambda: datetime.now(UTC)),
         endpoints=cast("EndpointSource", None),
         storage=storage,

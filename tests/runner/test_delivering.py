@@ -22,6 +22,7 @@ from mediagen.jobs import Job, JobError, JobStatus, PaidCall
 from mediagen.runner import delivering
 from mediagen.runner.collect import MOST_AT_ONCE, Collector
 from mediagen.runner.delivering import deliver
+from mediagen.runner.recording import Recorder
 from mediagen.settings import Settings
 from mediagen.storage.claims import Claims
 from mediagen.storage.conversations import Conversations
@@ -34,15 +35,15 @@ pytestmark = pytest.mark.skipif(not is_supported(), reason="needs a platform wit
 def states(ledger_file: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """States of the calls in the ledger at the moment in which their files are written down."""
     found: list[str] = []
-    record = Collector.record
+    store = Recorder.store
 
-    async def noted(self: Collector, *arguments, **options):
+    async def noted(self: Recorder, *arguments, **options):
         with sqlite3.connect(ledger_file) as connection:
             found.extend(row[0] for row in connection.execute("SELECT status FROM calls"))
         connection.close()
-        return await record(self, *arguments, **options)
+        return await store(self, *arguments, **options)
 
-    monkeypatch.setattr(Collector, "record", noted)
+    monkeypatch.setattr(Recorder, "store", noted)
     return found
 
 
@@ -153,9 +154,9 @@ async def test_picture_that_only_the_server_has_is_kept_before_anything_else(
     found: list[list[str]] = []
     keep = Conversations.keep
 
-    async def noted(self: Conversations, *arguments: Any) -> bool:
+    def noted(self: Conversations, *arguments: Any) -> bool:
         found.append([path.name for path in ledger_file.parent.glob("spool/*/answer*.bin")])
-        return await keep(self, *arguments)
+        return keep(self, *arguments)
 
     monkeypatch.setattr(Conversations, "keep", noted)
     async with open_app(make_settings(), manner=Manner(sends_itself=True)) as app:

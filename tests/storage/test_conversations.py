@@ -30,7 +30,7 @@ TURNS: list[dict[str, Any]] = [
 
 async def test_turns_are_written_as_json_writes_them_and_files_as_base64(tmp_path: Path) -> None:
     kept = Conversations(folder=tmp_path / "kept")
-    assert await kept.keep("job_a", 0, [*TURNS, {"data": Picture()}])
+    assert kept.keep("job_a", 0, [*TURNS, {"data": Picture()}])
     expected = [*TURNS, {"data": base64.b64encode(FILE).decode()}]
     (file,) = (tmp_path / "kept").iterdir()
     assert gzip.decompress(file.read_bytes()) == json.dumps(expected, separators=(",", ":")).encode()
@@ -40,11 +40,11 @@ async def test_turns_are_written_as_json_writes_them_and_files_as_base64(tmp_pat
 async def test_too_long_and_too_deep_turns_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversations, "LARGEST_BYTES", 400_000)
     kept = Conversations(folder=tmp_path / "kept")
-    assert not await kept.keep("job_a", 0, [{"data": Picture()}])
+    assert not kept.keep("job_a", 0, [{"data": Picture()}])
     deep: dict[str, Any] = {}
     for _ in range(100_000):
         deep = {"a": deep}
-    assert not await kept.keep("job_a", 0, [deep])
+    assert not kept.keep("job_a", 0, [deep])
     assert list((tmp_path / "kept").iterdir()) == []
 
 
@@ -55,9 +55,9 @@ async def test_what_was_kept_stays_when_the_next_cannot_be_written(tmp_path: Pat
             raise OSError(5, "Input/output error")
 
     kept = Conversations(folder=tmp_path / "kept")
-    assert await kept.keep("job_a", 0, TURNS)
+    assert kept.keep("job_a", 0, TURNS)
     with pytest.raises(StorageError) as caught:
-        await kept.keep("job_a", 0, [{"data": Gone()}])
+        kept.keep("job_a", 0, [{"data": Gone()}])
     assert caught.value.code == "conversation_not_kept"
     assert await kept.read("job_a", 0) == TURNS
     assert len(list((tmp_path / "kept").iterdir())) == 1

@@ -229,7 +229,7 @@ def _queue(settings: Settings) -> "HintQueue | None":
 
 @asynccontextmanager
 async def _runner(steps: CallSteps, queue: "HintQueue | None") -> AsyncIterator[Runner]:
-    changes, advancer = Changes(), Advancer(steps)
+    changes, advancer = steps.collector.changes, Advancer(steps)
     scheduler: Scheduler
     if queue:
         from mediagen.runner.distributed import Distributed
@@ -251,6 +251,7 @@ def _steps(ledger: Ledger, pool: EndpointPool, settings: Settings, manner: Manne
         prices=Prices.load(),
         spool=Spool(folder=settings.folder_for_state() / SPOOL, storage=storage),
         clock=now,
+        changes=Changes(),
         ffmpeg=settings.ffmpeg,
     )
     return CallSteps(

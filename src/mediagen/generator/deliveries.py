@@ -15,6 +15,9 @@ from mediagen.report.job import JobReport
 
 logger = logging.getLogger(__name__)
 
+# The answer itself has the processor first.
+HEAD_START_SECONDS = 0.01
+
 
 class Deliveries:
     """Writes deliveries down while it is entered; left, it finishes those that are begun."""
@@ -23,6 +26,7 @@ class Deliveries:
         self._ledger = ledger
         self._tasks: TaskGroup | None = None
         self._begun: set[anyio.Event] = set()
+        self._wanted = anyio.Event()
 
     async def __aenter__(self) -> Self:
         self._tasks = await anyio.create_task_group().__aenter__()
@@ -31,6 +35,7 @@ class Deliveries:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._wanted.set()
         if self._tasks:
             # The group gets no exception of its user, which it would wrap.
             await self._tasks.__aexit__(None, None, None)
@@ -48,15 +53,19 @@ class Deliveries:
         if self._tasks and tells_the_end(report):
             written = anyio.Event()
             self._begun.add(written)
-            self._tasks.start_soon(self._write, report, written)
+            self._tasks.start_soon(self._write, report, written, self._wanted)
 
     async def settled(self) -> None:
         """Wait until all that was handed over is written down: who has the answer may ask again at once."""
+        wanted, self._wanted = self._wanted, anyio.Event()
+        wanted.set()
         for written in [*self._begun]:
             await written.wait()
 
-    async def _write(self, report: JobReport, written: anyio.Event) -> None:
+    async def _write(self, report: JobReport, written: anyio.Event, wanted: anyio.Event) -> None:
         try:
+            with anyio.move_on_after(HEAD_START_SECONDS):
+                await wanted.wait()
             await self.told(report)
         finally:
             self._begun.discard(written)

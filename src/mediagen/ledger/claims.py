@@ -83,7 +83,7 @@ class Claims(Transactions):
             fence=job.fence,
             is_unsent=True,
         )
-        return await self._write(writing.take, step)
+        return await self._write(writing.take, step) is not None
 
     async def claim_chain(self, job_id: str) -> bool:
         """Take over the going on after a link whose process is gone.

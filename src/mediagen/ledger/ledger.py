@@ -238,7 +238,7 @@ class Ledger(Claims, Browsing, Approvals):
             fence=fence,
             attempt=attempt,
         )
-        return await self._write(writing.take, step)
+        return await self._write(writing.take, step) is not None
 
     async def store_artifacts(
         self,
@@ -249,7 +249,7 @@ class Ledger(Claims, Browsing, Approvals):
         artifacts: Sequence[Artifact],
         attempt: str | None = None,
         **changes: Unpack[CallChanges],
-    ) -> bool:
+    ) -> Job | None:
         """Record the files of a paid call and end the call as succeeded, all or nothing.
 
         Args:
@@ -261,7 +261,7 @@ class Ledger(Claims, Browsing, Approvals):
             changes: Other new values.
 
         Returns:
-            False, with nothing changed, when another has moved the call on.
+            The job as it is then; None, with nothing changed, when another has moved the call on.
 
         Raises:
             JobNotFoundError: No such job or call.

@@ -132,7 +132,7 @@ class ScopedLedger(Ledger):
         artifacts: Sequence[Artifact],
         attempt: str | None = None,
         **changes: Unpack[CallChanges],
-    ) -> bool:
+    ) -> Job | None:
         """Record the files of a paid call of the principal; see `Ledger.store_artifacts`."""
         await self.get(job_id)
         return await super().store_artifacts(

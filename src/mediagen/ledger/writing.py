@@ -190,25 +190,26 @@ def record_finished(connection: Connection, job: Job) -> None:
         connection.executemany(queries.INSERT_ARTIFACT, artifact_rows(job.job_id, call.ordinal, call.artifacts))
 
 
-def take(connection: Connection, step: Step) -> bool:
-    """Change a call if it is still in the expected state."""
+def take(connection: Connection, step: Step) -> Job | None:
+    """Change a call if it is still in the expected state; returns the job as it is then."""
     job = reading.job(connection, step.job_id)
     call = _call(job, step.ordinal)
     if call.status is not step.expected or step.fence not in {None, job.fence}:
-        return False
+        return None
     if step.attempt not in {None, call.attempt} or (step.is_unsent and call.attempt is not None):
-        return False
-    changed = replace(call, **step.changes)
+        return None
+    changed = replace(call, **step.changes, artifacts=(*call.artifacts, *step.artifacts))
     connection.executemany(queries.INSERT_ARTIFACT, artifact_rows(step.job_id, step.ordinal, step.artifacts))
     connection.execute(queries.UPDATE_CALL, {**call_row(job, changed), "expected": str(step.expected)})
-    job = replace(job, calls=tuple(changed if known is call else known for known in job.calls))
+    calls = tuple(changed if known is call else known for known in job.calls)
+    job = replace(job, calls=calls, updated_at=step.now)
     connection.execute(
         queries.TOUCH_JOB,
         {"job_id": job.job_id, "status": str(job.status), "updated_at": time_text(step.now), "is_over": _is_over(job)},
     )
     if call.status is JobStatus.SUBMITTING:
         connection.execute(queries.FORGET_SENT_REQUESTS, {"job_id": job.job_id})
-    return True
+    return job
 
 
 def _is_over(job: Job) -> bool:
@@ -219,7 +220,7 @@ def _is_over(job: Job) -> bool:
 
 def reopen(connection: Connection, step: Step) -> bool:
     """Let a call of a job that has ended go on; False when somebody else was faster."""
-    return reading.job(connection, step.job_id).status.is_terminal and take(connection, step)
+    return reading.job(connection, step.job_id).status.is_terminal and take(connection, step) is not None
 
 
 def claim(connection: Connection, job_id: str, owners: Liveness, *, is_left: bool = False) -> Job | None:

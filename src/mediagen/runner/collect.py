@@ -3,8 +3,8 @@
 import contextlib
 import logging
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,23 +16,21 @@ import anyio
 
 from mediagen.endpoints.base import Endpoint
 from mediagen.errors import EndpointError, JobNotFoundError, LedgerError, MediaGenError, StorageError
-from mediagen.jobs import Artifact, Charge, Job, JobStatus, PaidCall, Usage
-from mediagen.ledger.ids import new_artifact_id
+from mediagen.jobs import Job, JobStatus, PaidCall
 from mediagen.ledger.ledger import Ledger
 from mediagen.media.probe import MediaFacts
 from mediagen.pricing import Prices
-from mediagen.report.sidecar import sidecar
-from mediagen.runner.charging import charge_of
+from mediagen.runner.changes import Changes
 from mediagen.runner.clearing import Clearing, begin, claims_on
 from mediagen.runner.examining import examine
 from mediagen.runner.joining import Joiner
-from mediagen.runner.placing import Placed, Placer, artifact_of, file_stem, position
+from mediagen.runner.placing import Placed, Placer
+from mediagen.runner.recording import Recorder
 from mediagen.runner.spool import KEPT_MISSING, Spool, copy_kept
 from mediagen.storage.claims import Claims, give_back
 from mediagen.storage.gs_uri import FolderObject, object_uri
 from mediagen.storage.local import LocalStorage, PartFile
 from mediagen.storage.part import Part
-from mediagen.storage.records import remove_record
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +76,7 @@ class Collector:
 
     Attributes:
         ffmpeg: Executable that joins the new part of a film with its source; None looks for one.
+        changes: Where it is told at once that a picture is there.
         places: For those whose files are brought at a time.
     """
 
@@ -87,8 +86,14 @@ class Collector:
     prices: Prices
     spool: Spool
     clock: Callable[[], datetime]
+    changes: Changes
     ffmpeg: str | None = None
     places: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MOST_AT_ONCE, fast_acquire=True))
+
+    @property
+    def recorder(self) -> Recorder:
+        """Writes down what was brought."""
+        return Recorder(ledger=self.ledger, storage=self.storage, prices=self.prices, clock=self.clock)
 
     def placer(self, claim: int = 0) -> Placer:
         """Gives files their record and their place."""
@@ -122,7 +127,7 @@ class Collector:
         call = job.calls[ordinal]
         # Found all the same, by now.
         if call.status.is_terminal and call.status is not JobStatus.SUCCEEDED:
-            await self.write_record(job, call)
+            await anyio.to_thread.run_sync(self.recorder.write_record, job, call)
         await self.spool.settle_record(job, call)
 
     async def _may_be_answered(self, job: Job, call: PaidCall) -> bool:
@@ -189,8 +194,10 @@ class Collector:
         warnings += [copy for copy in copies.values() if not copy.startswith("gs://")]
         # Told to stop now, the process would leave a file without its record.
         with anyio.CancelScope(shield=True):
-            ended = await self.record(job, call, placed, copies, warnings)
-        return None, ended
+            beside = partial(self.recorder.beside, job, call, placed, copies, warnings)
+            done = await anyio.to_thread.run_sync(beside)
+            stored = await self.recorder.store(job, call, done, placed)
+        return None, done if stored else None
 
     async def clear(
         self, job: Job, call: PaidCall, claims: Claims, *, own: int | None = None, is_ours: bool = False
@@ -285,80 +292,6 @@ class Collector:
                     f"It is not tried again; copy it by hand: {command}"
                 )
         return copies
-
-    async def record(
-        self,
-        job: Job,
-        call: PaidCall,
-        placed: Sequence[Placed],
-        copies: Mapping[Path, str] | None = None,
-        warnings: Sequence[str] = (),
-    ) -> PaidCall | None:
-        """Write down what was made; returns the call as it is then, or None when another has moved it on.
-
-        Raises:
-            LedgerError, StorageError: It is not written down.
-        """
-        artifacts = tuple(self._artifact_of(file, (copies or {}).get(file.stored.path, "")) for file in placed)
-        found = [*warnings, *(warning for file in placed for warning in file.warnings)]
-        charge = self.charge(job, call.usage, made=len(call.remote_uris))
-        # In the order of the artifacts, and nothing that is only here for a while.
-        uris = [call.remote_uris[file.sample] for file in placed]
-        remote_uris = tuple(uri for uri in uris if not uri.startswith("file:"))
-        done = replace(call, status=JobStatus.SUCCEEDED, charge=charge, artifacts=artifacts, remote_uris=remote_uris)
-        for file, artifact in zip(placed, artifacts, strict=True):
-            found += await self.write_record(replace(job, updated_at=self.clock()), done, file.sample, artifact)
-        # Whoever has the files first stores them, also under an older claim: another may never get them.
-        is_ours = await self.ledger.store_artifacts(
-            job.job_id,
-            call.ordinal,
-            expected=call.status,
-            attempt=call.attempt,
-            artifacts=artifacts,
-            usage=call.usage,
-            charge=charge,
-            warnings=(*call.warnings, *dict.fromkeys(found)),
-            remote_uris=remote_uris,
-        )
-        if is_ours:
-            return done
-        await self._withdraw(job, call, placed)
-        return None
-
-    def _artifact_of(self, file: Placed, copy: str) -> Artifact:
-        gcs_uri = copy if copy.startswith("gs://") else file.gcs_uri
-        return artifact_of(new_artifact_id(self.clock), file.stored, file.facts, gcs_uri)
-
-    async def _withdraw(self, job: Job, call: PaidCall, placed: Sequence[Placed]) -> None:
-        logger.info("job %s: another process has stored its files; those of this one are removed", job.job_id)
-        known = {artifact.path for artifact in (await self.ledger.get(job.job_id)).artifacts}
-        for file in placed:
-            if str(file.stored.path) not in known:
-                await self.storage.remove_file(file.stored)
-                await anyio.to_thread.run_sync(
-                    remove_record, file.stored.path, job.job_id, position(job, call, file.sample)
-                )
-
-    def charge(self, job: Job, usage: Usage | None, *, made: int) -> Charge:
-        """What a call that made so many files costs."""
-        return charge_of(self.prices, job, usage, made=made)
-
-    async def write_record(
-        self, job: Job, call: PaidCall, sample: int = 0, artifact: Artifact | None = None
-    ) -> tuple[str, ...]:
-        """Write the sidecar of a file, or of a call without one.
-
-        Returns:
-            Why it could not be written, as a warning; that changes no end.
-        """
-        beside = Path(artifact.path) if artifact else Path(job.output_dir) / file_stem(job, call, sample)
-        record = sidecar(job, call, position=position(job, call, sample), artifact=artifact)
-        try:
-            await self.storage.write_sidecar(beside, record)
-        except MediaGenError as error:
-            logger.warning("job %s: the sidecar could not be written: %s", job.job_id, error.code)
-            return (f"The record beside {beside.name} could not be written: {error.message}",)
-        return ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

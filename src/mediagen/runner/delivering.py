@@ -1,7 +1,9 @@
 """The short way of a picture from its answer to its place: the answer stays in the spool until it is there."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 import anyio
 
@@ -14,8 +16,17 @@ from mediagen.storage.claims import Claims, give_back
 
 logger = logging.getLogger(__name__)
 
+# Whoever waits for the picture is answered before the processor is taken for what can wait.
+HEAD_START_SECONDS = 0.02
 
-async def deliver(collector: Collector, job: Job, call: PaidCall, picture: Iterable[bytes]) -> bool:
+
+async def deliver(
+    collector: Collector,
+    job: Job,
+    call: PaidCall,
+    picture: Iterable[bytes],
+    converse: Callable[[], tuple[str, ...]] = tuple,
+) -> bool:
     """Bring the picture of a call into its place, and end the call as succeeded.
 
     Args:
@@ -23,6 +34,7 @@ async def deliver(collector: Collector, job: Job, call: PaidCall, picture: Itera
         job: Of the call.
         call: As it was sent, with what its answer says; a submitter keeps that until the call has ended.
         picture: The file.
+        converse: Keeps what the picture can be gone on with, and says why if it cannot be. Blocking.
 
     Returns:
         False when it is not delivered: another has moved the call on, or other files are being brought at the moment.
@@ -31,30 +43,52 @@ async def deliver(collector: Collector, job: Job, call: PaidCall, picture: Itera
     Raises:
         MediaGenError, OSError: It is not delivered now; the answer is where it was.
     """
+    claims = claims_on(job, call)
+    claim, stored = 0, None
     try:
-        # Not to be waited for by a call of which nobody knows yet that it is answered.
-        collector.places.acquire_nowait()
+        with _place(collector):
+            put = partial(_put, collector, job, call, picture, converse)
+            claim, placed, done = await anyio.to_thread.run_sync(put, claims)
+            # Told to stop now, the process would leave a file without its record.
+            with anyio.CancelScope(shield=True):
+                stored = await collector.recorder.store(job, call, done, [placed])
+        if stored:
+            collector.changes.tell(job.job_id, stored)
+            await anyio.sleep(HEAD_START_SECONDS)
     except anyio.WouldBlock:
         return False
-    claims = claims_on(job, call)
-    try:
-        claim, placed = await anyio.to_thread.run_sync(_placed, collector, job, call, claims, picture)
-        # Told to stop now, the process would leave a file without its record, or what was kept of the call.
+    finally:
         with anyio.CancelScope(shield=True):
-            ended = await collector.record(job, call, [placed])
-            if ended:
-                await _cleared(collector, job, ended, claims, claim)
-        return ended is not None
+            if stored:
+                await _cleared(collector, job, stored.calls[call.ordinal], claims, claim)
+            elif claims.held:
+                await anyio.to_thread.run_sync(give_back, claims, claims.held)
+    return stored is not None
+
+
+@contextmanager
+def _place(collector: Collector) -> Iterator[None]:
+    """One of those who bring files, not to be waited for by a call of which nobody knows yet that it is answered.
+
+    Raises:
+        anyio.WouldBlock: None is free.
+    """
+    collector.places.acquire_nowait()
+    try:
+        yield
     finally:
         collector.places.release()
-        if claims.held:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(give_back, claims, claims.held)
 
 
-def _placed(
-    collector: Collector, job: Job, call: PaidCall, claims: Claims, picture: Iterable[bytes]
-) -> tuple[int, Placed]:
+def _put(
+    collector: Collector,
+    job: Job,
+    call: PaidCall,
+    picture: Iterable[bytes],
+    converse: Callable[[], tuple[str, ...]],
+    claims: Claims,
+) -> tuple[int, Placed, PaidCall]:
+    warnings = converse()
     claim = begin(collector.spool.folder_of(job, call), claims)
     placer = collector.placer(claim)
     part = placer.opened(job, call, 0)
@@ -64,7 +98,8 @@ def _placed(
         for chunk in picture:
             part.append(chunk)
         facts = examine(part, call.remote_uris[0])
-    return claim, placer.placed(job, call, 0, part, facts)
+    placed = placer.placed(job, call, 0, part, facts)
+    return claim, placed, collector.recorder.beside(job, call, [placed], warnings=warnings)
 
 
 async def _cleared(collector: Collector, job: Job, call: PaidCall, claims: Claims, claim: int) -> None:

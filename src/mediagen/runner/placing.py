@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 
 from mediagen.errors import MediaError
-from mediagen.jobs import Artifact, Job, PaidCall
+from mediagen.jobs import Artifact, Job, JobStatus, PaidCall
 from mediagen.media.metadata.putting import put_record
 from mediagen.media.probe import MediaFacts, probe
 from mediagen.media.sniff import SNIFF_BYTES, sniff, suffix_of
@@ -96,11 +96,11 @@ class Placer:
         stem, warnings = self._name(job, call, sample, part)
         if not warnings:
             warnings = self._embed(job, call, sample, whole)
-        if not whole.is_whole:
-            whole.seal()
-        # The answer came after the call was given up; the record of that would keep the name from the file.
-        failed = Path(job.output_dir) / file_stem(job, call, sample)
-        remove_failure(failed, job.job_id, position(job, call, sample))
+        whole.seal()
+        if call.status is not JobStatus.SUBMITTING:
+            # The answer may have come after the call was given up; the record of that would keep its name from it.
+            failed = Path(job.output_dir) / file_stem(job, call, sample)
+            remove_failure(failed, job.job_id, position(job, call, sample))
         # Each step can be taken again: what has its name keeps it.
         stored = whole.finish(stem, suffix_of(mime_type), keep_part=True)
         kept = part.finish(f"{stored.path.stem}_part", ".mp4", keep_part=True).path if film else None
@@ -171,7 +171,8 @@ class Placer:
             return ()
         record = embedded_record(job, position(job, call, sample))
         unfinished = part.path.with_name(f".mediagen-{self._key(job, call, sample)}-embedding.part")
-        why = put_record(part.path, record, temporary=unfinished, is_synced=part.is_whole)
+        why = put_record(part.path, record, temporary=unfinished, renamed=part.whole.name)
+        part.look_again()
         return (why,) if why else ()
 
 

@@ -96,7 +96,7 @@ class Runner:
         """
         deadline = anyio.current_time() + seconds
         while True:
-            event = self._changes.event(job.job_id)
+            news = self._changes.news(job.job_id)
             if not is_new:
                 job = await self._read(job)
             is_new = False
@@ -109,7 +109,9 @@ class Runner:
                 self._changes.tell(job.job_id)
                 return job
             with anyio.move_on_after(min(PROGRESS_SECONDS, remaining)):
-                await event.wait()
+                await news.event.wait()
+            if news.job and news.job.is_complete:
+                return news.job
 
     async def _read(self, job: Job) -> Job:
         try:

@@ -9,7 +9,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypedDict, Unpack
+
+import anyio.to_thread
 
 from mediagen.endpoints.base import Accepted, Finished, Operation, PaidRequest, Submission, nowhere
 from mediagen.errors import (
@@ -106,10 +109,10 @@ class CallSteps:
                 spool = self.collector.spool
                 # First of all when nobody else has it.
                 answer = None if outcome.is_stored else await spool.keep(job, call, picture.chunks())
-                if turn:
-                    warnings += await self._keep_conversation(job, call, request, turn)
-                if answer is None and await self._deliver(job, call, outcome, warnings):
+                converse = partial(self._keep_conversation, job, call, request, turn) if turn else tuple
+                if answer is None and await self._deliver(job, call, outcome, converse):
                     return None
+                warnings += await anyio.to_thread.run_sync(converse)
                 answer = answer or await spool.keep(job, call, picture.chunks())
                 await self.late_or_not(
                     job,
@@ -131,29 +134,31 @@ class CallSteps:
         ticket = await spool.open_for_sending(job, call, token)
         return replace(request, folder=spool.folder_of(job, call), ticket=ticket, token=token)
 
-    async def _deliver(self, job: Job, call: PaidCall, outcome: Finished, warnings: tuple[str, ...]) -> bool:
+    async def _deliver(
+        self, job: Job, call: PaidCall, outcome: Finished, converse: Callable[[], tuple[str, ...]]
+    ) -> bool:
         """Bring a picture at once to where it belongs; False when the usual way is to be taken, which can wait."""
         if call.status is not JobStatus.SUBMITTING or job.effective.get("upload_to"):
             return False
         # As of a file that is here: it counts for one, needs no fetching, and no address is left of it.
         kept_in = self.collector.spool.folder_of(job, call).as_uri()
-        answered = replace(call, usage=outcome.image.usage, warnings=warnings, remote_uris=(kept_in,))
+        answered = replace(call, usage=outcome.image.usage, warnings=outcome.warnings, remote_uris=(kept_in,))
         try:
-            return await deliver(self.collector, job, answered, outcome.picture.chunks())
+            return await deliver(self.collector, job, answered, outcome.picture.chunks(), converse)
         except (MediaGenError, OSError) as error:
             # The usual way says what is wrong, if it still is, and waits for it.
             logger.info("job %s: its picture is not in its place yet: %s", job.job_id, type(error).__name__)
             return False
 
-    async def _keep_conversation(
+    def _keep_conversation(
         self, job: Job, call: PaidCall, request: PaidRequest, turn: dict[str, Any]
     ) -> tuple[str, ...]:
-        """Keep what `continue_from` needs; a picture is never held up by it."""
+        """Keep what `continue_from` needs; a picture is never held up by it. Blocking."""
         asked = request.body.get("contents")
         if not asked:
             return ("The picture cannot be gone on with by continue_from: its request is not kept any more.",)
         try:
-            is_kept = await self.conversations.keep(job.job_id, call.ordinal, [*asked, turn])
+            is_kept = self.conversations.keep(job.job_id, call.ordinal, [*asked, turn])
         except StorageError as error:
             return (str(error),)
         return (
@@ -175,7 +180,7 @@ class CallSteps:
             case JobStatus.DOWNLOADING:
                 if gone := await self.collector.collect(job, call):
                     # Made, and so billed, although nobody has it.
-                    charge = self.collector.charge(job, call.usage, made=len(call.remote_uris))
+                    charge = self.collector.recorder.charge(job, call.usage, made=len(call.remote_uris))
                     await self.end(job, call, gone, charge)
                 return None
             case _:
@@ -245,7 +250,7 @@ class CallSteps:
     async def _end_polled(self, job: Job, call: PaidCall, polled: Operation) -> None:
         status = {"filtered": JobStatus.FILTERED, "cancelled": JobStatus.CANCELLED}.get(polled.state, JobStatus.FAILED)
         has_tokens = polled.usage is not None and polled.usage.output_video_tokens > 0
-        charge = self.collector.charge(job, polled.usage, made=0) if has_tokens else None
+        charge = self.collector.recorder.charge(job, polled.usage, made=0) if has_tokens else None
         error = _naming_the_bucket(job, polled.error) if polled.error else None
         await self._ended(job, call, status=status, error=error, charge=charge)
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import anyio.to_thread
 
 from mediagen.errors import StorageError
-from mediagen.storage.placing import sync_directory, write_temporary
+from mediagen.storage.placing import write_temporary
 
 LARGEST_BYTES = 200 * 1024 * 1024
 KEPT_DAYS = 60
@@ -45,15 +45,31 @@ class Conversations:
 
     folder: Path
 
-    async def keep(self, job_id: str, ordinal: int, turns: Sequence[Mapping[str, Any]]) -> bool:
-        """Make the turns durable; False when they are too large or too deep to be kept.
+    def keep(self, job_id: str, ordinal: int, turns: Sequence[Mapping[str, Any]]) -> bool:
+        """Keep the turns; False when they are too large or too deep for that. Blocking.
+
+        A power cut in the next seconds may take them; no picture waits for the disk because of them.
 
         In place of a text they may hold a file that is not in memory, as `Encoded`.
 
         Raises:
             StorageError: They could not be written.
         """
-        return await anyio.to_thread.run_sync(self._keep, _file_name(job_id, ordinal), turns)
+        name = _file_name(job_id, ordinal)
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            text = _packed(_json(list(turns)))
+            packed = write_temporary(self.folder, text, key=name.partition(".")[0], is_synced=False)
+            packed.replace(self.folder / name)
+        except (RecursionError, _TooLongError):
+            return False
+        except OSError as error:
+            raise StorageError(
+                f"The conversation of a picture could not be kept in {self.folder} ({error.strerror}).",
+                hint="The picture itself is safe; it cannot be continued with continue_from.",
+                code="conversation_not_kept",
+            ) from error
+        return True
 
     async def read(self, job_id: str, ordinal: int) -> Turns | None:
         """The turns of a picture, or None when they are not kept (any more).
@@ -66,22 +82,6 @@ class Conversations:
     async def forget_before(self, oldest: float) -> None:
         """Remove what was last written before a time in seconds since the epoch."""
         await anyio.to_thread.run_sync(partial(self._forget_before, oldest))
-
-    def _keep(self, name: str, turns: Sequence[Mapping[str, Any]]) -> bool:
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            packed = write_temporary(self.folder, _packed(_json(list(turns))), key=name.partition(".")[0])
-            packed.replace(self.folder / name)
-            sync_directory(self.folder)
-        except (RecursionError, _TooLongError):
-            return False
-        except OSError as error:
-            raise StorageError(
-                f"The conversation of a picture could not be kept in {self.folder} ({error.strerror}).",
-                hint="The picture itself is safe; it cannot be continued with continue_from.",
-                code="conversation_not_kept",
-            ) from error
-        return True
 
     def _read(self, name: str) -> Turns | None:
         try:
@@ -104,8 +104,7 @@ class Conversations:
 
 
 def _packed(text: Iterable[str]) -> Iterator[bytes]:
-    # Base64 of pictures shrinks by a quarter, and no search for what comes again makes it any shorter.
-    packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP, strategy=zlib.Z_HUFFMAN_ONLY)
+    packer = None
     size = 0
     waiting = io.StringIO()
     for piece in text:
@@ -114,8 +113,12 @@ def _packed(text: Iterable[str]) -> Iterator[bytes]:
             raise _TooLongError
         waiting.write(piece)
         if waiting.tell() >= _PIECE_CHARACTERS:
+            # Base64 of pictures shrinks by a quarter, and no search for what comes again makes it any shorter.
+            packer = packer or zlib.compressobj(1, zlib.DEFLATED, _GZIP, strategy=zlib.Z_HUFFMAN_ONLY)
             yield packer.compress(waiting.getvalue().encode("ascii"))
             waiting = io.StringIO()
+    # What is small takes longer to pack than to write.
+    packer = packer or zlib.compressobj(0, zlib.DEFLATED, _GZIP)
     yield packer.compress(waiting.getvalue().encode("ascii")) + packer.flush()
 
 

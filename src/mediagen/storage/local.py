@@ -24,10 +24,16 @@ MIN_FREE_BYTES: Final = 50 * 1024**2
 FOLDERS: Final = {"MEDIAGEN_OUTPUT_DIR": "The output folder", "MEDIAGEN_STATE_DIR": "The folder beside the ledger"}
 WORKSPACE_PREFIX: Final = ".mediagen-work-"
 ABANDONED_SECONDS: Final = 86_400.0
+# The rows of a batch, or the windows of one person, ask for the same folders many times a second.
+CHECK_HOLDS_SECONDS: Final = 1.0
 
 
 class LocalStorage:
     """Stores finished files and their records in folders of this machine."""
+
+    def __init__(self) -> None:
+        """Nothing is looked at yet."""
+        self._checked: dict[tuple[Path, str | None, str], float] = {}
 
     async def store_bytes(
         self, data: bytes | Iterable[bytes], *, directory: Path, stem: str, suffix: str
@@ -100,12 +106,17 @@ class LocalStorage:
         return await anyio.to_thread.run_sync(_check_directory, path, field, setting)
 
     async def check_directories(self, *wanted: tuple[Path, str | None, str]) -> None:
-        """Do the same for several: path, field and setting of each.
+        """Do the same for several: path, field and setting of each; what was found good a moment ago counts as that.
 
         Raises:
             InvalidRequestError, ConfigurationError: As `check_directory`, of the first that cannot be used.
         """
-        await anyio.to_thread.run_sync(lambda: [_check_directory(*each) for each in wanted])
+        now = time.monotonic()
+        good = {each: at for each, at in self._checked.items() if now - at < CHECK_HOLDS_SECONDS}
+        due = [each for each in wanted if each not in good]
+        if due:
+            await anyio.to_thread.run_sync(lambda: [_check_directory(*each) for each in due])
+        self._checked = {**good, **dict.fromkeys(due, now)}
 
     async def write_sidecar(self, media_or_stem: Path, record: dict[str, Any]) -> Path:
         """Write the record of a file beside it; see `records.write_sidecar`."""

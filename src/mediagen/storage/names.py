@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -65,6 +66,7 @@ def _shortened(text: str) -> str:
     return text.encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
 
 
+@lru_cache(maxsize=256)
 def safe_stem(stem: str) -> str:
     """Do as `sanitise_name` does, but never refuse: a paid file is not lost for its name."""
     try:

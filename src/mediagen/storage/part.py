@@ -60,6 +60,10 @@ def translated(directory: Path) -> Iterator[None]:
 class Part:
     """A download on its way: named by its job, so that a later process finds it and goes on.
 
+    Attributes:
+        path: Where it is.
+        whole: Where it is once it is complete.
+
     One process at a time may write to it: see `Claims`. What another changed meanwhile is noticed, not written to.
     """
 
@@ -68,14 +72,18 @@ class Part:
         self._mark: PartMark | None = None
         self._key = key
         self._note = directory / f".mediagen-{key}.note"
-        self._whole = directory / f".mediagen-{key}.whole"
+        self.whole = directory / f".mediagen-{key}.whole"
         self._part = directory / f".mediagen-{key}.part"
-        self.path = self._whole if self._whole.exists() else self._part
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Notice that a durable file took the name `whole` meanwhile."""
+        self.path = self.whole if self.whole.exists() else self._part
 
     @property
     def is_whole(self) -> bool:
         """Whether the download is known to be complete, so that nothing need be fetched any more."""
-        return self.path == self._whole
+        return self.path == self.whole
 
     def size(self) -> int:
         """Bytes that are here already; 0 when nothing is.
@@ -104,17 +112,19 @@ class Part:
                 return False
 
     def seal(self) -> None:
-        """Note on the disk that the download is complete.
+        """Note on the disk that the download is complete; nothing is to be done where that is noted.
 
         Raises:
             StorageError: Nothing was downloaded, or the folder cannot be written to.
         """
         if self.size() == 0:
             raise _empty()
+        if self.is_whole:
+            return
         with translated(self._directory):
             sync_file(self.path)
-            self.path.replace(self._whole)
-        self.path = self._whole
+            self.path.replace(self.whole)
+        self.path = self.whole
 
     def append(self, chunk: bytes) -> None:
         """Add bytes at the end.
@@ -240,6 +250,7 @@ class Part:
         """
         self.truncate()
         with translated(self._directory):
+            self._part.unlink(missing_ok=True)
             self._note.unlink(missing_ok=True)
             self._directory.joinpath(f".mediagen-{self._key}-note.part").unlink(missing_ok=True)
 

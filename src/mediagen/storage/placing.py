@@ -116,11 +116,13 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def write_temporary(directory: Path, data: bytes | Iterable[bytes], *, key: str | None = None) -> Path:
-    """Write a file, whole or in pieces, under a name that nobody uses and make it durable; nothing is left on failure.
+def write_temporary(
+    directory: Path, data: bytes | Iterable[bytes], *, key: str | None = None, is_synced: bool = True
+) -> Path:
+    """Write a file, whole or in pieces, under a name that nobody uses; nothing is left on failure.
 
-    With `key` the name is the same each time, so that what a process that died left is replaced. It is removed first:
-    it may be a second name of a finished file.
+    It is durable then, unless `is_synced` is False. With `key` the name is the same each time, so that what a process
+    that died left is replaced. It is removed first: it may be a second name of a finished file.
     """
     temporary = directory / f".mediagen-{key or secrets.token_hex(8)}.part"
     if key:
@@ -130,7 +132,8 @@ def write_temporary(directory: Path, data: bytes | Iterable[bytes], *, key: str 
         try:
             for piece in [data] if isinstance(data, bytes) else data:
                 _write_all(descriptor, piece)
-            os.fsync(descriptor)
+            if is_synced:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
     except BaseException:
@@ -179,7 +182,8 @@ def place_media(temporary: Path, directory: Path, stem: str, suffix: str) -> Pat
     """
 
     def is_taken(candidate: str) -> bool:
-        return any((directory / f"{candidate}{other}").exists() for other in (*MEDIA_SUFFIXES, ".json"))
+        # A hundred paths take longer to make than to look up.
+        return any(os.path.exists(f"{directory}/{candidate}{other}") for other in (*MEDIA_SUFFIXES, ".json"))  # noqa: PTH110
 
     return _place(temporary, directory, stem, suffix=suffix, is_taken=is_taken)
 

@@ -75,7 +75,7 @@ def embed_record(
     record: Mapping[str, Any],
     *,
     temporary: Path | None = None,
-    is_synced: bool = True,
+    renamed: str | None = None,
     if_signed: bool = False,
 ) -> bool:
     """Put a record into a file, in place of an earlier one; picture, sound and all other metadata stay as they are.
@@ -88,7 +88,7 @@ def embed_record(
         record: JSON. A text under the key ``prompt`` becomes the description that picture viewers show, too.
         temporary: Where the new file is written first, in the folder of `path`, in place of what a process that died
             left there; None takes a name that nobody uses.
-        is_synced: Whether the new file is on the disk for good first; False leaves that to the caller.
+        renamed: Name that the new file takes instead of that of the old one, which is removed.
         if_signed: What to return of a file with a C2PA manifest, which is never touched.
 
     Returns:
@@ -108,8 +108,8 @@ def embed_record(
         packet = _packet_with(old, record, found.max_packet_bytes)
         if packet is None or packet == old:
             return packet is not None
-        written = _write_beside(target, file, found.place(packet), temporary, is_synced=is_synced)
-    return _replace(target, written, before)
+        written = _write_beside(target, file, found.place(packet), temporary)
+    return _replace(target, written, before, renamed or target.name)
 
 
 def _survey(file: BinaryIO) -> Findings:
@@ -192,9 +192,7 @@ def _write_error(path: Path, error: OSError) -> MediaError:
     )
 
 
-def _write_beside(
-    target: Path, source: BinaryIO, pieces: Sequence[Piece], named: Path | None, *, is_synced: bool
-) -> Path:
+def _write_beside(target: Path, source: BinaryIO, pieces: Sequence[Piece], named: Path | None) -> Path:
     """Write the pieces into a file beside the target; nothing is left when that fails."""
     temporary = named or target.parent / f".mediagen-{secrets.token_hex(8)}.part"
     try:
@@ -205,8 +203,7 @@ def _write_beside(
                 _write_piece(file, source, piece)
             file.flush()
             _take_over(file, os.fstat(source.fileno()))
-            if is_synced:
-                os.fsync(file.fileno())
+            os.fsync(file.fileno())
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise _write_error(target, error) from error
@@ -245,14 +242,16 @@ def _take_over(file: BinaryIO, before: os.stat_result) -> None:
     os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
 
 
-def _replace(target: Path, temporary: Path, before: os.stat_result) -> bool:
-    """Put the new file in place of the old one, unless that is no longer what was read."""
+def _replace(target: Path, temporary: Path, before: os.stat_result, name: str) -> bool:
+    """Put the new file in place of the old one under a name, unless that is no longer what was read."""
     try:
         now = target.stat()
         if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
             return False
         # The folder is not synced: either file is whole after a power cut, and who names it at last syncs that.
-        temporary.replace(target)
+        temporary.replace(target.with_name(name))
+        if name != target.name:
+            target.unlink(missing_ok=True)
     except OSError as error:
         raise _write_error(target, error) from error
     finally:

@@ -11,21 +11,23 @@ from mediagen.media.metadata.files import embed_record
 logger = logging.getLogger(__name__)
 
 
-def put_record(path: Path, record: Mapping[str, Any], *, temporary: Path | None = None, is_synced: bool = True) -> str:
+def put_record(
+    path: Path, record: Mapping[str, Any], *, temporary: Path | None = None, renamed: str | None = None
+) -> str:
     """Put a record into a file, unless that is signed.
 
     Args:
         path: The file.
         record: JSON.
         temporary: Name of the unfinished copy; None takes one that is free.
-        is_synced: Whether the new file is on the disk for good before it takes the place of the old one.
+        renamed: Name that the new file takes instead of that of the old one, which is removed.
 
     Returns:
         Why it is not in there, in words; empty when it is, or when a signature forbids any change.
     """
     try:
         # Any change would break Google's signature.
-        if embed_record(path, record, temporary=temporary, is_synced=is_synced, if_signed=True):
+        if embed_record(path, record, temporary=temporary, renamed=renamed, if_signed=True):
             return ""
     except MediaGenError as error:
         return f"The record could not be put into the file: {error.code}. It is in the sidecar."
