@@ -14,6 +14,7 @@ from tests.runner.asking import clip, image, wait_for
 
 from mediagen.app.app import App, open_app
 from mediagen.errors import BudgetExceededError
+from mediagen.generator import deliveries
 from mediagen.report.job import JobReport
 from mediagen.settings import Settings
 
@@ -38,6 +39,22 @@ async def test_same_request_returns_the_finished_job_until_it_was_delivered(make
         assert after.job_id != first.job_id
         assert not is_repeat(after)
     assert paid(emulator) == 2
+
+
+async def test_end_that_was_just_handed_over_counts_as_delivered_whatever_comes_next(
+    make_settings: MakeSettings, emulator, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(deliveries, "HEAD_START_SECONDS", 600.0)
+    with anyio.fail_after(60):
+        async with open_app(make_settings()) as app:
+            first = await image(app)
+            await app.deliveries.hand_over(first)
+            second = await image(app)
+            assert second.job_id != first.job_id
+            await app.deliveries.hand_over(second)
+        async with open_app(make_settings()) as app:
+            assert (await image(app)).job_id not in {first.job_id, second.job_id}
+    assert paid(emulator) == 3
 
 
 async def test_same_request_returns_the_open_job_at_once(make_settings: MakeSettings, emulator):

@@ -118,9 +118,10 @@ async def test_store_artifacts_keeps_none_when_one_cannot_be_kept(ledger: Ledger
 async def test_store_artifact_keeps_the_file_and_ends_the_call(ledger: Ledger) -> None:
     job = await ledger.create(a_job(calls=2))
     artifact = an_artifact(path="/tmp/Ausgabe/🦊.mp4")
-    assert await ledger.store_artifacts(
+    stored = await ledger.store_artifacts(
         job.job_id, 1, expected=JobStatus.SUBMITTING, artifacts=[artifact], charge=CHARGE, warnings=("w",)
     )
+    assert stored == await ledger.get(job.job_id)
     found, owner = await ledger.artifact(artifact.artifact_id)
     assert found == artifact
     assert owner.calls[1].status is JobStatus.SUCCEEDED

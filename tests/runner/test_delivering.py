@@ -83,6 +83,29 @@ async def test_picture_whose_folder_is_gone_waits_for_it(
     assert paid(emulator) == 1
 
 
+async def test_picture_is_told_of_before_what_was_kept_is_cleared_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    collector, job, answered = await answered_call(tmp_path)
+    news = collector.changes.news(job.job_id)
+    clear = Collector.clear
+
+    async def noted(self: Collector, *arguments: Any, **options: Any) -> None:
+        assert news.event.is_set()
+        await clear(self, *arguments, **options)
+
+    monkeypatch.setattr(Collector, "clear", noted)
+    assert await deliver(collector, job, answered, [still("png")])
+    assert news.job == await collector.ledger.get(job.job_id)
+    assert list((tmp_path / "spool").iterdir()) == []
+    await collector.ledger.aclose()
+
+
+async def test_what_cannot_be_gone_on_with_is_said_of_the_picture(tmp_path: Path):
+    collector, job, answered = await answered_call(tmp_path)
+    assert await deliver(collector, job, answered, [still("png")], lambda: ("too long",))
+    assert (await collector.ledger.get(job.job_id)).calls[0].warnings == ("too long",)
+    await collector.ledger.aclose()
+
+
 async def test_call_that_another_gave_up_meanwhile_is_left_to_it_with_its_answer(tmp_path: Path):
     collector, job = collector_in(tmp_path), job_of(tmp_path)
     Path(job.output_dir).mkdir(parents=True)

@@ -37,6 +37,14 @@ async def test_turns_are_written_as_json_writes_them_and_files_as_base64(tmp_pat
     assert await kept.read("job_a", 0) == expected
 
 
+async def test_what_is_small_is_not_packed(tmp_path: Path) -> None:
+    kept = Conversations(folder=tmp_path / "kept")
+    assert kept.keep("job_a", 0, TURNS[1:])
+    (file,) = (tmp_path / "kept").iterdir()
+    assert json.dumps(TURNS[1:], separators=(",", ":")).encode() in file.read_bytes()
+    assert await kept.read("job_a", 0) == TURNS[1:]
+
+
 async def test_too_long_and_too_deep_turns_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversations, "LARGEST_BYTES", 400_000)
     kept = Conversations(folder=tmp_path / "kept")

@@ -336,6 +336,31 @@ async def test_check_directory_refuses_a_nearly_full_disk(storage: LocalStorage,
         await storage.check_directory(tiny_disk)
 
 
+async def test_what_was_found_good_is_looked_at_again_after_a_moment(
+    storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = tmp_path / "a"
+    asked = (wanted, "output_dir", "MEDIAGEN_OUTPUT_DIR")
+    await storage.check_directories(asked)
+    wanted.rmdir()
+    await storage.check_directories(asked)
+    assert not wanted.exists()
+    monkeypatch.setattr(local, "CHECK_HOLDS_SECONDS", 0.0)
+    await storage.check_directories(asked)
+    assert wanted.is_dir()
+
+
+async def test_what_was_found_bad_is_looked_at_again_at_once(storage: LocalStorage, tmp_path: Path) -> None:
+    wanted = tmp_path / "file"
+    wanted.write_bytes(b"x")
+    asked = (wanted, "output_dir", "MEDIAGEN_OUTPUT_DIR")
+    with pytest.raises(InvalidRequestError):
+        await storage.check_directories(asked)
+    wanted.unlink()
+    await storage.check_directories(asked)
+    assert wanted.is_dir()
+
+
 async def test_write_sidecar_lies_beside_the_media(storage: LocalStorage, tmp_path: Path) -> None:
     record = {"job_id": "job_1", "ordinal": 0, "prompt": "แมว 🐱"}
     path = await storage.write_sidecar(tmp_path / f"{STEM}.png", record)

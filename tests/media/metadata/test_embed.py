@@ -51,6 +51,22 @@ def test_record_comes_back_as_it_was(make: Make, kind: str) -> None:
     assert read_record(path) == RECORD
 
 
+@pytest.mark.parametrize("kind", ALL)
+def test_file_with_a_record_may_take_another_name(make: Make, kind: str) -> None:
+    path = make(kind)
+    assert embed_record(path, RECORD, renamed="other") is True
+    assert read_record(path.with_name("other")) == RECORD
+    assert [each.name for each in path.parent.iterdir()] == ["other"]
+
+
+def test_file_without_a_place_for_a_record_keeps_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "text.png"
+    path.write_bytes(b"no picture")
+    assert embed_record(path, RECORD, renamed="other") is False
+    assert path.read_bytes() == b"no picture"
+    assert not path.with_name("other").exists()
+
+
 @pytest.mark.parametrize("kind", STILLS)
 def test_pixels_of_a_picture_stay(make: Make, kind: str) -> None:
     path = make(kind)
