@@ -91,8 +91,8 @@ async def test_poll_costs_one_request_and_reads_of_the_ledger(
     assert polls[1] > polls[0]
     for number, one in zip(polls, found, strict=True):
         assert one["BEGIN IMMEDIATE"] <= 5
-        assert one["BEGIN"] <= 9 + 2 * number  # whoever waits for the job looks, too
-        assert one.total() <= 90 + 12 * number
+        assert one["BEGIN"] <= 6 + 2 * number  # whoever waits for the job looks, too
+        assert one.total() <= 70 + 10 * number
 
 
 async def test_list_of_jobs_costs_the_same_however_many_there_are(make_settings: MakeSettings, counted: Counted):

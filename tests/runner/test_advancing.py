@@ -203,6 +203,49 @@ async def test_advance_tells_when_the_next_step_is_due(make_settings: MakeSettin
         assert 3 < (due_at - datetime.now(UTC)).total_seconds() <= 7
 
 
+async def running_clip(settings: Settings) -> str:
+    """A clip that its process has left to others."""
+    async with open_app(settings) as app:
+        return str((await until(app, await clip(app, wait_seconds=0), "running")).job_id)
+
+
+async def advanced_until(app: App, job_id: str, ledger_file: Path, status: str) -> datetime | None:
+    """What the first step says that does not leave the call running."""
+    with anyio.fail_after(60):
+        while True:
+            due_at = await app.runner.scheduler.advancer.advance(job_id)
+            if rows(ledger_file, "SELECT status FROM calls") != [("running",)]:
+                assert rows(ledger_file, "SELECT status FROM calls") == [(status,)]
+                return due_at
+            await anyio.sleep(SOON)
+
+
+async def test_poll_that_finds_a_clip_made_brings_it_here(make_settings: MakeSettings, emulator, ledger_file: Path):
+    job_id = await running_clip(make_settings(MEDIAGEN_POLL_SECONDS="7"))
+    async with open_app(make_settings()) as app:
+        assert await advanced_until(app, job_id, ledger_file, "succeeded") is None
+        assert len((await wait_for(app, job_id, 0)).artifacts) == 1
+
+
+async def test_clip_that_cannot_be_brought_by_the_poll_that_found_it_is_noted_and_brought_later(
+    make_settings: MakeSettings, emulator, ledger_file: Path
+):
+    job_id = await running_clip(make_settings(MEDIAGEN_POLL_SECONDS="7"))
+    blocked = {"method": "GET", "path_contains": "files"}
+    emulator.add_fault(fault="status", status=403, body="blocked by proxy", times=10, match=blocked)
+    async with open_app(make_settings()) as app:
+        due_at = await advanced_until(app, job_id, ledger_file, "downloading")
+        assert due_at is not None
+        assert due_at > datetime.now(UTC)
+        ((note, failures),) = rows(ledger_file, "SELECT note, failures FROM jobs")
+        assert note.startswith("Not finished yet")
+        assert failures == 1
+        await advanced_to_the_end(app, job_id)
+        done = await wait_for(app, job_id)
+    assert done.status == "succeeded"
+    assert rows(ledger_file, "SELECT note FROM jobs") == [(None,)]
+
+
 async def test_advance_of_a_job_of_another_process_only_tells_when_to_look_again(
     make_settings: MakeSettings, emulator, ledger_file: Path
 ):

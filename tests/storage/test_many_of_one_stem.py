@@ -29,14 +29,15 @@ async def test_names_that_were_passed_over_are_not_looked_at_again(tmp_path: Pat
     for _ in range(40):
         await storage.store_bytes(b"x", directory=tmp_path, stem="cat", suffix=".png")
     looked_at: list[str] = []
-    real = Path.exists
+    real = placing.is_there
 
-    def exists(path: Path) -> bool:
-        looked_at.append(path.name)
+    def is_there(path: str) -> bool:
+        looked_at.append(Path(path).name)
         return real(path)
 
-    monkeypatch.setattr(Path, "exists", exists)
+    monkeypatch.setattr(placing, "is_there", is_there)
     await storage.store_bytes(b"x", directory=tmp_path, stem="cat", suffix=".png")
+    assert looked_at
     assert len({name.partition(".")[0] for name in looked_at}) <= placing.LOOKED_AT + 2
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from mediagen.jobs import Job, JobError, JobStatus
 from mediagen.ledger import writing
 from mediagen.ledger.engines.base import Access
+from mediagen.ledger.seen import Seen, look
 from mediagen.ledger.transactions import Transactions
 from mediagen.ledger.writing import Step
 
@@ -15,6 +16,19 @@ class Claims(Transactions):
     async def renew(self) -> None:
         """Begin the lease of this process anew; to be called more often than a lease lasts while it drives jobs."""
         await self._in_thread(self._owners.renew, Access.WRITE)
+
+    async def look(self, job_id: str, seen: Seen | None = None) -> Seen:
+        """Read a job that this process drives, and has mostly seen before.
+
+        Args:
+            job_id: Of the job.
+            seen: What was returned before; it is returned again while nothing of the job has changed, which costs much
+                less than to read it.
+
+        Raises:
+            JobNotFoundError: There is none of that id.
+        """
+        return await self._read(look, job_id, seen)
 
     async def claim(self, job_id: str, *, is_left: bool = False) -> Job | None:
         """Take over an open job whose process is gone, or does not go on with it.

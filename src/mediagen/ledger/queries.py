@@ -170,6 +170,25 @@ WHERE job_id = :job_id
 FORGET_APPROVALS = "DELETE FROM approvals WHERE created_at < :before"
 
 SELECT_JOB = "SELECT * FROM jobs WHERE job_id = :job_id"
+# All of the columns that a statement above sets and that a job is read from; files come with the end of their call.
+CHANGING_OF_JOB = ("status", "updated_at", "fence", "due_at", "note", "failures", "request_id", "chain_stopped")
+CHANGING_OF_CALL = (
+    "status",
+    "operation",
+    "attempt",
+    "remote_uris",
+    "expires_at",
+    "usage",
+    "charge",
+    "error",
+    "warnings",
+)
+SELECT_CHANGING = f"""
+SELECT {", ".join(f"jobs.{name}" for name in CHANGING_OF_JOB)},
+    {", ".join(f"calls.{name} AS call_{name}" for name in CHANGING_OF_CALL)}
+FROM jobs JOIN calls ON calls.job_id = jobs.job_id
+WHERE jobs.job_id = :job_id ORDER BY calls.ordinal
+"""  # noqa: S608 - the names are those above
 SELECT_REQUEST = """
 SELECT * FROM jobs WHERE coalesce(principal, '') = coalesce(:principal, '') AND request_id = :request_id
 """

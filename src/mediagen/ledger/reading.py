@@ -63,6 +63,15 @@ def job(connection: Connection, job_id: str) -> Job:
     Raises:
         JobNotFoundError: There is none of that id.
     """
+    return job_from(*rows_of(connection, job_id))
+
+
+def rows_of(connection: Connection, job_id: str) -> tuple[Row, list[Row], Mapping[int, list[Row]]]:
+    """Read the row of a job, those of its calls and, by call, of its artifacts.
+
+    Raises:
+        JobNotFoundError: There is none of that id.
+    """
     row = connection.execute(queries.SELECT_JOB, {"job_id": job_id}).fetchone()
     if row is None:
         raise no_job(job_id)
@@ -70,7 +79,7 @@ def job(connection: Connection, job_id: str) -> Job:
     artifacts: defaultdict[int, list[Row]] = defaultdict(list)
     for found in connection.execute(queries.SELECT_ARTIFACTS_OF_JOB, {"job_id": job_id}):
         artifacts[found["ordinal"]].append(found)
-    return job_from(row, calls, artifacts)
+    return row, calls, artifacts
 
 
 def kept_request(connection: Connection, job_id: str, ordinal: int) -> tuple[Api, dict[str, Any]] | None:

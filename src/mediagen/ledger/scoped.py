@@ -13,6 +13,7 @@ from mediagen.ledger.claims import Claims
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.reading import no_artifact, no_job
 from mediagen.ledger.repeats import Wish
+from mediagen.ledger.seen import Seen
 from mediagen.ledger.writing import CallChanges, KeptRequest, More
 
 
@@ -143,6 +144,13 @@ class ScopedLedger(Ledger):
         """Let a call of a job of the principal go on after all; see `Ledger.reopen`."""
         await self.get(job_id)
         return await super().reopen(job_id, ordinal, expected=expected, **changes)
+
+    async def look(self, job_id: str, seen: Seen | None = None) -> Seen:
+        """Read a job of the principal; see `Claims.look`."""
+        seen = await super().look(job_id, seen)
+        if seen.job.principal != self.principal:
+            raise no_job(job_id)
+        return seen
 
     async def claim(self, job_id: str, *, is_left: bool = False) -> Job | None:
         """Take over an open job of the principal; see `Claims.claim`."""

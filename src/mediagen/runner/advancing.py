@@ -17,6 +17,7 @@ import anyio
 from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import LedgerError, MediaGenError
 from mediagen.jobs import Job, JobStatus, PaidCall
+from mediagen.ledger.seen import Seen
 from mediagen.runner.settling import Settling
 from mediagen.runner.steps import CallSteps, Outcome, not_sent, nothing_was_made, waits_for_operator
 
@@ -36,6 +37,7 @@ class _Held:
     Attributes:
         requests: What is to be sent, by call; the ledger has it, too. One with a token leaves under that.
         new: The job as it was taken in by this process, for the first step of each call.
+        seen: The job as it was read last.
         failures: Steps that failed one after another, by call.
         notes: What keeps a call from going on, by call.
         busy: Calls of which a step is being taken.
@@ -44,6 +46,7 @@ class _Held:
     fence: int
     requests: dict[int, PaidRequest] = field(default_factory=dict)
     new: dict[int, Job] = field(default_factory=dict)
+    seen: Seen | None = None
     failures: dict[int, int] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
     busy: set[int] = field(default_factory=set)
@@ -185,7 +188,7 @@ class Advancer:
         held.busy.add(ordinal)
         job = None
         try:
-            job = held.new.pop(ordinal, None) or await self._ledger.get(job_id)
+            job = held.new.pop(ordinal, None) or await self._look(job_id, held)
             if job.fence != held.fence:
                 logger.info("job %s is driven by another process", job_id)
                 self.forget(job_id)
@@ -204,6 +207,10 @@ class Advancer:
             held.failures[ordinal] = 0
             await self._note(job, ordinal, held, None)
         return delay
+
+    async def _look(self, job_id: str, held: _Held) -> Job:
+        held.seen = await self._ledger.look(job_id, held.seen)
+        return held.seen.job
 
     async def _note(self, job: Job | None, ordinal: int, held: _Held, note: str | None) -> None:
         """Keep what holds a call up, for this process and, when the ledger can be written, for all others."""

@@ -178,10 +178,7 @@ class CallSteps:
             case JobStatus.RUNNING:
                 return await self._poll(job, call)
             case JobStatus.DOWNLOADING:
-                if gone := await self.collector.collect(job, call):
-                    # Made, and so billed, although nobody has it.
-                    charge = self.collector.recorder.charge(job, call.usage, made=len(call.remote_uris))
-                    await self.end(job, call, gone, charge)
+                await self._collect(job, call)
                 return None
             case _:
                 return None
@@ -226,26 +223,37 @@ class CallSteps:
             case "running":
                 return self._poll_delay(job)
             case "completed":
-                await self._made(job, call, polled)
-                return 0.0
+                made = await self._made(job, call, polled)
+                # What was noted of earlier failures is taken back before anything else is waited for.
+                if made is None or job.note:
+                    return 0.0
+                await self._collect(_with(job, made), made)
+                return None
             case "failed" | "filtered" | "cancelled":
                 await self._end_polled(job, call, polled)
                 return None
 
-    async def _made(self, job: Job, call: PaidCall, polled: Operation) -> None:
+    async def _made(self, job: Job, call: PaidCall, polled: Operation) -> PaidCall | None:
+        """Write down where the files of a call are; the call as it is then, or None when another has moved it on."""
         uris = await self.collector.spool.keep_outputs(job, call, polled.outputs)
         is_in_google_store = any(uri.startswith("http") for uri in uris)
-        await self.ledger.update_call(
-            job.job_id,
-            call.ordinal,
-            expected=JobStatus.RUNNING,
-            fence=job.fence,
-            status=JobStatus.DOWNLOADING,
-            remote_uris=uris,
-            expires_at=self.clock() + FILE_LIFETIME if is_in_google_store else None,
-            usage=polled.usage,
-            warnings=(*call.warnings, *polled.warnings, *_fewer(call, polled)),
+        changes: CallChanges = {
+            "status": JobStatus.DOWNLOADING,
+            "remote_uris": uris,
+            "expires_at": self.clock() + FILE_LIFETIME if is_in_google_store else None,
+            "usage": polled.usage,
+            "warnings": (*call.warnings, *polled.warnings, *_fewer(call, polled)),
+        }
+        is_ours = await self.ledger.update_call(
+            job.job_id, call.ordinal, expected=JobStatus.RUNNING, fence=job.fence, **changes
         )
+        return replace(call, **changes) if is_ours else None
+
+    async def _collect(self, job: Job, call: PaidCall) -> None:
+        if gone := await self.collector.collect(job, call):
+            # Made, and so billed, although nobody has it.
+            charge = self.collector.recorder.charge(job, call.usage, made=len(call.remote_uris))
+            await self.end(job, call, gone, charge)
 
     async def _end_polled(self, job: Job, call: PaidCall, polled: Operation) -> None:
         status = {"filtered": JobStatus.FILTERED, "cancelled": JobStatus.CANCELLED}.get(polled.state, JobStatus.FAILED)
@@ -311,6 +319,10 @@ def not_sent(why: str) -> UnavailableError:
 def waits_for_operator(error: MediaGenError) -> bool:
     """Whether only a changed setting can help, so that trying often is of no use."""
     return isinstance(error, ConfigurationError) or error.code == "operation_unknown"
+
+
+def _with(job: Job, changed: PaidCall) -> Job:
+    return replace(job, calls=tuple(changed if call.ordinal == changed.ordinal else call for call in job.calls))
 
 
 def _kind(call: PaidCall) -> str:

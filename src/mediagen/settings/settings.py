@@ -146,7 +146,7 @@ class Settings(BaseModel):
     poll_seconds: Positive = Field(
         10.0,
         validation_alias="MEDIAGEN_POLL_SECONDS",
-        description="Usual interval between polls; half to three times of it, by when a job should be done.",
+        description="Usual interval between polls; 0.6 to 3 times of it, by when a job should be done.",
     )
     wait_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         45.0, validation_alias="MEDIAGEN_WAIT_SECONDS", description="How long a tool call waits before it hands back."

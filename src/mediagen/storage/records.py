@@ -1,6 +1,7 @@
 """The records beside files. Blocking."""
 
 import json
+import os
 import stat
 from functools import lru_cache
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Final
 
 from mediagen.storage.names import candidates, is_key, record_key, record_stem
 from mediagen.storage.part import translated
-from mediagen.storage.placing import place_record, sync_directory, write_temporary
+from mediagen.storage.placing import is_there, place_record, sync_directory, write_temporary
 
 MAX_RECORD_BYTES: Final = 16 * 1024**2
 KNOWN_RECORDS: Final = 4096
@@ -53,7 +54,7 @@ def remove_record(media: Path, job_id: str, ordinal: int) -> None:
     """
     record = media.with_name(f"{record_stem(media.with_suffix(''))}.json")
     with translated(media.parent):
-        if _identity(record) == (job_id, ordinal):
+        if _identity(str(record)) == (job_id, ordinal):
             record.unlink(missing_ok=True)
 
 
@@ -86,20 +87,20 @@ def _own_record(directory: Path, stem: str, record: dict[str, Any]) -> Path | No
     if "job_id" not in record:
         return None
     for candidate in candidates(stem):
-        path = directory / f"{candidate}.json"
-        if not path.exists():
+        path = f"{directory}{os.sep}{candidate}.json"
+        if not is_there(path):
             return None
         if _identity(path) == (record["job_id"], record.get("ordinal")):
-            return path
+            return Path(path)
     return None
 
 
-def _identity(path: Path) -> tuple[object, object] | None:
+def _identity(path: str) -> tuple[object, object] | None:
     try:
-        state = path.stat()
+        state = os.stat(path)  # noqa: PTH116 - as in is_there
         if not stat.S_ISREG(state.st_mode) or state.st_size > MAX_RECORD_BYTES:
             return None
-        return _read_identity(str(path), (state.st_ino, state.st_mtime_ns, state.st_size))
+        return _read_identity(path, (state.st_ino, state.st_mtime_ns, state.st_size))
     except (OSError, ValueError, RecursionError):
         return None
 
