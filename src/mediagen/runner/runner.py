@@ -95,11 +95,10 @@ class Runner:
             is_new: Whether it was begun in this moment, so that nothing can have changed yet.
         """
         deadline = anyio.current_time() + seconds
+        known = job if is_new else None
         while True:
             news = self._changes.news(job.job_id)
-            if not is_new:
-                job = await self._read(job)
-            is_new = False
+            job = known or await self._read(job)
             if on_progress:
                 await on_progress(self._progress(job))
             remaining = deadline - anyio.current_time()
@@ -110,8 +109,8 @@ class Runner:
                 return job
             with anyio.move_on_after(min(PROGRESS_SECONDS, remaining)):
                 await news.event.wait()
-            if news.job and news.job.is_complete:
-                return news.job
+            # Of any other it may not be all that has changed since.
+            known = news.job if news.job and news.job.is_complete else None
 
     async def _read(self, job: Job) -> Job:
         try:
