@@ -46,12 +46,8 @@ async def deliver(
     claims = claims_on(job, call)
     claim, stored = 0, None
     try:
-        with _place(collector):
-            put = partial(_put, collector, job, call, picture, converse)
-            claim, placed, done = await anyio.to_thread.run_sync(put, claims)
-            # Told to stop now, the process would leave a file without its record.
-            with anyio.CancelScope(shield=True):
-                stored = await collector.recorder.store(job, call, done, [placed])
+        put = partial(_put, collector, job, call, picture, converse, claims)
+        claim, stored = await _stored(collector, job, call, put)
         if stored:
             collector.changes.tell(job.job_id, stored)
             await anyio.sleep(HEAD_START_SECONDS)
@@ -64,6 +60,17 @@ async def deliver(
             elif claims.held:
                 await anyio.to_thread.run_sync(give_back, claims, claims.held)
     return stored is not None
+
+
+async def _stored(
+    collector: Collector, job: Job, call: PaidCall, put: Callable[[], tuple[int, Placed, PaidCall]]
+) -> tuple[int, Job | None]:
+    with _place(collector):
+        claim, placed, done = await anyio.to_thread.run_sync(put)
+        # Told to stop now, the process would leave a file without its record.
+        with anyio.CancelScope(shield=True):
+            stored = await collector.recorder.store(job, call, done, [placed])
+    return claim, stored
 
 
 @contextmanager
