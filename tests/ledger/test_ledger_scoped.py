@@ -104,6 +104,7 @@ REFUSED: dict[str, Callable[[Ledger, Job], Awaitable[object]]] = {
     ),
     "reopen": lambda bob, job: bob.reopen(job.job_id, 0, expected=JobStatus.SUBMITTING),
     "look": lambda bob, job: bob.look(job.job_id),
+    "open_calls": lambda bob, job: bob.open_calls(job.job_id),
     "claim": lambda bob, job: bob.claim(job.job_id, is_left=True),
     "claim_chain": lambda bob, job: bob.claim_chain(job.job_id),
     "end_unsent": lambda bob, job: bob.end_unsent(job, 0, status=JobStatus.CANCELLED, error=ERROR),

@@ -69,6 +69,20 @@ def test_all_that_a_statement_sets_is_looked_at(engine: str) -> None:
         assert {name for update in updates for name in re.findall(r"(\w+) = ", update)} - unread == set(looked_at)
 
 
+async def test_open_calls_are_those_that_may_go_on_under_the_newest_claim(ledger: Ledger) -> None:
+    job = await taken_in(ledger)
+    assert await ledger.open_calls(job.job_id) == (0, 1)
+    await ledger.update_call(job.job_id, 0, expected=SUBMITTING, status=JobStatus.UNCONFIRMED)
+    assert await ledger.open_calls(job.job_id, job.fence) == (1,)
+    await ledger.update_call(job.job_id, 0, expected=JobStatus.UNCONFIRMED, status=JobStatus.DOWNLOADING)
+    assert await ledger.open_calls(job.job_id, job.fence) == (0, 1)
+    assert await ledger.claim(job.job_id, is_left=True)
+    assert await ledger.open_calls(job.job_id, job.fence) == ()
+    assert await ledger.open_calls(job.job_id) == (0, 1)
+    with pytest.raises(JobNotFoundError):
+        await ledger.open_calls("job_of_nobody")
+
+
 async def test_job_that_is_not_there_any_more_is_not_taken_for_unchanged(ledger: Ledger) -> None:
     seen = await ledger.look((await taken_in(ledger)).job_id)
     with pytest.raises(JobNotFoundError):

@@ -8,15 +8,15 @@ import httpx
 
 from mediagen.errors import ConfigurationError
 
-# A client looks at each of its connections, and at each request that waits for one, with every request.
-EACH = 2
+# A client asks the system about each idle connection of its own before and after every request.
+EACH = 1
 # Longer than between two polls.
 KEPT_SECONDS = 60.0
 LIMITS = httpx.Limits(max_connections=EACH, max_keepalive_connections=EACH, keepalive_expiry=KEPT_SECONDS)
 
 
 class Connections:
-    """Clients with a few connections each, made as they are needed; who finds none free waits in order."""
+    """Clients with a connection each, made as they are needed; who finds none free waits in order."""
 
     def __init__(self, make: Callable[[], httpx.AsyncClient], *, most: int) -> None:
         """Make the first client.

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -216,7 +216,7 @@ class HttpChannel:
     ) -> AsyncIterator[httpx.Response]:
         """Send a request and log it without its query."""
         started = time.monotonic()
-        async with client.stream(method, url, **content) as response:
+        async with client.stream(method, _parsed_once(url) if isinstance(url, str) else url, **content) as response:
             if logger.isEnabledFor(logging.DEBUG):
                 place = response.url.path if self.is_own(response.url) else response.url.host
                 seconds = time.monotonic() - started
@@ -310,6 +310,10 @@ class _InlineFiles:
                 )
             self._sinks[number] = await self._open(number)
         return self._sinks[number]
+
+
+# The same job is asked about again and again.
+_parsed_once = lru_cache(maxsize=2048)(httpx.URL)
 
 
 def _answer(response: httpx.Response, body: bytes) -> Answer:

@@ -5,7 +5,7 @@ from datetime import datetime
 from mediagen.jobs import Job, JobError, JobStatus
 from mediagen.ledger import writing
 from mediagen.ledger.engines.base import Access
-from mediagen.ledger.seen import Seen, look
+from mediagen.ledger.seen import Seen, look, open_calls
 from mediagen.ledger.transactions import Transactions
 from mediagen.ledger.writing import Step
 
@@ -29,6 +29,18 @@ class Claims(Transactions):
             JobNotFoundError: There is none of that id.
         """
         return await self._read(look, job_id, seen)
+
+    async def open_calls(self, job_id: str, fence: int | None = None) -> tuple[int, ...]:
+        """Find the calls of a job that have not ended.
+
+        Args:
+            job_id: Of the job.
+            fence: Claim under which that is asked; after a later claim of the job there are none.
+
+        Raises:
+            JobNotFoundError: There is none of that id.
+        """
+        return await self._read(open_calls, job_id, fence)
 
     async def claim(self, job_id: str, *, is_left: bool = False) -> Job | None:
         """Take over an open job whose process is gone, or does not go on with it.

@@ -152,6 +152,11 @@ class ScopedLedger(Ledger):
             raise no_job(job_id)
         return seen
 
+    async def open_calls(self, job_id: str, fence: int | None = None) -> tuple[int, ...]:
+        """Find the calls of a job of the principal that have not ended; see `Claims.open_calls`."""
+        await self.get(job_id)
+        return await super().open_calls(job_id, fence)
+
     async def claim(self, job_id: str, *, is_left: bool = False) -> Job | None:
         """Take over an open job of the principal; see `Claims.claim`."""
         await self.get(job_id)

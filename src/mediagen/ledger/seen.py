@@ -1,10 +1,10 @@
-"""Reads a job anew that was read before: the whole of it only when something of it has changed. Blocking."""
+"""Reads of a job only what may have changed, for those who know the rest. Blocking."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mediagen.jobs import Job
+from mediagen.jobs import OPEN_STATUSES, Job
 from mediagen.ledger import queries, reading
 from mediagen.ledger.engines.base import Connection, Row
 from mediagen.ledger.rows import job_from
@@ -34,6 +34,20 @@ def look(connection: Connection, job_id: str, seen: Seen | None = None) -> Seen:
         return seen
     row, calls, artifacts = reading.rows_of(connection, job_id)
     return Seen(job=job_from(row, calls, artifacts), state=_state_of(row, calls))
+
+
+def open_calls(connection: Connection, job_id: str, fence: int | None = None) -> tuple[int, ...]:
+    """Find the calls of a job that have not ended; none when it was claimed again since.
+
+    Raises:
+        JobNotFoundError: There is none of that id.
+    """
+    rows = connection.execute(queries.SELECT_CHANGING, {"job_id": job_id}).fetchall()
+    if not rows:
+        raise reading.no_job(job_id)
+    if fence not in {None, rows[0]["fence"]}:
+        return ()
+    return tuple(ordinal for ordinal, row in enumerate(rows) if row["call_status"] in OPEN_STATUSES)
 
 
 def _state(found: Iterable[Row]) -> State:

@@ -166,17 +166,14 @@ class Advancer:
                 group.start_soon(step, number)
         return delays
 
-    async def open_calls(self, job_id: str) -> tuple[PaidCall, ...]:
+    async def open_calls(self, job_id: str) -> tuple[int, ...]:
         """Calls of a job of this process of which a step is still to be taken, be it that a late answer opened one.
 
         Raises:
             LedgerError: The ledger cannot be asked.
         """
         held = self._held.get(job_id)
-        if held is None:
-            return ()
-        job = await self._ledger.get(job_id)
-        return tuple(call for call in job.calls if not call.status.is_terminal) if job.fence == held.fence else ()
+        return await self._ledger.open_calls(job_id, held.fence) if held else ()
 
     def _after(self, seconds: float) -> datetime:
         return self._steps.clock() + timedelta(seconds=seconds)

@@ -211,7 +211,7 @@ class Collector:
 
     async def _is_ended(self, job: Job, call: PaidCall) -> bool:
         """Whether another process has ended the call while this one fetched, or was stopped."""
-        return (await self._present(job, call)).status.is_terminal
+        return call.ordinal not in await self.ledger.open_calls(job.job_id)
 
     async def _bring(self, job: Job, call: PaidCall, uri: str, part: PartFile) -> MediaFacts | MediaGenError | None:
         """Fetch a file completely; gives what it is, if it can be read, or why it can never be had."""

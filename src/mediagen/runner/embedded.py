@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import MediaGenError
-from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job, PaidCall
+from mediagen.jobs import CHAIN_RESUMED_WITHIN, Job
 from mediagen.runner.advancing import Advancer
 from mediagen.runner.changes import Changes
 from mediagen.runner.departure import Departure, at_once
@@ -146,12 +146,12 @@ class Embedded:
 
     async def _drive_job(self, job: Job) -> None:
         try:
-            calls = job.calls
-            while calls:
+            ordinals = tuple(call.ordinal for call in job.calls)
+            while ordinals:
                 async with anyio.create_task_group() as group:
-                    for call in calls:
-                        group.start_soon(self._drive_call, job.job_id, call.ordinal)
-                calls = await self._opened_again(job.job_id)
+                    for ordinal in ordinals:
+                        group.start_soon(self._drive_call, job.job_id, ordinal)
+                ordinals = await self._opened_again(job.job_id)
             if job.chain and self.on_link_ended:
                 await self._end_link(job.job_id, self.on_link_ended)
         finally:
@@ -159,20 +159,20 @@ class Embedded:
             self._driven.discard(job.job_id)
             self._changes.tell(job.job_id)
 
-    async def _opened_again(self, job_id: str) -> tuple[PaidCall, ...]:
+    async def _opened_again(self, job_id: str) -> tuple[int, ...]:
         """Calls of a job of this process that go on after all, as when a late answer came while others were at work."""
         if job_id in self._defects:
             return ()
         while True:
             try:
-                calls = await self.advancer.open_calls(job_id)
+                ordinals = await self.advancer.open_calls(job_id)
             except MediaGenError as error:
                 logger.warning("job %s: whether it has ended cannot be read: %s", job_id, error.code)
             else:
-                if not calls:
+                if not ordinals:
                     return ()
                 await anyio.sleep(REOPENED_SECONDS)
-                return calls
+                return ordinals
             await anyio.sleep(REOPENED_SECONDS)
 
     async def _end_link(self, job_id: str, on_ended: OnEnded) -> None:

@@ -196,6 +196,10 @@ class CallSteps:
     async def late_or_not(self, job: Job, call: PaidCall, **changes: Unpack[CallChanges]) -> None:
         """Move a sent call on, whoever drives it by now; an answer that comes after the call was given up wins."""
         changes["error"] = changes["charge"] = None
+        if call.status is JobStatus.SUBMITTING and await self.ledger.update_call(
+            job.job_id, call.ordinal, expected=JobStatus.SUBMITTING, attempt=call.attempt, **changes
+        ):
+            return
         present = (await self.ledger.get(job.job_id)).calls[call.ordinal]
         if (present.status is JobStatus.SUBMITTING or present.is_answer_missing) and not await self.ledger.update_call(
             job.job_id, call.ordinal, expected=present.status, attempt=call.attempt, **changes
