@@ -91,6 +91,7 @@ async def test_poll_costs_one_request_and_reads_of_the_ledger(
     assert polls[1] > polls[0]
     for number, one in zip(polls, found, strict=True):
         assert one["BEGIN IMMEDIATE"] <= 5
+        assert one["SELECT"] <= 45 + 6 * number  # the whole job by whoever waits, little of it by the poll
         assert one["BEGIN"] <= 6 + 2 * number  # whoever waits for the job looks, too
         assert one.total() <= 70 + 10 * number
 
