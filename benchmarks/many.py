@@ -19,6 +19,8 @@ JOBS = 1_000
 SIZES = (1, 10, 100)
 CLIP_SECONDS = 60.0
 POLL_SECONDS = 10.0
+# So much of an interval passes until a clip that is done is noticed, and in its place.
+LEARNED_LATE = 0.4
 LOOK_SECONDS = 2.0
 SETTLED_SECONDS = 2.0
 # A machine that is busy with other things may take this much longer.
@@ -98,7 +100,8 @@ def _made(folder: Path, jobs: int, clip_seconds: float, poll_seconds: float) -> 
     state = folder / "state"
     state.mkdir()
     # What such clips take is known by now, as it is of Google's models.
-    write_past(state, 20, seconds=clip_seconds, resolution=ASKED["resolution"])
+    learned = clip_seconds + LEARNED_LATE * poll_seconds
+    write_past(state, 20, seconds=learned, resolution=ASKED["resolution"])
     arguments = ("--video-seconds", str(clip_seconds), "--ffmpeg", str(ready_films(folder)))
     with emulator(*arguments) as google:
         variables = {

@@ -1,11 +1,11 @@
-"""When to ask next for a job that runs at Google: seldom at first, and just after it should be done. Pure."""
+"""When to ask next for a job that runs at Google: seldom at first, often about when it should be done. Pure."""
 
 from math import ceil
 
 LONGEST = 3.0
 SHORTEST = 0.6
-# Few are done to the second; one asked for a moment too early costs another poll.
-JUST_AFTER = 0.2
+# What jobs took is known from when they were noticed: whoever aims at that notices them ever later.
+NOTICED_LATE = 0.2
 LONGEST_AT_LAST = 1.1
 POLLS_AT_LAST = 3
 # No longer than this, or than so large a share of what it runs already: the estimate may be far off.
@@ -20,17 +20,17 @@ SHARE_OF_BATCH = 0.1
 def seconds_to_next_poll(elapsed: float, estimated: float, usual: float) -> float:
     """How long to wait before the next poll.
 
-    At first half of what is left by the estimate, at last even steps of about the usual interval that end just after
-    it: few polls are made before a job can be done, and one that is done a little early is not noticed late. Once
-    it should be done, the longer it takes the more seldom.
+    At first half of what is left by the estimate, at last even steps of about the usual interval that end shortly
+    before it: few polls are made before a job can be done, and one that is done a little early is not noticed late.
+    Once it should be done, the longer it takes the more seldom.
 
     Args:
         elapsed: Seconds since the job was begun.
-        estimated: Seconds that such jobs take.
+        estimated: Seconds after which such jobs were noticed to be done.
         usual: Interval between polls of a job of which nothing is known, in seconds; none is longer than three times
             or shorter than 0.6 of it.
     """
-    ahead = estimated + JUST_AFTER * usual - elapsed
+    ahead = estimated - NOTICED_LATE * usual - elapsed
     if ahead > 0:
         polls = ceil(ahead / (LONGEST_AT_LAST * usual))
         wanted = ahead / (polls if polls <= POLLS_AT_LAST else 2)
