@@ -99,6 +99,7 @@ async def test_poll_costs_one_request_and_reads_of_the_ledger(
 async def test_list_of_jobs_costs_the_same_however_many_there_are(make_settings: MakeSettings, counted: Counted):
     found: list[Counter[str]] = []
     async with open_app(make_settings()) as app:
+        await app.generator.list_jobs(ListJobsRequest())
         for number in range(20):
             await made_picture(app, number)
             counted.since_last()

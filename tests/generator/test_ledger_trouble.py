@@ -21,6 +21,7 @@ from mediagen.errors import ConfigurationError, LedgerError
 from mediagen.ledger import turnstile
 from mediagen.ledger.engines import sqlite as database
 from mediagen.requests import CheckApiRequest, ListJobsRequest
+from mediagen.storage import local
 
 Mend = Callable[[], None]
 
@@ -143,8 +144,9 @@ def fill(disk: Path) -> Path:
 
 
 async def test_full_disk_sends_nothing_and_passes_without_a_restart(
-    make_settings: MakeSettings, emulator: EmulatorHandle, small_disk: Path
+    make_settings: MakeSettings, emulator: EmulatorHandle, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(local, "CHECK_HOLDS_SECONDS", 0.0)
     async with open_app(make_settings(MEDIAGEN_STATE_DIR=str(small_disk))) as app:
         first = await image(app)
         submitted = paid(emulator)
