@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
 from tests.conftest import paid
 from tests.generator.planning import MakeSettings
@@ -150,6 +151,9 @@ async def test_full_disk_sends_nothing_and_passes_without_a_restart(
     async with open_app(make_settings(MEDIAGEN_STATE_DIR=str(small_disk))) as app:
         first = await image(app)
         submitted = paid(emulator)
+        with anyio.fail_after(60):
+            while list((small_disk / "spool").iterdir()):
+                await anyio.sleep(0.01)
         filler = fill(small_disk)
         with pytest.raises(ConfigurationError, match="No space left on device"):
             await image(app, force_new=True)
