@@ -99,7 +99,6 @@ class Runner:
             news = self._changes.news(job.job_id)
             if not is_new:
                 job = await self._read(job)
-            is_new = False
             if on_progress:
                 await on_progress(self._progress(job))
             remaining = deadline - anyio.current_time()
@@ -110,8 +109,9 @@ class Runner:
                 return job
             with anyio.move_on_after(min(PROGRESS_SECONDS, remaining)):
                 await news.event.wait()
-            if news.job and news.job.is_complete:
-                return news.job
+            # What was told need not be read.
+            is_new = news.job is not None and news.job.is_complete
+            job = news.job if news.job and is_new else job
 
     async def _read(self, job: Job) -> Job:
         try:
