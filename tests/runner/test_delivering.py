@@ -185,6 +185,20 @@ async def test_renamed_picture_is_kept_when_another_took_its_name_before_a_later
     await collector.ledger.aclose()
 
 
+async def test_second_name_that_its_owner_gives_a_picture_is_kept_when_a_later_process_clears_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    collector, job, answered = await answered_call(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Collector, "clear", refused)
+        assert await deliver(collector, job, answered, [still("png")])
+    (Path(job.output_dir) / "mine.png").hardlink_to(Path(job.output_dir) / "made.png")
+    await collector.forget_leftovers()
+    assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "made.png", "mine.png"]
+    assert list((tmp_path / "spool").iterdir()) == []
+    await collector.ledger.aclose()
+
+
 async def test_name_that_its_owner_gives_a_picture_before_it_is_cleared_away_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -1,6 +1,6 @@
 """Gives whole paid files their record and their place: never lost for want of a record, never changed when signed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -150,7 +150,8 @@ class Placer:
             key = self._key(job, call, sample)
             parts = [open_part(folder, f"{key}{film}") for film in films]
             if is_withdrawn:
-                for gone in [name for part in parts for name in part.withdraw(kept)]:
+                others = [part for part in parts if not _is_one_of(part.path, paths)]
+                for gone in [name for part in others for name in part.withdraw(kept)]:
                     remove_record(gone, job.job_id, position(job, call, sample))
             for part in (*parts, open_part(folder, f"{key}-embedding")):
                 part.discard()
@@ -212,6 +213,13 @@ def artifact_of(artifact_id: str, stored: StoredFile, facts: MediaFacts, gcs_uri
 def _is_as_made(artifact: Artifact) -> bool:
     try:
         return digest_of(Path(artifact.path)) == (artifact.sha256, artifact.size_bytes)
+    except OSError:
+        return False
+
+
+def _is_one_of(part: Path, paths: Iterable[Path]) -> bool:
+    try:
+        return any(path.samefile(part) for path in paths)
     except OSError:
         return False
 
