@@ -15,6 +15,7 @@ from tests.runner.asking import clip, image, wait_for
 from mediagen.app.app import App, open_app
 from mediagen.errors import BudgetExceededError
 from mediagen.generator import deliveries
+from mediagen.generator.deliveries import Deliveries
 from mediagen.report.job import JobReport
 from mediagen.settings import Settings
 
@@ -55,6 +56,21 @@ async def test_end_that_was_just_handed_over_counts_as_delivered_whatever_comes_
         async with open_app(make_settings()) as app:
             assert (await image(app)).job_id not in {first.job_id, second.job_id}
     assert paid(emulator) == 3
+
+
+async def test_end_that_was_handed_over_when_everything_is_told_to_stop_counts_as_delivered(
+    make_settings: MakeSettings, emulator
+):
+    async with open_app(make_settings()) as app:
+        first = await image(app)
+        with anyio.CancelScope() as scope:
+            async with Deliveries(app.generator.ledger) as handing:
+                await handing.hand_over(first)
+                await anyio.sleep(0)
+                scope.cancel()
+                await anyio.sleep(60)
+        assert (await image(app)).job_id != first.job_id
+    assert paid(emulator) == 2
 
 
 async def test_same_request_returns_the_open_job_at_once(make_settings: MakeSettings, emulator):

@@ -18,7 +18,8 @@ from tests.runner.crashing import collector_in, job_of
 from mediagen.app.app import Manner, open_app
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.endpoints.inline_files import HEAD_BYTES, InlineFile
-from mediagen.jobs import Job, JobError, JobStatus, PaidCall
+from mediagen.jobs import Job, JobError, JobStatus, PaidCall, Progress
+from mediagen.requests import GenerateImageRequest
 from mediagen.runner import delivering
 from mediagen.runner.collect import MOST_AT_ONCE, Collector
 from mediagen.runner.delivering import deliver
@@ -99,6 +100,17 @@ async def test_picture_is_told_of_before_what_was_kept_is_cleared_away(tmp_path:
     await collector.ledger.aclose()
 
 
+async def test_who_follows_how_far_a_picture_is_hears_of_its_end(make_settings: MakeSettings, work: Path):
+    heard: list[float] = []
+
+    async def follow(progress: Progress) -> None:
+        heard.append(progress.fraction)
+
+    async with open_app(make_settings()) as app:
+        await app.generator.generate_image(GenerateImageRequest(prompt="a boat"), follow)
+    assert heard[-1] == 1.0
+
+
 async def test_what_cannot_be_gone_on_with_is_said_of_the_picture(tmp_path: Path):
     collector, job, answered = await answered_call(tmp_path)
     assert await deliver(collector, job, answered, [still("png")], lambda: ("too long",))
@@ -151,6 +163,38 @@ async def test_picture_that_its_owner_renamed_is_kept_when_a_later_process_clear
     (Path(job.output_dir) / "made.png").rename(mine)
     await collector.forget_leftovers()
     assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "mine.png"]
+    assert list((tmp_path / "spool").iterdir()) == []
+    await collector.ledger.aclose()
+
+
+async def test_renamed_picture_is_kept_when_another_took_its_name_before_a_later_process_clears_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As when the process was killed right after it told of the picture, and the same name was asked for again."""
+    collector, job, answered = await answered_call(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Collector, "clear", refused)
+        assert await deliver(collector, job, answered, [still("png")])
+    folder = Path(job.output_dir)
+    for name in ("png", "json"):
+        (folder / f"made.{name}").rename(folder / f"mine.{name}")
+        (folder / f"made.{name}").write_bytes(b"another")
+    await collector.forget_leftovers()
+    assert sorted(path.name for path in folder.iterdir()) == ["made.json", "made.png", "mine.json", "mine.png"]
+    assert list((tmp_path / "spool").iterdir()) == []
+    await collector.ledger.aclose()
+
+
+async def test_second_name_that_its_owner_gives_a_picture_is_kept_when_a_later_process_clears_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    collector, job, answered = await answered_call(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Collector, "clear", refused)
+        assert await deliver(collector, job, answered, [still("png")])
+    (Path(job.output_dir) / "mine.png").hardlink_to(Path(job.output_dir) / "made.png")
+    await collector.forget_leftovers()
+    assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "made.png", "mine.png"]
     assert list((tmp_path / "spool").iterdir()) == []
     await collector.ledger.aclose()
 

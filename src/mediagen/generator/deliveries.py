@@ -64,7 +64,7 @@ class Deliveries:
 
     async def _write(self, report: JobReport, written: anyio.Event, wanted: anyio.Event) -> None:
         try:
-            with anyio.move_on_after(HEAD_START_SECONDS):
+            with anyio.move_on_after(HEAD_START_SECONDS, shield=True):
                 await wanted.wait()
             await self.told(report)
         finally:

@@ -1,6 +1,6 @@
 """Gives whole paid files their record and their place: never lost for want of a record, never changed when signed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from mediagen.runner.joining import Extended, Joiner
 from mediagen.storage.local import PartFile, StoredFile
 from mediagen.storage.names import MEDIA_SUFFIXES, record_key
 from mediagen.storage.part import Part, open_part, translated
+from mediagen.storage.placing import digest_of
 from mediagen.storage.records import remove_failure, remove_record
 
 
@@ -128,7 +129,8 @@ class Placer:
         """Remove what was kept of the files of a call. Blocking.
 
         Those that have a name lose it, unless the call, which has ended, knows them: another process ended it with its
-        own. A file that is not where the call has it may have been renamed by its owner, and keeps all its names.
+        own. Where one is not what the call has there, its owner may have renamed it, and another have its name by now;
+        then all names stay.
 
         Args:
             job: Of the call.
@@ -143,12 +145,13 @@ class Placer:
         paths = [Path(artifact.path) for artifact in call.artifacts]
         likely = [path.name for path in paths]
         kept = dict.fromkeys([*likely, *(name for path in paths for name in _names_of(path.stem))])
-        is_withdrawn = call.status.is_terminal and not is_known and all(path.exists() for path in paths)
+        is_withdrawn = call.status.is_terminal and not is_known and all(map(_is_as_made, call.artifacts))
         for sample in range(max(call.samples, len(call.remote_uris))):
             key = self._key(job, call, sample)
             parts = [open_part(folder, f"{key}{film}") for film in films]
             if is_withdrawn:
-                for gone in [name for part in parts for name in part.withdraw(kept)]:
+                others = [part for part in parts if not _is_one_of(part.path, paths)]
+                for gone in [name for part in others for name in part.withdraw(kept)]:
                     remove_record(gone, job.job_id, position(job, call, sample))
             for part in (*parts, open_part(folder, f"{key}-embedding")):
                 part.discard()
@@ -205,6 +208,20 @@ def artifact_of(artifact_id: str, stored: StoredFile, facts: MediaFacts, gcs_uri
         has_audio=facts.has_audio,
         gcs_uri=gcs_uri,
     )
+
+
+def _is_as_made(artifact: Artifact) -> bool:
+    try:
+        return digest_of(Path(artifact.path)) == (artifact.sha256, artifact.size_bytes)
+    except OSError:
+        return False
+
+
+def _is_one_of(part: Path, paths: Iterable[Path]) -> bool:
+    try:
+        return any(path.samefile(part) for path in paths)
+    except OSError:
+        return False
 
 
 def file_stem(job: Job, call: PaidCall, sample: int) -> str:

@@ -32,8 +32,8 @@ def seconds_to_next_poll(elapsed: float, estimated: float, usual: float) -> floa
     """
     ahead = estimated - NOTICED_LATE * usual - elapsed
     if ahead > 0:
-        polls = ceil(ahead / (LONGEST_AT_LAST * usual))
-        wanted = ahead / (polls if polls <= POLLS_AT_LAST else 2)
+        steps = ahead / (LONGEST_AT_LAST * usual)
+        wanted = ahead / (ceil(steps) if steps <= POLLS_AT_LAST else 2)
     else:
         wanted = -ahead * SHARE_OF_OVERDUE
     wanted = min(wanted, max(LONGEST_AT_FIRST * usual, SHARE_OF_ELAPSED * elapsed))

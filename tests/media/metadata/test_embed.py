@@ -59,6 +59,20 @@ def test_file_with_a_record_may_take_another_name(make: Make, kind: str) -> None
     assert [each.name for each in path.parent.iterdir()] == ["other"]
 
 
+def test_record_is_in_the_new_file_although_the_old_one_is_in_use(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make("png")
+    unlink = Path.unlink
+
+    def refused(self: Path, missing_ok: bool = False) -> None:
+        if self == path:
+            raise PermissionError
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    assert embed_record(path, RECORD, renamed="other") is True
+    assert read_record(path.with_name("other")) == RECORD
+
+
 def test_file_without_a_place_for_a_record_keeps_its_name(tmp_path: Path) -> None:
     path = tmp_path / "text.png"
     path.write_bytes(b"no picture")

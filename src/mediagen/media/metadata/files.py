@@ -251,7 +251,9 @@ def _replace(target: Path, temporary: Path, before: os.stat_result, name: str) -
         # The folder is not synced: either file is whole after a power cut, and who names it at last syncs that.
         temporary.replace(target.with_name(name))
         if name != target.name:
-            target.unlink(missing_ok=True)
+            # In use by another, as by who looks for viruses, it stays; the new file has the record all the same.
+            with contextlib.suppress(OSError):
+                target.unlink(missing_ok=True)
     except OSError as error:
         raise _write_error(target, error) from error
     finally:
