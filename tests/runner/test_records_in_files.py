@@ -139,6 +139,24 @@ def test_killed_at_any_instant_a_picture_is_stored_once_with_its_record(tmp_path
     assert len({each["artifacts"][0][1] for each in found}) == 1
 
 
+@pytest.mark.parametrize("end", ["", "delivered"])
+@pytest.mark.parametrize("stem", ["made", "made_damaged"])
+def test_killed_at_any_instant_a_signed_or_damaged_picture_is_stored_once_as_it_came(
+    tmp_path: Path, stem: str, end: str
+):
+    data = signed(still("jpeg")) if stem == "made" else still("jpeg")[:-800]
+    (tmp_path / "paid").write_bytes(data)
+    found = die_at_each_instant(tmp_path / "runs", tmp_path / "paid", end=end)
+    assert len(found) > 8
+    for each in found:
+        assert each["status"] == "succeeded", each
+        assert each["files"] == [f"{stem}.jpg", f"{stem}.json"], each
+        assert each["spool"] == [], each
+        [[path, sha256]] = each["artifacts"]
+        assert sha256 == hashlib.sha256(data).hexdigest(), each
+        assert Path(path).read_bytes() == data, each
+
+
 def test_full_disk_costs_the_record_and_not_the_picture(tmp_path: Path):
     """A limit on the size of files stands in for the disk: the picture just fits, its record does not."""
     data = still("png")

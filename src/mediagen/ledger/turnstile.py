@@ -57,7 +57,8 @@ class Turnstile:
         from filelock import FileLock, Timeout  # costs as much as all the rest of the room to import
 
         # Somebody may have removed the folder meanwhile.
-        self._ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._ledger.parent.is_dir():
+            self._ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._processes is None:
             self._processes = FileLock(self._file, mode=0o600, thread_local=False)
         try:

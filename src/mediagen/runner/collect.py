@@ -35,7 +35,8 @@ from mediagen.storage.part import Part
 logger = logging.getLogger(__name__)
 
 COPY_SECONDS = 1800.0
-MOST_AT_ONCE = 8  # fill any line and disk; more of them would only take the processor from each other
+MOST_AT_ONCE = 8  # fill any line
+MOST_HANDS = 2  # fill any disk; more of them would only take the processor from each other
 
 
 class Bucket(Protocol):
@@ -78,6 +79,7 @@ class Collector:
         ffmpeg: Executable that joins the new part of a film with its source; None looks for one.
         changes: Where it is told at once that a picture is there.
         places: For those whose files are brought at a time.
+        hands: Threads in which files that came are looked at, placed and written down.
     """
 
     ledger: Ledger
@@ -89,6 +91,7 @@ class Collector:
     changes: Changes
     ffmpeg: str | None = None
     places: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MOST_AT_ONCE, fast_acquire=True))
+    hands: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MOST_HANDS))
 
     @property
     def recorder(self) -> Recorder:
@@ -98,7 +101,7 @@ class Collector:
     def placer(self, claim: int = 0) -> Placer:
         """Gives files their record and their place."""
         joiner = Joiner(storage=self.storage, spool=self.spool, ffmpeg=self.ffmpeg)
-        return Placer(joiner=joiner, claim=claim)
+        return Placer(joiner=joiner, claim=claim, hands=self.hands)
 
     async def forget_leftovers(self, busy: Collection[str] = ()) -> None:
         """Do what a process left undone that died right after the end of a call: its record, and to clear it away.
@@ -156,7 +159,7 @@ class Collector:
         claims = claims_on(job, call)
         folder = self.spool.folder_of(job, call)
         with anyio.CancelScope(shield=True):
-            claim = await anyio.to_thread.run_sync(begin, folder, claims)
+            claim = await anyio.to_thread.run_sync(begin, folder, claims, limiter=self.hands)
         try:
             gone, ended = await self._collect(job, call, self.placer(claim))
             is_contested = gone is not None and await anyio.to_thread.run_sync(claims.is_any_held, claim)
@@ -195,7 +198,7 @@ class Collector:
         # Told to stop now, the process would leave a file without its record.
         with anyio.CancelScope(shield=True):
             beside = partial(self.recorder.beside, job, call, placed, copies, warnings)
-            done = await anyio.to_thread.run_sync(beside)
+            done = await anyio.to_thread.run_sync(beside, limiter=self.hands)
             stored = await self.recorder.store(job, call, done, placed)
         return None, done if stored else None
 
@@ -204,7 +207,8 @@ class Collector:
     ) -> None:
         """Remove what was kept of a call that needs it no more; what another still works at stays, and its mark."""
         clearing = Clearing(folder=self.spool.folder_of(job, call), placer=self.placer)
-        await anyio.to_thread.run_sync(partial(clearing.clear, job, call, claims, own=own, is_ours=is_ours))
+        clear = partial(clearing.clear, job, call, claims, own=own, is_ours=is_ours)
+        await anyio.to_thread.run_sync(clear, limiter=self.hands)
 
     async def _present(self, job: Job, call: PaidCall) -> PaidCall:
         return (await self.ledger.get(job.job_id)).calls[call.ordinal]
@@ -218,7 +222,7 @@ class Collector:
         try:
             if not uri.startswith("file:"):
                 await self._fetch(job, uri, part)
-            return await anyio.to_thread.run_sync(_taken_in, part.blocking, uri)
+            return await anyio.to_thread.run_sync(_taken_in, part.blocking, uri, limiter=self.hands)
         except MediaGenError as error:
             gone = await self._gone(job, call, error)
             if gone is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -18,7 +19,7 @@ from mediagen.runner.joining import Extended, Joiner
 from mediagen.storage.local import PartFile, StoredFile
 from mediagen.storage.names import MEDIA_SUFFIXES, record_key
 from mediagen.storage.part import Part, open_part, translated
-from mediagen.storage.placing import digest_of
+from mediagen.storage.placing import digest_of, temporary_of
 from mediagen.storage.records import remove_failure, remove_record
 
 
@@ -44,10 +45,12 @@ class Placer:
 
     Attributes:
         claim: Under which number this process fetches the call's files; see `storage.claims.Claims`.
+        hands: Threads in which files are placed.
     """
 
     joiner: Joiner
     claim: int = 0
+    hands: anyio.CapacityLimiter | None = None
 
     async def part(self, job: Job, call: PaidCall, sample: int) -> PartFile:
         """The download of a file, begun or not."""
@@ -75,7 +78,8 @@ class Placer:
             StorageError: It cannot be placed now.
         """
         extended = await self.joiner.extended(job, call, part, f"{self._key(job, call, sample)}-film")
-        return await anyio.to_thread.run_sync(self.placed, job, call, sample, part.blocking, facts, extended)
+        placed = partial(self.placed, job, call, sample, part.blocking, facts, extended)
+        return await anyio.to_thread.run_sync(placed, limiter=self.hands)
 
     def placed(
         self,
@@ -92,8 +96,8 @@ class Placer:
         """
         film = extended.film.blocking if extended and extended.film else None
         whole = film or part
-        with translated(Path(job.output_dir)):
-            mime_type = sniff(_head(whole.path)) or "application/octet-stream"
+        facts = None if film else facts
+        mime_type = facts.mime_type if facts else _mime_type_of(whole.path)
         stem, warnings = self._name(job, call, sample, part)
         if not warnings:
             warnings = self._embed(job, call, sample, whole)
@@ -107,7 +111,7 @@ class Placer:
         kept = part.finish(f"{stored.path.stem}_part", ".mp4", keep_part=True).path if film else None
         if extended:
             warnings += extended.warning(job, stored.path, kept)
-        found, doubts = _found(job, stored, mime_type, extended, None if film else facts)
+        found, doubts = _found(job, stored, mime_type, extended, facts)
         uri = call.remote_uris[sample]
         return Placed(
             sample=sample,
@@ -153,8 +157,10 @@ class Placer:
                 others = [part for part in parts if not _is_one_of(part.path, paths)]
                 for gone in [name for part in others for name in part.withdraw(kept)]:
                     remove_record(gone, job.job_id, position(job, call, sample))
-            for part in (*parts, open_part(folder, f"{key}-embedding")):
+            for part in parts:
                 part.discard()
+            with translated(folder):
+                self._unfinished(job, call, sample).unlink(missing_ok=True)
 
     def clear_records(self, job: Job, call: PaidCall) -> None:
         """Remove the records of a call that were never finished. Blocking.
@@ -163,7 +169,13 @@ class Placer:
             StorageError: The folder is gone or closed.
         """
         for sample in range(max(call.samples, len(call.remote_uris))):
-            open_part(Path(job.output_dir), record_key(job.job_id, position(job, call, sample))).discard()
+            folder, key = Path(job.output_dir), record_key(job.job_id, position(job, call, sample))
+            with translated(folder):
+                temporary_of(folder, key).unlink(missing_ok=True)
+
+    def _unfinished(self, job: Job, call: PaidCall, sample: int) -> Path:
+        """Where a file gets its record."""
+        return temporary_of(Path(job.output_dir), f"{self._key(job, call, sample)}-embedding")
 
     def _key(self, job: Job, call: PaidCall, sample: int) -> str:
         return _part_key(job, call, sample) + (f"-by{self.claim}" if self.claim else "")
@@ -173,7 +185,7 @@ class Placer:
         if part.is_placed():
             return ()
         record = embedded_record(job, position(job, call, sample))
-        unfinished = part.path.with_name(f".mediagen-{self._key(job, call, sample)}-embedding.part")
+        unfinished = self._unfinished(job, call, sample)
         why = put_record(part.path, record, temporary=unfinished, renamed=part.whole.name)
         part.look_again()
         return (why,) if why else ()
@@ -248,6 +260,6 @@ def _names_of(stem: str) -> Iterator[str]:
     yield from (f"{name}{suffix}" for name in (stem, f"{stem}_part") for suffix in MEDIA_SUFFIXES)
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(SNIFF_BYTES)
+def _mime_type_of(path: Path) -> str:
+    with translated(path.parent), path.open("rb") as file:
+        return sniff(file.read(SNIFF_BYTES)) or "application/octet-stream"

@@ -175,9 +175,11 @@ def open_for_sending(folder: Path, token: str) -> int:
 
 def _touch(path: Path) -> None:
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):
-        path.touch()
+        try:
+            path.touch()
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
 
 
 def mark(folder: Path) -> None:

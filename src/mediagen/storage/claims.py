@@ -129,7 +129,8 @@ def claimed(claims: Claims) -> int:
         UnavailableError: None is free.
     """
     with contextlib.suppress(OSError):
-        claims.directory.mkdir(parents=True, exist_ok=True)
+        if not claims.directory.is_dir():
+            claims.directory.mkdir(parents=True, exist_ok=True)
     with translated(claims.directory):
         return claims.take()
 

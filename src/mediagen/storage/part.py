@@ -24,6 +24,7 @@ from mediagen.storage.placing import (
     place_media,
     storage_error,
     sync_file,
+    temporary_of,
     write_temporary,
 )
 
@@ -153,20 +154,22 @@ class Part:
         """
         with translated(self._directory):
             try:
-                found = json.loads(self._note.read_bytes()[:MAX_NOTE_BYTES])
+                with self._note.open("rb", buffering=0) as file:
+                    found = json.loads(file.read(MAX_NOTE_BYTES))
             except (FileNotFoundError, ValueError, RecursionError):
                 return {}
         return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
     def keep_note(self, note: Mapping[str, str]) -> None:
-        """Replace the note; it stays until `discard`.
+        """Replace the note; it stays until `discard`, but for a power cut, which may take what was downloaded as well.
 
         Raises:
             StorageError: It cannot be written.
         """
         with translated(self._directory):
             data = json.dumps(dict(note)).encode()
-            write_temporary(self._directory, data, key=f"{self._key}-note").replace(self._note)
+            unsynced = write_temporary(self._directory, data, key=f"{self._key}-note", is_synced=False)
+            unsynced.replace(self._note)
 
     def checksum(self, kind: Literal["md5", "crc32c"]) -> str:
         """Checksum of what is here, in base64 as Google writes it.
@@ -252,7 +255,7 @@ class Part:
         with translated(self._directory):
             self._part.unlink(missing_ok=True)
             self._note.unlink(missing_ok=True)
-            self._directory.joinpath(f".mediagen-{self._key}-note.part").unlink(missing_ok=True)
+            temporary_of(self._directory, f"{self._key}-note").unlink(missing_ok=True)
 
 
 def open_part(directory: Path, key: str) -> Part:

@@ -116,6 +116,11 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def temporary_of(directory: Path, key: str) -> Path:
+    """Where `write_temporary` writes under a key."""
+    return directory / f".mediagen-{key}.part"
+
+
 def write_temporary(
     directory: Path, data: bytes | Iterable[bytes], *, key: str | None = None, is_synced: bool = True
 ) -> Path:
@@ -124,7 +129,7 @@ def write_temporary(
     It is durable then, unless `is_synced` is False. With `key` the name is the same each time, so that what a process
     that died left is replaced. It is removed first: it may be a second name of a finished file.
     """
-    temporary = directory / f".mediagen-{key or secrets.token_hex(8)}.part"
+    temporary = temporary_of(directory, key or secrets.token_hex(8))
     if key:
         temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, _CREATE, 0o666)
@@ -152,7 +157,7 @@ def digest_of(path: Path) -> tuple[str, int]:
     """SHA-256 and size of a file."""
     digest = hashlib.sha256()
     size = 0
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
@@ -185,10 +190,12 @@ def place_media(temporary: Path, directory: Path, stem: str, suffix: str) -> Pat
 
     A stem counts as taken when it has a file of any media suffix or a record, so that file and record stay a pair.
     """
+    # Most names that are taken are so by files of the same kind.
+    suffixes = dict.fromkeys([suffix, ".json", *MEDIA_SUFFIXES])
 
     def is_taken(candidate: str) -> bool:
         beside = f"{directory}{os.sep}{candidate}"
-        return any(is_there(f"{beside}{other}") for other in (*MEDIA_SUFFIXES, ".json"))
+        return any(is_there(f"{beside}{other}") for other in suffixes)
 
     return _place(temporary, directory, stem, suffix=suffix, is_taken=is_taken)
 

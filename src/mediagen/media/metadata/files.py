@@ -247,6 +247,7 @@ def _replace(target: Path, temporary: Path, before: os.stat_result, name: str) -
     try:
         now = target.stat()
         if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
+            temporary.unlink(missing_ok=True)
             return False
         # The folder is not synced: either file is whole after a power cut, and who names it at last syncs that.
         temporary.replace(target.with_name(name))
@@ -255,8 +256,7 @@ def _replace(target: Path, temporary: Path, before: os.stat_result, name: str) -
             with contextlib.suppress(OSError):
                 target.unlink(missing_ok=True)
     except OSError as error:
-        raise _write_error(target, error) from error
-    finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        raise _write_error(target, error) from error
     return True
