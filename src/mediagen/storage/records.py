@@ -1,5 +1,6 @@
 """The records beside files. Blocking."""
 
+import contextlib
 import json
 import os
 import stat
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 from mediagen.storage.names import candidates, is_key, record_key, record_stem
 from mediagen.storage.part import translated
-from mediagen.storage.placing import is_there, place_record, sync_directory, write_temporary
+from mediagen.storage.placing import place_record, sync_directory, write_temporary
 
 MAX_RECORD_BYTES: Final = 16 * 1024**2
 KNOWN_RECORDS: Final = 4096
@@ -53,7 +54,7 @@ def remove_record(media: Path, job_id: str, ordinal: int) -> None:
         StorageError: It cannot be removed.
     """
     record = media.with_name(f"{record_stem(media.with_suffix(''))}.json")
-    with translated(media.parent):
+    with translated(media.parent), contextlib.suppress(FileNotFoundError):
         if _identity(str(record)) == (job_id, ordinal):
             record.unlink(missing_ok=True)
 
@@ -88,19 +89,28 @@ def _own_record(directory: Path, stem: str, record: dict[str, Any]) -> Path | No
         return None
     for candidate in candidates(stem):
         path = f"{directory}{os.sep}{candidate}.json"
-        if not is_there(path):
+        try:
+            found = _identity(path)
+        except FileNotFoundError:
             return None
-        if _identity(path) == (record["job_id"], record.get("ordinal")):
+        if found == (record["job_id"], record.get("ordinal")):
             return Path(path)
     return None
 
 
 def _identity(path: str) -> tuple[object, object] | None:
+    """Whose record a file is; None of one that is none.
+
+    Raises:
+        FileNotFoundError: There is no file.
+    """
     try:
         state = os.stat(path)  # noqa: PTH116 - as in is_there
         if not stat.S_ISREG(state.st_mode) or state.st_size > MAX_RECORD_BYTES:
             return None
         return _read_identity(path, (state.st_ino, state.st_mtime_ns, state.st_size))
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, RecursionError):
         return None
 
