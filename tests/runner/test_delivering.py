@@ -137,14 +137,10 @@ async def test_call_that_another_gave_up_meanwhile_is_left_to_it_with_its_answer
 async def test_picture_that_is_placed_when_the_process_is_told_to_stop_gets_its_record_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    collector, job = collector_in(tmp_path), job_of(tmp_path)
-    Path(job.output_dir).mkdir(parents=True)
-    job = await collector.ledger.create(job)
-    call = job.calls[0]
-    kept_in = (await collector.spool.call_folder(job, call)).as_uri()
+    collector, job, answered = await answered_call(tmp_path)
     with anyio.CancelScope() as scope:
         monkeypatch.setattr(delivering, "examine", lambda *_: anyio.from_thread.run_sync(scope.cancel))
-        await deliver(collector, job, replace(call, remote_uris=(kept_in,)), [still("png")])
+        await deliver(collector, job, answered, [still("png")])
     assert (await collector.ledger.get("job_1")).status is JobStatus.SUCCEEDED
     assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "made.png"]
     assert list((tmp_path / "spool").iterdir()) == []
@@ -155,10 +151,7 @@ async def test_picture_that_its_owner_renamed_is_kept_when_a_later_process_clear
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """As when the process died right after the picture was in the ledger."""
-    collector, job, answered = await answered_call(tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(Collector, "clear", refused)
-        assert await deliver(collector, job, answered, [still("png")])
+    collector, job = await delivered_and_killed(tmp_path, monkeypatch)
     mine = Path(job.output_dir) / "mine.png"
     (Path(job.output_dir) / "made.png").rename(mine)
     await collector.forget_leftovers()
@@ -171,10 +164,7 @@ async def test_renamed_picture_is_kept_when_another_took_its_name_before_a_later
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """As when the process was killed right after it told of the picture, and the same name was asked for again."""
-    collector, job, answered = await answered_call(tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(Collector, "clear", refused)
-        assert await deliver(collector, job, answered, [still("png")])
+    collector, job = await delivered_and_killed(tmp_path, monkeypatch)
     folder = Path(job.output_dir)
     for name in ("png", "json"):
         (folder / f"made.{name}").rename(folder / f"mine.{name}")
@@ -188,10 +178,7 @@ async def test_renamed_picture_is_kept_when_another_took_its_name_before_a_later
 async def test_second_name_that_its_owner_gives_a_picture_is_kept_when_a_later_process_clears_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    collector, job, answered = await answered_call(tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(Collector, "clear", refused)
-        assert await deliver(collector, job, answered, [still("png")])
+    collector, job = await delivered_and_killed(tmp_path, monkeypatch)
     (Path(job.output_dir) / "mine.png").hardlink_to(Path(job.output_dir) / "made.png")
     await collector.forget_leftovers()
     assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "made.png", "mine.png"]
@@ -296,6 +283,15 @@ async def test_sweep_that_stood_still_clears_nothing_of_what_another_delivered(
 
 async def refused(*_: object, **_options: object) -> None:
     raise PermissionError
+
+
+async def delivered_and_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Collector, Job]:
+    """A job whose picture was told of by a process that died before it cleared anything away."""
+    collector, job, answered = await answered_call(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Collector, "clear", refused)
+        assert await deliver(collector, job, answered, [still("png")])
+    return collector, job
 
 
 async def answered_call(folder: Path) -> tuple[Collector, Job, PaidCall]:

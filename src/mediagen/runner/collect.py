@@ -200,7 +200,7 @@ class Collector:
             beside = partial(self.recorder.beside, job, call, placed, copies, warnings)
             done = await anyio.to_thread.run_sync(beside, limiter=self.hands)
             stored = await self.recorder.store(job, call, done, placed)
-        return None, done if stored else None
+        return None, stored.calls[call.ordinal] if stored else None
 
     async def clear(
         self, job: Job, call: PaidCall, claims: Claims, *, own: int | None = None, is_ours: bool = False
