@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
+from inspect import iscoroutinefunction
 from typing import Any
 
 import anyio
@@ -33,6 +34,7 @@ LINGERING: tuple[tuple[Any, str], ...] = (
     (CallSteps, "keep"),
     (Placer, "place"),
     (Ledger, "store_artifacts"),
+    (Ledger, "store_artifacts_here"),
     (Collector, "write_failure"),
 )
 
@@ -68,11 +70,16 @@ def linger(seconds: float) -> None:
 
 def _later(function: Callable[..., Any], seconds: float) -> Callable[..., Any]:
     @wraps(function)
+    def lingering_here(*arguments: Any, **options: Any) -> Any:
+        time.sleep(random.uniform(seconds / 2, seconds))
+        return function(*arguments, **options)
+
+    @wraps(function)
     async def lingering(*arguments: Any, **options: Any) -> Any:
         await anyio.sleep(random.uniform(seconds / 2, seconds))
         return await function(*arguments, **options)
 
-    return lingering
+    return lingering if iscoroutinefunction(function) else lingering_here
 
 
 if __name__ == "__main__":

@@ -36,15 +36,15 @@ pytestmark = pytest.mark.skipif(not is_supported(), reason="needs a platform wit
 def states(ledger_file: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """States of the calls in the ledger at the moment in which their files are written down."""
     found: list[str] = []
-    store = Recorder.store
+    store = Recorder.store_here
 
-    async def noted(self: Recorder, *arguments, **options):
+    def noted(self: Recorder, *arguments, **options):
         with sqlite3.connect(ledger_file) as connection:
             found.extend(row[0] for row in connection.execute("SELECT status FROM calls"))
         connection.close()
-        return await store(self, *arguments, **options)
+        return store(self, *arguments, **options)
 
-    monkeypatch.setattr(Recorder, "store", noted)
+    monkeypatch.setattr(Recorder, "store_here", noted)
     return found
 
 

@@ -234,7 +234,8 @@ async def test_two_that_have_the_clip_whole_store_it_once(tmp_path: Path, google
     assert "made.mp4" in names(tmp_path)
     assert "made_2.mp4" in names(tmp_path)
     done = second.recorder.beside(job, call, [placed])
-    assert await second.recorder.store(job, call, done, [placed]) is None
+    assert await second.recorder.store(job, call, done.call) is None
+    await second.recorder.withdraw(job, call, [placed])
     assert [name for name in names(tmp_path) if not name.startswith(".")] == ["made_2.json", "made_2.mp4"]
     claims.release(1)
     await first.forget_leftovers()

@@ -78,6 +78,8 @@ async def test_request_arrives_as_it_was_signed_and_its_answer_is_on_the_disk(go
     assert isinstance(answer, Answer)
     assert (answer.status_code, answer.body(), answer.size_bytes) == (200, BODY, len(BODY))
     assert google.targets == ["/v1/models/veo:predict?alt=json"]
+    while not answer.path.exists():
+        await anyio.sleep(0.01)
     sent = google.headers[0]
     assert sent["x-goog-api-key"] == KEY
     assert sent["host"] == google.url.split("/")[2]

@@ -239,7 +239,10 @@ async def _taken(channel: HttpChannel, folder: Path | None, stored: StoredAnswer
             return answer if stored.end == "whole" else replace(answer, end=stored.end)
         if not stored.is_success:
             return replace(answer, body=await anyio.to_thread.run_sync(stored.body))
-        separator = await anyio.to_thread.run_sync(_separated, stored, folder)
+        is_quick = bool(stored.told)
+        separator = (
+            _separated(stored, folder) if is_quick else await anyio.to_thread.run_sync(_separated, stored, folder)
+        )
     except OSError as error:
         raise StorageError(
             f"Google's answer, which is kept in {stored.path}, cannot be read ({type(error).__name__}).",

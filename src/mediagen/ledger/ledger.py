@@ -17,7 +17,7 @@ from mediagen.ledger.browsing import Browsing
 from mediagen.ledger.caps import Cap, check_caps, usd
 from mediagen.ledger.claims import Claims
 from mediagen.ledger.engines import database_at
-from mediagen.ledger.engines.base import Address, Connection
+from mediagen.ledger.engines.base import Access, Address, Connection
 from mediagen.ledger.engines.sqlite import SqliteDatabase
 from mediagen.ledger.folders import Rebuild, no_records
 from mediagen.ledger.leases import Leases
@@ -26,7 +26,7 @@ from mediagen.ledger.owners import Owners
 from mediagen.ledger.reading import Filter, Page
 from mediagen.ledger.spending import Span, Spending, spending
 from mediagen.ledger.traffic import Line, Traffic, traffic
-from mediagen.ledger.writing import CallChanges, KeptRequest, More, NewJob, Step
+from mediagen.ledger.writing import CallChanges, KeptRequest, Made, More, NewJob, Step
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -240,7 +240,29 @@ class Ledger(Claims, Browsing, Approvals):
         )
         return await self._write(writing.take, step) is not None
 
-    async def store_artifacts(
+    async def store_artifacts(self, job_id: str, ordinal: int, **made: Unpack[Made]) -> Job | None:
+        """Record the files of a paid call and end the call as succeeded, all or nothing.
+
+        Args:
+            job_id: Of its job.
+            ordinal: Its place in the job.
+            made: ``expected``, the state that the change starts from; ``artifacts``, the files; ``attempt``, the token
+                under which the call was sent, another of which keeps it from changing anything; other new values.
+
+        Returns:
+            The job as it is then; None, with nothing changed, when another has moved the call on.
+
+        Raises:
+            JobNotFoundError: No such job or call.
+        """
+        return await self._write(writing.take, self._last_step(job_id, ordinal, **made))
+
+    def store_artifacts_here(self, job_id: str, ordinal: int, **made: Unpack[Made]) -> Job | None:
+        """Do as `store_artifacts` for who is in a thread, in a transaction of its own. Blocking."""
+        step = self._last_step(job_id, ordinal, **made)
+        return self._transact(lambda connection: writing.take(connection, step), Access.EXCLUSIVE)
+
+    def _last_step(
         self,
         job_id: str,
         ordinal: int,
@@ -249,24 +271,8 @@ class Ledger(Claims, Browsing, Approvals):
         artifacts: Sequence[Artifact],
         attempt: str | None = None,
         **changes: Unpack[CallChanges],
-    ) -> Job | None:
-        """Record the files of a paid call and end the call as succeeded, all or nothing.
-
-        Args:
-            job_id: Of its job.
-            ordinal: Its place in the job.
-            expected: State that the change starts from.
-            artifacts: The files.
-            attempt: Token under which the call was sent; another one keeps it from changing anything.
-            changes: Other new values.
-
-        Returns:
-            The job as it is then; None, with nothing changed, when another has moved the call on.
-
-        Raises:
-            JobNotFoundError: No such job or call.
-        """
-        step = Step(
+    ) -> Step:
+        return Step(
             job_id=job_id,
             ordinal=ordinal,
             expected=expected,
@@ -275,7 +281,6 @@ class Ledger(Claims, Browsing, Approvals):
             artifacts=tuple(artifacts),
             attempt=attempt,
         )
-        return await self._write(writing.take, step)
 
     async def reopen(self, job_id: str, ordinal: int, *, expected: JobStatus, **changes: Unpack[CallChanges]) -> bool:
         """Let a call of a job that has ended go on after all; whoever claims the job drives it.

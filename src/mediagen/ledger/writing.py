@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any, Required, TypedDict
 
 from mediagen.errors import JobNotFoundError
 from mediagen.jobs import OPEN_STATUSES, Api, Artifact, ChainLink, Charge, Job, JobError, JobStatus, PaidCall, Usage
@@ -31,6 +31,14 @@ class CallChanges(TypedDict, total=False):
     charge: Charge | None
     error: JobError | None
     warnings: tuple[str, ...]
+
+
+class Made(CallChanges, total=False):
+    """What becomes of a paid call whose files are here; see `Ledger.store_artifacts`."""
+
+    expected: Required[JobStatus]
+    artifacts: Required[Sequence[Artifact]]
+    attempt: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,8 +8,10 @@ from pathlib import Path
 from mediagen.errors import StorageError
 from mediagen.jobs import Job, PaidCall
 from mediagen.runner.placing import Placer
+from mediagen.runner.recording import Beside
 from mediagen.runner.spool import drop, empty, mark
 from mediagen.storage.claims import Claims, claimed, give_back
+from mediagen.storage.records import make_durable
 
 
 def claims_on(job: Job, call: PaidCall) -> Claims:
@@ -47,7 +49,9 @@ class Clearing:
     folder: Path
     placer: Callable[[int], Placer]
 
-    def clear(self, job: Job, call: PaidCall, claims: Claims, *, own: int | None = None, is_ours: bool = False) -> None:
+    def clear(
+        self, job: Job, call: PaidCall, claims: Claims, *, own: int | None = None, ours: Beside | None = None
+    ) -> None:
         """Remove it; what another still works at stays, and its mark.
 
         Args:
@@ -55,8 +59,9 @@ class Clearing:
             call: As the ledger has it.
             claims: On the call; given back, whatever happens.
             own: The claim that this process has already.
-            is_ours: Whether the files under that claim are those that the ledger knows.
+            ours: What was written beside the files under that claim, if they are those that the ledger knows.
         """
+        make_durable(ours.records if ours else ())
         taken, cleared, is_all = list[int](), list[int](), True
         try:
             # A folder that is gone or closed holds nothing that could be removed.
@@ -66,7 +71,7 @@ class Clearing:
                         is_all = False
                         continue
                     taken.append(number)
-                    self.placer(number).clear(job, call, is_known=is_ours and number == own)
+                    self.placer(number).clear(job, call, is_known=ours is not None and number == own)
                     cleared.append(number)
             if is_all:
                 # While all claims are held, so that what whoever begins anew keeps stays.

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import shlex
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from mediagen.runner.clearing import Clearing, begin, claims_on
 from mediagen.runner.examining import examine
 from mediagen.runner.joining import Joiner
 from mediagen.runner.placing import Placed, Placer
-from mediagen.runner.recording import Recorder
+from mediagen.runner.recording import Beside, Recorder
 from mediagen.runner.spool import KEPT_MISSING, Spool, copy_kept
 from mediagen.storage.claims import Claims, give_back
 from mediagen.storage.gs_uri import FolderObject, object_uri
@@ -130,7 +130,7 @@ class Collector:
         call = job.calls[ordinal]
         # Found all the same, by now.
         if call.status.is_terminal and call.status is not JobStatus.SUCCEEDED:
-            await anyio.to_thread.run_sync(self.recorder.write_record, job, call)
+            await anyio.to_thread.run_sync(self.recorder.write_failure, job, call)
         await self.spool.settle_record(job, call)
 
     async def _may_be_answered(self, job: Job, call: PaidCall) -> bool:
@@ -167,16 +167,16 @@ class Collector:
                 # A process that was stopped for long may have the whole file; it is asked again later.
                 raise gone
             with anyio.CancelScope(shield=True), contextlib.suppress(LedgerError):
-                present = ended or await self._present(job, call)
-                await self.clear(job, present, claims, own=claim, is_ours=ended is not None)
+                present = ended.call if ended else await self._present(job, call)
+                await self.clear(job, present, claims, own=claim, ours=ended)
             return gone
         finally:
             with anyio.CancelScope(shield=True):
                 if claims.held:
                     await anyio.to_thread.run_sync(give_back, claims, claims.held)
 
-    async def _collect(self, job: Job, call: PaidCall, placer: Placer) -> tuple[MediaGenError | None, PaidCall | None]:
-        """Bring what can be had; returns why nothing can, and the call as it was ended here."""
+    async def _collect(self, job: Job, call: PaidCall, placer: Placer) -> tuple[MediaGenError | None, Beside | None]:
+        """Bring what can be had; returns why nothing can, and the call as it was ended here with its records."""
         brought: list[_Brought] = []
         lost: list[MediaGenError] = []
         for sample, uri in enumerate(call.remote_uris):
@@ -199,15 +199,25 @@ class Collector:
         with anyio.CancelScope(shield=True):
             beside = partial(self.recorder.beside, job, call, placed, copies, warnings)
             done = await anyio.to_thread.run_sync(beside, limiter=self.hands)
-            stored = await self.recorder.store(job, call, done, placed)
-        return None, stored.calls[call.ordinal] if stored else None
+            stored = await self.recorder.store(job, call, done.call)
+            if stored is None:
+                await self.recorder.withdraw(job, call, placed)
+        return None, replace(done, call=stored.calls[call.ordinal]) if stored else None
 
     async def clear(
-        self, job: Job, call: PaidCall, claims: Claims, *, own: int | None = None, is_ours: bool = False
+        self, job: Job, call: PaidCall, claims: Claims, *, own: int | None = None, ours: Beside | None = None
     ) -> None:
-        """Remove what was kept of a call that needs it no more; what another still works at stays, and its mark."""
+        """Remove what was kept of a call that needs it no more; what another still works at stays, and its mark.
+
+        Args:
+            job: Of the call.
+            call: As the ledger has it.
+            claims: On the call.
+            own: The claim that this process has already.
+            ours: What the ledger knows, if it is of the files under that claim.
+        """
         clearing = Clearing(folder=self.spool.folder_of(job, call), placer=self.placer)
-        clear = partial(clearing.clear, job, call, claims, own=own, is_ours=is_ours)
+        clear = partial(clearing.clear, job, call, claims, own=own, ours=ours)
         await anyio.to_thread.run_sync(clear, limiter=self.hands)
 
     async def _present(self, job: Job, call: PaidCall) -> PaidCall:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
@@ -12,6 +13,7 @@ from mediagen.runner.clearing import begin, claims_on
 from mediagen.runner.collect import Collector
 from mediagen.runner.examining import examine
 from mediagen.runner.placing import Placed
+from mediagen.runner.recording import Beside
 from mediagen.storage.claims import Claims, give_back
 
 logger = logging.getLogger(__name__)
@@ -44,33 +46,37 @@ async def deliver(
         MediaGenError, OSError: It is not delivered now; the answer is where it was.
     """
     claims = claims_on(job, call)
-    claim, stored = 0, None
+    done: _Done | None = None
     try:
-        put = partial(_put, collector, job, call, picture, converse, claims)
-        claim, stored = await _stored(collector, job, call, put)
-        if stored:
-            collector.changes.tell(job.job_id, stored)
+        with _place(collector):
+            bring = partial(_brought, collector, job, call, picture, converse, claims)
+            done = await anyio.to_thread.run_sync(bring)
+        if done.job:
+            collector.changes.tell(job.job_id, done.job)
             await anyio.sleep(HEAD_START_SECONDS)
     except anyio.WouldBlock:
         return False
     finally:
         with anyio.CancelScope(shield=True):
-            if stored:
-                await _cleared(collector, job, stored.calls[call.ordinal], claims, claim)
-            elif claims.held:
+            if done is not None:
+                await _cleared(collector, job, call, done, claims)
+            if claims.held:
                 await anyio.to_thread.run_sync(give_back, claims, claims.held)
-    return stored is not None
+    return done.job is not None
 
 
-async def _stored(
-    collector: Collector, job: Job, call: PaidCall, put: Callable[[], tuple[int, Placed, PaidCall]]
-) -> tuple[int, Job | None]:
-    with _place(collector):
-        claim, placed, done = await anyio.to_thread.run_sync(put)
-        # Told to stop now, the process would leave a file without its record.
-        with anyio.CancelScope(shield=True):
-            stored = await collector.recorder.store(job, call, done, [placed])
-    return claim, stored
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Done:
+    """A picture in its place.
+
+    Attributes:
+        job: As it is from then on; None when another has moved the call on.
+    """
+
+    claim: int
+    placed: Placed
+    beside: Beside
+    job: Job | None
 
 
 @contextmanager
@@ -87,14 +93,14 @@ def _place(collector: Collector) -> Iterator[None]:
         collector.places.release()
 
 
-def _put(
+def _brought(
     collector: Collector,
     job: Job,
     call: PaidCall,
     picture: Iterable[bytes],
     converse: Callable[[], tuple[str, ...]],
     claims: Claims,
-) -> tuple[int, Placed, PaidCall]:
+) -> _Done:
     warnings = converse()
     claim = begin(collector.spool.folder_of(job, call), claims)
     placer = collector.placer(claim)
@@ -106,12 +112,18 @@ def _put(
             part.append(chunk)
         facts = examine(part, call.remote_uris[0])
     placed = placer.placed(job, call, 0, part, facts)
-    return claim, placed, collector.recorder.beside(job, call, [placed], warnings=warnings)
+    beside = collector.recorder.beside(job, call, [placed], warnings=warnings)
+    # The same thread: to leave it here and be told to stop would leave a file without its record.
+    stored = collector.recorder.store_here(job, call, beside.call)
+    return _Done(claim=claim, placed=placed, beside=beside, job=stored)
 
 
-async def _cleared(collector: Collector, job: Job, call: PaidCall, claims: Claims, claim: int) -> None:
-    """Clear away what was kept; what cannot be is left to a later look at what dead processes left."""
+async def _cleared(collector: Collector, job: Job, call: PaidCall, done: _Done, claims: Claims) -> None:
+    """Clear away what was kept, or what is not needed; what cannot be is left to a later look at such."""
+    if done.job is None:
+        await collector.recorder.withdraw(job, call, [done.placed])
+        return
     try:
-        await collector.clear(job, call, claims, own=claim, is_ours=True)
+        await collector.clear(job, done.job.calls[call.ordinal], claims, own=done.claim, ours=done.beside)
     except OSError as error:
         logger.warning("job %s: what was kept of it is not cleared away yet: %s", job.job_id, type(error).__name__)

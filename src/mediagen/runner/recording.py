@@ -1,5 +1,6 @@
 """Writes down what was made: records beside the files, then the ledger, in which the call ends."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,14 +13,29 @@ from mediagen.errors import MediaGenError
 from mediagen.jobs import Artifact, Charge, Job, JobStatus, PaidCall, Usage
 from mediagen.ledger.ids import new_artifact_id
 from mediagen.ledger.ledger import Ledger
+from mediagen.ledger.writing import Made
 from mediagen.pricing import Prices
 from mediagen.report.sidecar import sidecar
 from mediagen.runner.charging import charge_of
 from mediagen.runner.placing import Placed, artifact_of, file_stem, position
 from mediagen.storage.local import LocalStorage
+from mediagen.storage.placing import sync_directory
 from mediagen.storage.records import remove_record, write_sidecar
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beside:
+    """What was written beside the files of a call.
+
+    Attributes:
+        call: As it ends with them.
+        records: Until they are durable, what is kept of the call is not to be cleared away.
+    """
+
+    call: PaidCall
+    records: tuple[Path, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,8 +54,8 @@ class Recorder:
         placed: Sequence[Placed],
         copies: Mapping[Path, str] | None = None,
         warnings: Sequence[str] = (),
-    ) -> PaidCall:
-        """Write the records beside files. Blocking.
+    ) -> Beside:
+        """Write the records beside files, and make the names of both durable. Blocking.
 
         Args:
             job: Of the call.
@@ -47,9 +63,6 @@ class Recorder:
             placed: The files.
             copies: Addresses of their copies in a bucket.
             warnings: What else is to be said.
-
-        Returns:
-            The call as it ends with them.
         """
         artifacts = tuple(self._artifact_of(file, (copies or {}).get(file.stored.path, "")) for file in placed)
         found = [*warnings, *(warning for file in placed for warning in file.warnings)]
@@ -63,42 +76,43 @@ class Recorder:
             remote_uris=tuple(uri for uri in uris if not uri.startswith("file:")),
         )
         ended = replace(job, updated_at=self.clock())
+        records = []
         for file, artifact in zip(placed, artifacts, strict=True):
-            found += self.write_record(ended, done, file.sample, artifact)
-        return replace(done, warnings=(*call.warnings, *dict.fromkeys(found)))
+            try:
+                records.append(self._write(ended, done, file.sample, artifact, is_synced=False))
+            except MediaGenError as error:
+                found.append(_unwritten(Path(artifact.path), error))
+        sync_directory(Path(job.output_dir))
+        done = replace(done, warnings=(*call.warnings, *dict.fromkeys(found)))
+        return Beside(call=done, records=tuple(records))
 
-    async def store(self, job: Job, call: PaidCall, done: PaidCall, placed: Sequence[Placed]) -> Job | None:
-        """End a call in the ledger; when another has moved it on, its files and records here are taken back.
+    async def store(self, job: Job, call: PaidCall, done: PaidCall) -> Job | None:
+        """End a call in the ledger.
 
         Args:
             job: Of the call.
             call: As the ledger has it.
             done: As it ends.
-            placed: Its files.
 
         Returns:
-            The job as it is then; None when another was faster.
+            The job as it is then; None when another has moved the call on: `withdraw` is to be called.
 
         Raises:
-            LedgerError, StorageError: It is not written down.
+            LedgerError: It is not written down.
         """
         # Whoever has the files first stores them, also under an older claim: another may never get them.
-        stored = await self.ledger.store_artifacts(
-            job.job_id,
-            call.ordinal,
-            expected=call.status,
-            attempt=call.attempt,
-            artifacts=done.artifacts,
-            usage=done.usage,
-            charge=done.charge,
-            warnings=done.warnings,
-            remote_uris=done.remote_uris,
-        )
-        if stored is None:
-            await self._withdraw(job, call, placed)
-        return stored
+        return await self.ledger.store_artifacts(job.job_id, call.ordinal, **_made(call, done))
 
-    async def _withdraw(self, job: Job, call: PaidCall, placed: Sequence[Placed]) -> None:
+    def store_here(self, job: Job, call: PaidCall, done: PaidCall) -> Job | None:
+        """Do as `store` for who is in a thread. Blocking."""
+        return self.ledger.store_artifacts_here(job.job_id, call.ordinal, **_made(call, done))
+
+    async def withdraw(self, job: Job, call: PaidCall, placed: Sequence[Placed]) -> None:
+        """Take files and records back, because another has moved their call on.
+
+        Raises:
+            LedgerError, StorageError: They are still there.
+        """
         logger.info("job %s: another process has stored its files; those of this one are removed", job.job_id)
         known = {artifact.path for artifact in (await self.ledger.get(job.job_id)).artifacts}
         for file in placed:
@@ -112,23 +126,44 @@ class Recorder:
         """What a call that made so many files costs."""
         return charge_of(self.prices, job, usage, made=made)
 
-    def write_record(
-        self, job: Job, call: PaidCall, sample: int = 0, artifact: Artifact | None = None
-    ) -> tuple[str, ...]:
-        """Write the record of a file, or of a call without one. Blocking.
+    def write_failure(self, job: Job, call: PaidCall) -> None:
+        """Write the record of a call without a file; that it cannot be written changes no end. Blocking."""
+        with contextlib.suppress(MediaGenError):
+            self._write(job, call)
 
-        Returns:
-            Why it could not be written, as a warning; that changes no end.
-        """
+    def _write(
+        self,
+        job: Job,
+        call: PaidCall,
+        sample: int = 0,
+        artifact: Artifact | None = None,
+        *,
+        is_synced: bool = True,
+    ) -> Path:
         beside = Path(artifact.path) if artifact else Path(job.output_dir) / file_stem(job, call, sample)
         record = sidecar(job, call, position=position(job, call, sample), artifact=artifact)
         try:
-            write_sidecar(beside, record)
+            return write_sidecar(beside, record, is_synced=is_synced)
         except MediaGenError as error:
             logger.warning("job %s: the sidecar could not be written: %s", job.job_id, error.code)
-            return (f"The record beside {beside.name} could not be written: {error.message}",)
-        return ()
+            raise
 
     def _artifact_of(self, file: Placed, copy: str) -> Artifact:
         gcs_uri = copy if copy.startswith("gs://") else file.gcs_uri
         return artifact_of(new_artifact_id(self.clock), file.stored, file.facts, gcs_uri)
+
+
+def _made(call: PaidCall, done: PaidCall) -> Made:
+    return {
+        "expected": call.status,
+        "attempt": call.attempt,
+        "artifacts": done.artifacts,
+        "usage": done.usage,
+        "charge": done.charge,
+        "warnings": done.warnings,
+        "remote_uris": done.remote_uris,
+    }
+
+
+def _unwritten(beside: Path, error: MediaGenError) -> str:
+    return f"The record beside {beside.name} could not be written: {error.message}"

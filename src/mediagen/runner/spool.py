@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from mediagen.storage.part import Part
 from mediagen.submitter.base import Settled, is_supported
 
 COPY_BYTES = 1_000_000
+STORING_SECONDS = 1.0
 UNBEGUN_SECONDS = 3600.0
 KEPT_MISSING = "kept_answer_missing"
 _RECORD_DUE = "record-due"
@@ -203,8 +205,12 @@ def empty(folder: Path) -> None:
 
         with contextlib.suppress(OSError):
             close_folder(str(folder))
-        if is_sending(folder):
-            return
+        # The answer to it may be known before it is durable.
+        until = time.monotonic() + STORING_SECONDS
+        while is_sending(folder):
+            if time.monotonic() > until:
+                return
+            time.sleep(STORING_SECONDS / 100)
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

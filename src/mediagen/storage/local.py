@@ -15,7 +15,7 @@ from mediagen.errors import ConfigurationError, InvalidRequestError
 from mediagen.storage.names import safe_stem, sanitise_name
 from mediagen.storage.part import StoredFile, open_part, translated
 from mediagen.storage.part_file import PartFile
-from mediagen.storage.placing import digest_and_sync, place_media, write_temporary
+from mediagen.storage.placing import digest_and_sync, place_media, sync_directory, write_temporary
 from mediagen.storage.records import write_sidecar
 
 __all__ = ["LocalStorage", "PartFile", "StoredFile", "sanitise_name"]
@@ -149,6 +149,7 @@ def _store_bytes(data: bytes | Iterable[bytes], directory: Path, stem: str, suff
             final = place_media(temporary, directory, safe_stem(stem), suffix)
         finally:
             temporary.unlink(missing_ok=True)
+        sync_directory(directory)
     return StoredFile(path=final, size_bytes=size_bytes, sha256=digest.hexdigest())
 
 
@@ -167,6 +168,7 @@ def _take_over(made: Path, directory: Path, stem: str, suffix: str) -> StoredFil
         sha256, size_bytes = digest_and_sync(made)
         final = place_media(made, directory, safe_stem(stem), suffix)
         made.unlink(missing_ok=True)
+        sync_directory(directory)
     return StoredFile(path=final, size_bytes=size_bytes, sha256=sha256)
 
 

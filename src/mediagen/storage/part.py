@@ -23,6 +23,7 @@ from mediagen.storage.placing import (
     other_names,
     place_media,
     storage_error,
+    sync_directory,
     sync_file,
     temporary_of,
     write_temporary,
@@ -230,7 +231,8 @@ class Part:
             stem: Name without suffix; ``_2``, ``_3``, … is added when it is taken.
             suffix: With its dot.
             keep_part: Keep the part as a second name of the same file until `discard`, so that a process that dies
-                before it has written down the result finds the same file again when it calls `finish` anew.
+                before it has written down the result finds the same file again when it calls `finish` anew. Whoever
+                writes it down makes the name durable.
 
         Raises:
             StorageError: Nothing was downloaded, or the folder cannot be written to.
@@ -241,6 +243,8 @@ class Part:
             # What counts as whole is on the disk for good.
             sha256, size_bytes = digest_of(self.path) if self.is_whole else digest_and_sync(self.path)
             final = place_media(self.path, self._directory, safe_stem(stem), suffix)
+            if not keep_part:
+                sync_directory(self._directory)
         if not keep_part:
             self.discard()
         return StoredFile(path=final, size_bytes=size_bytes, sha256=sha256)

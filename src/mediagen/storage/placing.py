@@ -165,7 +165,7 @@ def digest_of(path: Path) -> tuple[str, int]:
 
 
 def sync_file(path: Path) -> None:
-    """Make a file that was written earlier durable."""
+    """Make what was written into a file earlier durable."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
@@ -188,7 +188,8 @@ def is_there(path: str) -> bool:
 def place_media(temporary: Path, directory: Path, stem: str, suffix: str) -> Path:
     """Give a media file the first free name of its stem; the temporary name stays where links exist.
 
-    A stem counts as taken when it has a file of any media suffix or a record, so that file and record stay a pair.
+    The name is not durable before `sync_directory`. A stem counts as taken when it has a file of any media suffix or a
+    record, so that file and record stay a pair.
     """
     # Most names that are taken are so by files of the same kind.
     suffixes = dict.fromkeys([suffix, ".json", *MEDIA_SUFFIXES])
@@ -201,7 +202,7 @@ def place_media(temporary: Path, directory: Path, stem: str, suffix: str) -> Pat
 
 
 def place_record(temporary: Path, directory: Path, stem: str) -> Path:
-    """Give a record the first free name of its stem."""
+    """Give a record the first free name of its stem, as `place_media` does."""
     return _place(temporary, directory, stem, suffix=".json", is_taken=lambda _: False)
 
 
@@ -223,7 +224,6 @@ def _place(temporary: Path, directory: Path, stem: str, *, suffix: str, is_taken
             if len(_taken) >= KNOWN_STEMS:
                 _taken.clear()
             _taken[key] = number
-        sync_directory(directory)
         return final
     raise StorageError(
         f"{directory} holds thousands of files named {stem!r}.",

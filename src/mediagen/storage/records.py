@@ -4,19 +4,20 @@ import contextlib
 import json
 import os
 import stat
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from mediagen.storage.names import candidates, is_key, record_key, record_stem
 from mediagen.storage.part import translated
-from mediagen.storage.placing import place_record, sync_directory, write_temporary
+from mediagen.storage.placing import place_record, sync_directory, sync_file, write_temporary
 
 MAX_RECORD_BYTES: Final = 16 * 1024**2
 KNOWN_RECORDS: Final = 4096
 
 
-def write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
+def write_sidecar(media_or_stem: Path, record: dict[str, Any], *, is_synced: bool = True) -> Path:
     """Write the record of a file beside it, as ``<stem>.json``.
 
     A record of the same job and ordinal is replaced; any other file is left alone and ``_2``, ``_3``, … is added.
@@ -24,6 +25,7 @@ def write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
     Args:
         media_or_stem: The media file, or for a failure its path without suffix.
         record: JSON values; ``job_id`` and ``ordinal`` tell whose record it is.
+        is_synced: Whether it is durable then; otherwise `make_durable` is still to be called.
 
     Returns:
         Where it is.
@@ -35,16 +37,25 @@ def write_sidecar(media_or_stem: Path, record: dict[str, Any]) -> Path:
     stem = record_stem(media_or_stem)
     data = f"{json.dumps(record, ensure_ascii=False, indent=2, default=str)}\n".encode("utf-8", "replace")
     with translated(directory):
-        temporary = write_temporary(directory, data, key=_key_of(record))
+        temporary = write_temporary(directory, data, key=_key_of(record), is_synced=is_synced)
         try:
-            earlier = _own_record(directory, stem, record)
-            if earlier is None:
-                return place_record(temporary, directory, stem)
-            temporary.replace(earlier)
-            sync_directory(directory)
-            return earlier
+            path = _own_record(directory, stem, record)
+            if path:
+                temporary.replace(path)
+            else:
+                path = place_record(temporary, directory, stem)
         finally:
             temporary.unlink(missing_ok=True)
+        if is_synced:
+            sync_directory(directory)
+        return path
+
+
+def make_durable(records: Iterable[Path]) -> None:
+    """Make the contents of records durable; one that its owner has moved or closed is his."""
+    for record in records:
+        with contextlib.suppress(OSError):
+            sync_file(record)
 
 
 def remove_record(media: Path, job_id: str, ordinal: int) -> None:

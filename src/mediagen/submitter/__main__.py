@@ -4,6 +4,7 @@ It ends when its parent is gone and its last answer is stored; at once when ther
 """
 
 import os
+import select
 import signal
 import socket
 import ssl
@@ -70,7 +71,13 @@ class Process:
 
     def _begin(self, head: dict[str, Any], body: bytearray, tls: ssl.SSLContext) -> None:
         number = head["number"]
-        exchange = Exchange(head, body, tls=tls, wait=self._wait_for_disk)
+        exchange = Exchange(
+            head,
+            body,
+            tls=tls,
+            wait=self._wait_for_disk,
+            arrived=lambda told, body: self._tell({"number": number, **told}, body, is_urgent=True),
+        )
         with self._lock:
             self._running[number] = exchange
         self._parent.settimeout(BUSY_SECONDS)
@@ -83,10 +90,13 @@ class Process:
             with self._lock:
                 del self._running[number]
 
-    def _tell(self, head: dict[str, Any]) -> None:
+    def _tell(self, head: dict[str, Any], body: bytes = b"", *, is_urgent: bool = False) -> None:
         with self._lock:
             try:
-                self._parent.sendall(frames.encode(head))
+                # What is told again later is no reason to wait for a parent that takes nothing.
+                if is_urgent and not select.select([], [self._parent], [], 0)[1]:
+                    return
+                self._parent.sendall(frames.encode(head, len(body)) + body)
             except OSError:
                 # Nobody is there any more; the answer is on the disk.
                 return

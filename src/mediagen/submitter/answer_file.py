@@ -18,7 +18,7 @@ class AnswerFile:
     """An answer on its way to the disk; while that is full, tries again for as long as `wait` returns.
 
     Attributes:
-        head: Once it is there, what its first line says, and where the body begins.
+        part: Where it is until it is durable.
     """
 
     def __init__(self, folder: str, attempt: int, wait: Callable[[], None]) -> None:
@@ -27,11 +27,10 @@ class AnswerFile:
         Raises:
             OSError: There is none.
         """
-        self.head: dict[str, Any] = {}
         self._folder = folder
         self._wait = wait
-        self._part, self._final = path_of(folder, attempt, "part"), path_of(folder, attempt, "answer")
-        self._file = os.open(self._part, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self.part, self._final = path_of(folder, attempt, "part"), path_of(folder, attempt, "answer")
+        self._file = os.open(self.part, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._offset = 0
         self._head_size = 0
         self._head: dict[str, Any] = {}
@@ -47,6 +46,20 @@ class AnswerFile:
         """Bytes of the body so far."""
         return self._offset - self._head_size + len(self._pending)
 
+    @property
+    def head(self) -> dict[str, Any]:
+        """Once it has ended, what its first line says, and where the body begins."""
+        return {**self._head, "offset": self._head_size}
+
+    @property
+    def is_written(self) -> bool:
+        """Whether others can read what there is of the body."""
+        return not self._pending
+
+    def small_body(self, most: int) -> bytes:
+        """The body, once others can read it; nothing of one with more bytes than that."""
+        return os.pread(self._file, self.size, self._head_size) if self.size <= most else b""
+
     def start(self, status: int, headers: list[tuple[str, str]]) -> None:
         """Begin with what came before the body."""
         self._head = {"status": status, "headers": headers}
@@ -58,15 +71,17 @@ class AnswerFile:
         while not self._flushed() and len(self._pending) > PENDING_BYTES:
             self._wait()
 
-    def finish(self, end: str) -> None:
-        """Make it durable and give it its name; `end` says how the body ended."""
+    def end(self, how: str) -> None:
+        """Say how the body ended."""
+        self._head = {**self._head, "end": how, "size": self.size}
+
+    def finish(self) -> None:
+        """Make it durable and give it its name."""
         while not self._flushed():
             self._wait()
-        head = {**self._head, "end": end, "size": self.size}
-        while not self._placed(json.dumps(head).encode().ljust(self._head_size - 1) + b"\n"):
+        while not self._placed(json.dumps(self._head).encode().ljust(self._head_size - 1) + b"\n"):
             self._wait()
         os.close(self._file)
-        self.head = {**head, "offset": self._head_size}
 
     def abandon(self) -> None:
         """Leave what came of an answer that has no end, for people to look at."""
@@ -78,7 +93,7 @@ class AnswerFile:
     def discard(self) -> None:
         """Remove it."""
         os.close(self._file)
-        os.unlink(self._part)  # noqa: PTH108 - pathlib costs the process milliseconds
+        os.unlink(self.part)  # noqa: PTH108 - pathlib costs the process milliseconds
 
     def _flushed(self) -> bool:
         try:
@@ -95,7 +110,7 @@ class AnswerFile:
             os.pwrite(self._file, head, 0)
             os.ftruncate(self._file, self._offset)
             os.fsync(self._file)
-            os.rename(self._part, self._final)  # noqa: PTH104 - as above
+            os.rename(self.part, self._final)  # noqa: PTH104 - as above
             sync_folder(self._folder)
         except OSError:
             return os.path.exists(self._final)  # noqa: PTH110 - as above

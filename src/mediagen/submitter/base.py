@@ -4,9 +4,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from mediagen.errors import SubmissionUnconfirmedError
 from mediagen.submitter.frames import CHUNK_BYTES
@@ -68,8 +69,11 @@ class Answer:
 
     Attributes:
         headers: Names in lower case.
+        path: Where it is, or will be once it is durable.
         offset: Where in the file the body begins.
         end: ``cut`` when the connection broke before the end, ``too_large`` when the rest was not taken.
+        unfinished: Where it is until then, if it is not durable yet.
+        told: The body, if that is small enough to have been told at once.
     """
 
     status_code: int
@@ -78,6 +82,8 @@ class Answer:
     offset: int
     size_bytes: int
     end: Literal["whole", "cut", "too_large"] = "whole"
+    unfinished: Path | None = field(default=None, compare=False)
+    told: bytes = field(default=b"", repr=False, compare=False)
 
     @property
     def is_success(self) -> bool:
@@ -90,10 +96,21 @@ class Answer:
         Raises:
             OSError: It cannot be read.
         """
-        with self.path.open("rb") as file:
+        if self.told:
+            yield self.told
+            return
+        with self._open() as file:
             file.seek(self.offset)
-            while chunk := file.read(CHUNK_BYTES):
+            left = self.size_bytes
+            while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+                left -= len(chunk)
                 yield chunk
+
+    def _open(self) -> BinaryIO:
+        if self.unfinished:
+            with suppress(FileNotFoundError):
+                return self.unfinished.open("rb")
+        return self.path.open("rb")
 
     def body(self) -> bytes:
         """The body, taken into memory. Blocking.

@@ -16,6 +16,7 @@ from mediagen.submitter.tickets import Ticket
 
 REFUSAL_BYTES = 1024 * 1024
 TOLD_CHARACTERS = 16 * 1024
+TOLD_BYTES = 96 * 1024
 _SUCCESS = range(200, 300)
 _SIGNED = frozenset({"authorization", "x-goog-api-key", "proxy-authorization", "cookie"})
 _OURS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
@@ -54,11 +55,30 @@ class Exchange:
         remaining: Seconds of running time, as `spend` counts them, until the request is given up.
     """
 
-    def __init__(self, head: dict[str, Any], body: bytearray, *, tls: ssl.SSLContext, wait: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        head: dict[str, Any],
+        body: bytearray,
+        *,
+        tls: ssl.SSLContext,
+        wait: Callable[[], None],
+        arrived: Callable[[Result, bytes], None],
+    ) -> None:
+        """Prepare it; nothing is sent yet.
+
+        Args:
+            head: Of the message that asks for it.
+            body: Of the request.
+            tls: How servers are recognised.
+            wait: Waits for room on the disk.
+            arrived: Told of an answer that can be read and is not durable yet, and its body if that is small; neither
+                raises nor waits.
+        """
         self._head = head
         self._body = body
         self._tls = tls
         self._wait = wait
+        self._arrived = arrived
         self._socket: socket.socket | None = None
         self.remaining = float(head["total_seconds"])
 
@@ -169,7 +189,10 @@ class Exchange:
         is_success = response.status in _SUCCESS
         end = self._success(response, store) if is_success else _refusal(response, store, secrets)
         # Giving up ends a body without a length as if it were complete.
-        store.finish("cut" if self.remaining <= 0 and end == "whole" else end)
+        store.end("cut" if self.remaining <= 0 and end == "whole" else end)
+        if store.is_written and _is_short(store.head):
+            self._arrived({"state": "arrived", "head": store.head}, store.small_body(TOLD_BYTES))
+        store.finish()
 
     def _success(self, response: HTTPResponse, store: AnswerFile) -> str:
         for chunk, end in _chunks(response):

@@ -24,10 +24,16 @@ _END_SECONDS = 0.5
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Waiting:
-    """A request whose answer is awaited; `reply` stays None when the process died."""
+    """A request whose answer is awaited.
+
+    Attributes:
+        reply: What came of it; stays None when the process died.
+        body: Of its answer, if that was told.
+    """
 
     event: anyio.Event = field(default_factory=anyio.Event)
     reply: dict[str, Any] | None = None
+    body: bytes = b""
 
 
 class Link:
@@ -79,8 +85,8 @@ class Link:
         await self._greeted.event.wait()
         return self._greeted.reply
 
-    async def ask(self, head: dict[str, Any], body: bytes, *, write_seconds: float) -> dict[str, Any] | None:
-        """Hand a request over and wait for what came of it; None when the process died."""
+    async def ask(self, head: dict[str, Any], body: bytes, *, write_seconds: float) -> Waiting:
+        """Hand a request over and wait for what came of it."""
         self._number += 1
         number = self._number
         waiting = self._waiting[number] = Waiting()
@@ -91,7 +97,7 @@ class Link:
             if scope.cancelled_caught:
                 self._hang_up()
             await waiting.event.wait()
-            return waiting.reply
+            return waiting
         finally:
             self._waiting.pop(number, None)
 
@@ -127,15 +133,17 @@ class Link:
 
     def _take(self, data: bytearray) -> None:
         while len(data) >= frames.PREFIX_BYTES:
-            head_size, _ = frames.sizes(data[: frames.PREFIX_BYTES])
-            end = frames.PREFIX_BYTES + head_size
-            if len(data) < end:
+            head_size, body_size = frames.sizes(data[: frames.PREFIX_BYTES])
+            begin = frames.PREFIX_BYTES + head_size
+            if len(data) < begin + body_size:
                 return
-            reply = frames.read_head(bytes(data[frames.PREFIX_BYTES : end]))
-            del data[:end]
+            reply = frames.read_head(data[frames.PREFIX_BYTES : begin])
+            body = bytes(data[begin : begin + body_size])
+            del data[: begin + body_size]
             waiting = self._waiting.get(reply["number"]) if "number" in reply else self._greeted
-            if waiting:
-                waiting.reply = reply
+            # What is told later of an answer that was taken says only that it is durable.
+            if waiting and waiting.reply is None:
+                waiting.reply, waiting.body = reply, body
                 waiting.event.set()
 
     async def _write(self, head: bytes, body: bytes) -> None:

@@ -37,8 +37,14 @@ def read_answer(folder: Path, attempt: int) -> Answer:
     return answer_of(folder, attempt, {**head, "offset": offset})
 
 
-def answer_of(folder: Path, attempt: int, head: Mapping[str, Any]) -> Answer:
-    """The stored answer of an attempt, of which the head is known.
+def answer_of(folder: Path, attempt: int, head: Mapping[str, Any], told: bytes = b"") -> Answer:
+    """The answer of an attempt, of which the head is known; it may still be on its way to its name.
+
+    Args:
+        folder: Of the call.
+        attempt: Of the call.
+        head: What came before the body, and how that ended.
+        told: The body, if it is known.
 
     Raises:
         ValueError, TypeError, KeyError: That is no head.
@@ -48,6 +54,8 @@ def answer_of(folder: Path, attempt: int, head: Mapping[str, Any]) -> Answer:
         status_code=int(head["status"]),
         headers={str(name): str(value) for name, value in head["headers"]},
         path=Path(path_of(str(folder), attempt, "answer")),
+        unfinished=Path(path_of(str(folder), attempt, "part")),
+        told=told,
         offset=int(head["offset"]),
         size_bytes=int(head["size"]),
         end=end,

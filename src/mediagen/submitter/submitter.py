@@ -21,7 +21,7 @@ from mediagen.errors import (
     UnavailableError,
 )
 from mediagen.submitter.base import Answer, Settled, SignedRequest, available, unconfirmed
-from mediagen.submitter.link import Link
+from mediagen.submitter.link import Link, Waiting
 from mediagen.submitter.recovery import answer_of, read_answer, settle_call
 from mediagen.submitter.routes import proxy_for
 
@@ -112,14 +112,14 @@ class DetachedSubmitter:
             attempt = request.ticket
             patience = request.patience
             head = _head(request, attempt)
-            reply = None
+            told = Waiting()
             with anyio.move_on_after(patience.total_seconds + patience.write_seconds + STORING_SECONDS) as scope:
-                reply = await link.ask(head, request.body, write_seconds=patience.write_seconds)
+                told = await link.ask(head, request.body, write_seconds=patience.write_seconds)
             if scope.cancelled_caught:
                 return await anyio.to_thread.run_sync(_after_patience, request)
-        if reply and (told := reply.get("head")):
-            return answer_of(request.folder, attempt, told)
-        return await anyio.to_thread.run_sync(_outcome, request, attempt, reply)
+        if told.reply and (known := told.reply.get("head")):
+            return answer_of(request.folder, attempt, known, told.body)
+        return await anyio.to_thread.run_sync(_outcome, request, attempt, told.reply)
 
     @property
     def _group(self) -> TaskGroup:
