@@ -4,7 +4,9 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
+import anyio.to_thread
 import pytest
 from tests.ledger.ledger_values import NOON, a_job, an_artifact
 
@@ -101,6 +103,9 @@ REFUSED: dict[str, Callable[[Ledger, Job], Awaitable[object]]] = {
     "update_call": lambda bob, job: bob.update_call(job.job_id, 0, expected=JobStatus.SUBMITTING, operation="x"),
     "store_artifacts": lambda bob, job: bob.store_artifacts(
         job.job_id, 0, expected=JobStatus.SUBMITTING, artifacts=[an_artifact()]
+    ),
+    "store_artifacts_here": lambda bob, job: anyio.to_thread.run_sync(
+        partial(bob.store_artifacts_here, job.job_id, 0, expected=JobStatus.SUBMITTING, artifacts=[an_artifact()])
     ),
     "reopen": lambda bob, job: bob.reopen(job.job_id, 0, expected=JobStatus.SUBMITTING),
     "look": lambda bob, job: bob.look(job.job_id),

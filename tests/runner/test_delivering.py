@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import paid
 from tests.media.metadata.samples import still
 from tests.runner.asking import image, wait_for
-from tests.runner.crashing import collector_in, job_of
+from tests.runner.crashing import collector_in, deliver, job_of
 
 from mediagen.app.app import Manner, open_app
 from mediagen.emulator.thread import EmulatorHandle
@@ -22,7 +22,6 @@ from mediagen.jobs import Job, JobError, JobStatus, PaidCall, Progress
 from mediagen.requests import GenerateImageRequest
 from mediagen.runner import delivering
 from mediagen.runner.collect import MOST_AT_ONCE, Collector
-from mediagen.runner.delivering import deliver
 from mediagen.runner.recording import Recorder
 from mediagen.settings import Settings
 from mediagen.storage.claims import Claims

@@ -17,6 +17,8 @@ ODD = 'say "x" \\ \u2028 \ud83d 🎬 é \x00'
 
 
 class Picture:
+    size = len(FILE)
+
     def base64(self) -> Iterator[str]:
         for start in range(0, len(FILE), 3000):
             yield base64.b64encode(FILE[start : start + 3000]).decode()
@@ -41,8 +43,15 @@ async def test_what_is_small_is_not_packed(tmp_path: Path) -> None:
     kept = Conversations(folder=tmp_path / "kept")
     assert kept.keep("job_a", 0, TURNS[1:])
     (file,) = (tmp_path / "kept").iterdir()
-    assert json.dumps(TURNS[1:], separators=(",", ":")).encode() in file.read_bytes()
+    assert json.dumps(TURNS[1:], separators=(",", ":")).encode() == file.read_bytes()
     assert await kept.read("job_a", 0) == TURNS[1:]
+
+
+async def test_what_was_kept_last_is_read_whether_it_is_small_or_not(tmp_path: Path) -> None:
+    kept = Conversations(folder=tmp_path)
+    for turns in (TURNS, TURNS[1:], TURNS):
+        assert kept.keep("job_a", 0, turns)
+        assert await kept.read("job_a", 0) == turns
 
 
 async def test_too_long_and_too_deep_turns_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +67,8 @@ async def test_too_long_and_too_deep_turns_leave_nothing(tmp_path: Path, monkeyp
 
 async def test_what_was_kept_stays_when_the_next_cannot_be_written(tmp_path: Path) -> None:
     class Gone:
+        size = 3
+
         def base64(self) -> Iterator[str]:
             yield "AAAA"
             raise OSError(5, "Input/output error")

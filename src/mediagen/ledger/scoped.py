@@ -1,20 +1,23 @@
 """The ledger as one of several principals sees it: the jobs of the others do not exist."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Unpack
 
 from mediagen.errors import JobNotFoundError
 from mediagen.jobs import Artifact, Job, JobError, JobStatus
+from mediagen.ledger import reading
 from mediagen.ledger.approvals import Approval, Decision
 from mediagen.ledger.browsing import JobState
 from mediagen.ledger.claims import Claims
+from mediagen.ledger.engines.base import Access
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.reading import no_artifact, no_job
 from mediagen.ledger.repeats import Wish
 from mediagen.ledger.seen import Seen
-from mediagen.ledger.writing import CallChanges, KeptRequest, More
+from mediagen.ledger.writing import CallChanges, KeptRequest, Made, More
 
 
 def ledger_of(whole: Ledger, principal: str | None) -> Ledger:
@@ -124,21 +127,16 @@ class ScopedLedger(Ledger):
         await self.get(job_id)
         return await super().update_call(job_id, ordinal, expected=expected, fence=fence, attempt=attempt, **changes)
 
-    async def store_artifacts(
-        self,
-        job_id: str,
-        ordinal: int,
-        *,
-        expected: JobStatus,
-        artifacts: Sequence[Artifact],
-        attempt: str | None = None,
-        **changes: Unpack[CallChanges],
-    ) -> Job | None:
+    async def store_artifacts(self, job_id: str, ordinal: int, **made: Unpack[Made]) -> Job | None:
         """Record the files of a paid call of the principal; see `Ledger.store_artifacts`."""
         await self.get(job_id)
-        return await super().store_artifacts(
-            job_id, ordinal, expected=expected, artifacts=artifacts, attempt=attempt, **changes
-        )
+        return await super().store_artifacts(job_id, ordinal, **made)
+
+    def store_artifacts_here(self, job_id: str, ordinal: int, **made: Unpack[Made]) -> Job | None:
+        """Do as `store_artifacts` for who is in a thread; see `Ledger.store_artifacts_here`."""
+        if self._transact(partial(reading.job, job_id=job_id), Access.READ).principal != self.principal:
+            raise no_job(job_id)
+        return super().store_artifacts_here(job_id, ordinal, **made)
 
     async def reopen(self, job_id: str, ordinal: int, *, expected: JobStatus, **changes: Unpack[CallChanges]) -> bool:
         """Let a call of a job of the principal go on after all; see `Ledger.reopen`."""

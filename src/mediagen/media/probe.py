@@ -1,5 +1,6 @@
 """What a stored file really is, read from its bytes."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,19 @@ def probe(path: Path) -> MediaFacts:
     if mime_type in BOXED_TYPES:
         return _probe_boxed(path, mime_type, size_bytes)
     return MediaFacts(mime_type=mime_type, size_bytes=size_bytes)
+
+
+def probe_picture(data: bytes) -> MediaFacts | None:
+    """Do as `probe` for a file that is in memory; None when it is no picture. Blocking.
+
+    Raises:
+        MediaError: It is damaged or cut off, or has more than 100 million pixels.
+    """
+    mime_type = sniff(data[:SNIFF_BYTES])
+    if mime_type not in STILL_FORMATS:
+        return None
+    still = check_still(io.BytesIO(data), mime_type, "The file")
+    return MediaFacts(mime_type=mime_type, size_bytes=len(data), width=still.width, height=still.height)
 
 
 def _probe_boxed(path: Path, mime_type: str, size_bytes: int) -> MediaFacts:

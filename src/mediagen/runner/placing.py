@@ -9,8 +9,8 @@ import anyio
 
 from mediagen.errors import MediaError
 from mediagen.jobs import Artifact, Job, JobStatus, PaidCall
-from mediagen.media.metadata.putting import put_record
-from mediagen.media.probe import MediaFacts, probe
+from mediagen.media.metadata.putting import put_record, with_record
+from mediagen.media.probe import MediaFacts, probe, probe_picture
 from mediagen.media.sniff import SNIFF_BYTES, sniff, suffix_of
 from mediagen.report.sidecar import embedded_record
 from mediagen.runner.differences import differences, is_way
@@ -59,6 +59,25 @@ class Placer:
     def opened(self, job: Job, call: PaidCall, sample: int) -> Part:
         """The same for who is in a thread."""
         return open_part(Path(job.output_dir), self._key(job, call, sample))
+
+    def filled(self, job: Job, call: PaidCall, sample: int, part: Part, data: bytes) -> MediaFacts | None:
+        """Let a picture that is in memory count as whole at once, with its record in it.
+
+        Returns:
+            What it is; None, with nothing done, where there is anything to be said about it.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        try:
+            facts = probe_picture(data)
+        except MediaError:
+            return None
+        whole = with_record(data, embedded_record(job, position(job, call, sample))) if facts else None
+        if whole is None:
+            return None
+        part.fill(whole)
+        return facts
 
     async def place(
         self, job: Job, call: PaidCall, sample: int, part: PartFile, facts: MediaFacts | None = None
@@ -159,8 +178,6 @@ class Placer:
                     remove_record(gone, job.job_id, position(job, call, sample))
             for part in parts:
                 part.discard()
-            with translated(folder):
-                self._unfinished(job, call, sample).unlink(missing_ok=True)
 
     def clear_records(self, job: Job, call: PaidCall) -> None:
         """Remove the records of a call that were never finished. Blocking.
@@ -173,20 +190,15 @@ class Placer:
             with translated(folder):
                 temporary_of(folder, key).unlink(missing_ok=True)
 
-    def _unfinished(self, job: Job, call: PaidCall, sample: int) -> Path:
-        """Where a file gets its record."""
-        return temporary_of(Path(job.output_dir), f"{self._key(job, call, sample)}-embedding")
-
     def _key(self, job: Job, call: PaidCall, sample: int) -> str:
         return _part_key(job, call, sample) + (f"-by{self.claim}" if self.claim else "")
 
     def _embed(self, job: Job, call: PaidCall, sample: int, part: Part) -> tuple[str, ...]:
         """Put the record into a file that has no name yet; why it is not in there, if it should be."""
-        if part.is_placed():
+        if part.is_filled or part.is_placed():
             return ()
         record = embedded_record(job, position(job, call, sample))
-        unfinished = self._unfinished(job, call, sample)
-        why = put_record(part.path, record, temporary=unfinished, renamed=part.whole.name)
+        why = put_record(part.path, record, temporary=part.rewritten, renamed=part.whole.name)
         part.look_again()
         return (why,) if why else ()
 

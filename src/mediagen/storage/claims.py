@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from mediagen.errors import UnavailableError
 from mediagen.storage.part import translated
-from mediagen.storage.placing import storage_error
+from mediagen.storage.placing import is_there, storage_error
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -92,7 +92,7 @@ class Claims:
 
     def left(self) -> list[int]:
         """Numbers that were ever taken and not cleared away, besides 0, of which nothing need be left."""
-        return [number for number in range(1, MAX_CLAIMS) if self._file(number).exists()]
+        return [number for number in range(1, MAX_CLAIMS) if is_there(str(self._file(number)))]
 
     @property
     def held(self) -> list[int]:

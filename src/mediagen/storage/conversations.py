@@ -19,6 +19,8 @@ from mediagen.storage.placing import write_temporary
 LARGEST_BYTES = 200 * 1024 * 1024
 KEPT_DAYS = 60
 
+# What is small takes longer to pack than to write.
+SMALL_CHARACTERS = 256 * 1024
 _PIECE_CHARACTERS = 256 * 1024
 _GZIP = 31  # the window, and that it is a gzip file
 
@@ -28,7 +30,13 @@ _KEY = re.compile(r"job_[0-9a-z]+-\d+")
 
 @runtime_checkable
 class Encoded(Protocol):
-    """A file that is written as base64."""
+    """A file that is written as base64.
+
+    Attributes:
+        size: In bytes.
+    """
+
+    size: int
 
     def base64(self) -> Iterator[str]:
         """The pieces."""
@@ -55,12 +63,18 @@ class Conversations:
         Raises:
             StorageError: They could not be written.
         """
-        name = _file_name(job_id, ordinal)
+        key = _key_of(job_id, ordinal)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            text = _packed(_json(list(turns)))
-            packed = write_temporary(self.folder, text, key=name.partition(".")[0], is_synced=False)
-            packed.replace(self.folder / name)
+            if _left_by(turns, SMALL_CHARACTERS) >= 0:
+                name, text = f"{key}.json", iter([json.dumps(turns, separators=(",", ":"), default=_text_of).encode()])
+            else:
+                name, text = f"{key}.json.gz", _packed(_json(list(turns)))
+            written = write_temporary(self.folder, text, key=key, is_synced=False)
+            written.replace(self.folder / name)
+            if name.endswith(".gz"):
+                # What was kept before it, if anything, was shorter.
+                (self.folder / f"{key}.json").unlink(missing_ok=True)
         except (RecursionError, _TooLongError):
             return False
         except OSError as error:
@@ -77,23 +91,26 @@ class Conversations:
         Raises:
             StorageError: The file is damaged.
         """
-        return await anyio.to_thread.run_sync(self._read, _file_name(job_id, ordinal))
+        return await anyio.to_thread.run_sync(self._read, _key_of(job_id, ordinal))
 
     async def forget_before(self, oldest: float) -> None:
         """Remove what was last written before a time in seconds since the epoch."""
         await anyio.to_thread.run_sync(partial(self._forget_before, oldest))
 
-    def _read(self, name: str) -> Turns | None:
-        try:
-            with gzip.open(self.folder / name, "rb") as file:
-                turns = json.loads(file.read(LARGEST_BYTES + 1))
-        except FileNotFoundError:
-            return None
-        except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
-            raise _damaged(self.folder / name) from error
-        if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-            raise _damaged(self.folder / name)
-        return turns
+    def _read(self, key: str) -> Turns | None:
+        plain, packed = self.folder / f"{key}.json", self.folder / f"{key}.json.gz"
+        for path in (plain, packed):
+            try:
+                with path.open("rb") if path is plain else gzip.open(path, "rb") as file:
+                    turns = json.loads(file.read(LARGEST_BYTES + 1))
+            except FileNotFoundError:
+                continue
+            except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+                raise _damaged(path) from error
+            if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+                raise _damaged(path)
+            return turns
+        return None
 
     def _forget_before(self, oldest: float) -> None:
         if not self.folder.is_dir():
@@ -101,6 +118,29 @@ class Conversations:
         for file in self.folder.iterdir():
             if file.stat().st_mtime < oldest:
                 file.unlink(missing_ok=True)
+
+
+def _left_by(value: Any, left: int) -> int:
+    """What is left of a number of characters, of which each value takes at least one; negative when it holds more."""
+    match value:
+        case str():
+            return left - len(value) - 1
+        case Encoded():
+            return left - 4 * (value.size // 3 + 1)
+        case dict() | list() | tuple():
+            left -= 1
+            for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+                if left < 0:
+                    break
+                left = _left_by(item, left - len(str(name)))
+            return left
+    return left - 1
+
+
+def _text_of(value: object) -> str:
+    if isinstance(value, Encoded):
+        return "".join(value.base64())
+    raise TypeError(type(value).__name__)
 
 
 def _packed(text: Iterable[str]) -> Iterator[bytes]:
@@ -117,7 +157,6 @@ def _packed(text: Iterable[str]) -> Iterator[bytes]:
             packer = packer or zlib.compressobj(1, zlib.DEFLATED, _GZIP, strategy=zlib.Z_HUFFMAN_ONLY)
             yield packer.compress(waiting.getvalue().encode("ascii"))
             waiting = io.StringIO()
-    # What is small takes longer to pack than to write.
     packer = packer or zlib.compressobj(0, zlib.DEFLATED, _GZIP)
     yield packer.compress(waiting.getvalue().encode("ascii")) + packer.flush()
 
@@ -148,11 +187,11 @@ def _json(value: Any) -> Iterator[str]:
             yield json.dumps(value)
 
 
-def _file_name(job_id: str, ordinal: int) -> str:
+def _key_of(job_id: str, ordinal: int) -> str:
     key = f"{job_id}-{ordinal}"
     if not _KEY.fullmatch(key):
         raise ValueError(f"not a key: {key!r}")
-    return f"{key}.json.gz"
+    return key
 
 
 def _damaged(path: Path) -> StorageError:

@@ -65,6 +65,7 @@ class Part:
     Attributes:
         path: Where it is.
         whole: Where it is once it is complete.
+        rewritten: Where it is written anew before it takes the place of what is here.
 
     One process at a time may write to it: see `Claims`. What another changed meanwhile is noticed, not written to.
     """
@@ -72,8 +73,11 @@ class Part:
     def __init__(self, directory: Path, key: str) -> None:
         self._directory = directory
         self._mark: PartMark | None = None
+        self._digest: tuple[str, int] | None = None
         self._key = key
         self._note = directory / f".mediagen-{key}.note"
+        self._rewriting = f"{key}-embedding"
+        self.rewritten = temporary_of(directory, self._rewriting)
         self.whole = directory / f".mediagen-{key}.whole"
         self._part = directory / f".mediagen-{key}.part"
         self.look_again()
@@ -146,6 +150,22 @@ class Part:
                     hint="It is fetched again by itself.",
                     code="part_changed",
                 ) from error
+
+    def fill(self, data: bytes) -> None:
+        """Hold a whole file from now on, in place of what is here; as after `seal`.
+
+        Raises:
+            StorageError: The disk is full or cannot be written to; nothing is left of it.
+        """
+        with translated(self._directory):
+            write_temporary(self._directory, data, key=self._rewriting).replace(self.whole)
+        self.path = self.whole
+        self._digest = hashlib.sha256(data).hexdigest(), len(data)
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether this process has put the whole file here as it is to stay."""
+        return self._digest is not None
 
     def note(self) -> dict[str, str]:
         """What was noted of the download by an earlier attempt, also in another process; nothing when it is damaged.
@@ -220,7 +240,7 @@ class Part:
         """
         with translated(self._directory):
             self.path.unlink(missing_ok=True)
-        self._mark = None
+        self._mark = self._digest = None
         # What is added from now on is not known to be whole.
         self.path = self._part
 
@@ -241,7 +261,10 @@ class Part:
             raise _empty()
         with translated(self._directory):
             # What counts as whole is on the disk for good.
-            sha256, size_bytes = digest_of(self.path) if self.is_whole else digest_and_sync(self.path)
+            if self.is_whole:
+                sha256, size_bytes = self._digest or digest_of(self.path)
+            else:
+                sha256, size_bytes = digest_and_sync(self.path)
             final = place_media(self.path, self._directory, safe_stem(stem), suffix)
             if not keep_part:
                 sync_directory(self._directory)
@@ -259,6 +282,7 @@ class Part:
         with translated(self._directory):
             self._part.unlink(missing_ok=True)
             self._note.unlink(missing_ok=True)
+            self.rewritten.unlink(missing_ok=True)
             temporary_of(self._directory, f"{self._key}-note").unlink(missing_ok=True)
 
 

@@ -2,13 +2,14 @@
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Literal
 
 from mediagen.errors import MediaError
 from mediagen.media.metadata.boxes import survey_boxes
@@ -21,6 +22,8 @@ from mediagen.media.metadata.webp import survey_webp
 from mediagen.media.sniff import SNIFF_BYTES, sniff
 
 MAX_DESCRIPTION_CHARACTERS: Final = 1000
+SIGNED: Final = "signed"
+KEPT: Final = "kept"
 # A record that has to be shortened to less tells nothing any more.
 MIN_ROOM_BYTES: Final = 2048
 
@@ -101,15 +104,38 @@ def embed_record(
     target = Path(os.path.realpath(path))
     with _opened(target) as file:
         before = os.fstat(file.fileno())
-        found = _survey(file)
-        if found.place is None or _is_signed(found):
-            return if_signed and _is_signed(found)
-        old = found.packets[0][0] if found.packets else None
-        packet = _packet_with(old, record, found.max_packet_bytes)
-        if packet is None or packet == old:
-            return packet is not None
-        written = _write_beside(target, file, found.place(packet), temporary)
+        pieces = _pieces_with(file, record)
+        if pieces is None or isinstance(pieces, str):
+            return pieces == KEPT or (if_signed and pieces == SIGNED)
+        written = _write_beside(target, file, pieces, temporary)
     return _replace(target, written, before, renamed or target.name)
+
+
+def recorded(data: bytes, record: Mapping[str, Any]) -> bytes | None:
+    """Do as `embed_record` for a file that is in memory; one with a C2PA manifest stays as it is.
+
+    Returns:
+        The file; None when it has no place for the record or is damaged.
+
+    Raises:
+        InvalidRequestError: The record is no JSON.
+    """
+    pieces = _pieces_with(io.BytesIO(data), record)
+    if pieces is None or isinstance(pieces, str):
+        return data if pieces else None
+    return b"".join(data[piece.start : piece.end] if isinstance(piece, Span) else piece for piece in pieces)
+
+
+def _pieces_with(file: BinaryIO, record: Mapping[str, Any]) -> Sequence[Piece] | Literal["signed", "kept"] | None:
+    """What a file with the record consists of; or that it must not be changed, has the record already, or cannot."""
+    found = _survey(file)
+    if found.place is None or _is_signed(found):
+        return SIGNED if _is_signed(found) else None
+    old = found.packets[0][0] if found.packets else None
+    packet = _packet_with(old, record, found.max_packet_bytes)
+    if packet is None:
+        return None
+    return KEPT if packet == old else found.place(packet)
 
 
 def _survey(file: BinaryIO) -> Findings:

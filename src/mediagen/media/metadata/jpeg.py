@@ -28,7 +28,7 @@ def survey_jpeg(file: BinaryIO, found: Findings) -> None:
     """
     size = size_of(file)
     file.seek(0)
-    data = file.read(MAX_JPEG_BYTES)
+    data = file.read(min(size, MAX_JPEG_BYTES))
     found.max_packet_bytes = _MAX_SEGMENT_PACKET
     free_place = _walk(data, found)
     old = found.only_packet() or Span(free_place, free_place)

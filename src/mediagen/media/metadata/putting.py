@@ -6,9 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from mediagen.errors import MediaGenError
-from mediagen.media.metadata.files import embed_record
+from mediagen.media.metadata.files import embed_record, recorded
 
 logger = logging.getLogger(__name__)
+
+
+def with_record(data: bytes, record: Mapping[str, Any]) -> bytes | None:
+    """A file that is in memory with a record in it, or as it is where a signature forbids any change.
+
+    Returns:
+        None where `put_record` would say why not.
+    """
+    try:
+        return recorded(data, record)
+    except Exception as error:  # noqa: BLE001 - as below
+        logger.info("a record could not be put into a file in memory: %s", type(error).__name__)
+        return None
 
 
 def put_record(
