@@ -33,6 +33,8 @@ class Process:
         self._orphan_seconds = 0.0
         self._running: dict[int, Exchange] = {}
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
+        self._untold = bytearray()
         self._ticked = time.monotonic()
         parent.settimeout(IDLE_SECONDS)
 
@@ -76,7 +78,7 @@ class Process:
             body,
             tls=tls,
             wait=self._wait_for_disk,
-            arrived=lambda told, body: self._tell({"number": number, **told}, body, is_urgent=True),
+            arrived=lambda told, body: self._tell_at_once({"number": number, **told}, body),
         )
         with self._lock:
             self._running[number] = exchange
@@ -90,16 +92,35 @@ class Process:
             with self._lock:
                 del self._running[number]
 
-    def _tell(self, head: dict[str, Any], body: bytes = b"", *, is_urgent: bool = False) -> None:
-        with self._lock:
-            try:
-                # What is told again later is no reason to wait for a parent that takes nothing.
-                if is_urgent and not select.select([], [self._parent], [], 0)[1]:
+    def _tell(self, head: dict[str, Any]) -> None:
+        with self._telling:
+            self._untold += frames.encode(head)
+            while self._untold:
+                try:
+                    self._tell_more()
+                except TimeoutError:
+                    if self._is_orphan:
+                        return
+                except OSError:
+                    # Nobody is there any more; the answer is on the disk.
                     return
-                self._parent.sendall(frames.encode(head, len(body)) + body)
-            except OSError:
-                # Nobody is there any more; the answer is on the disk.
-                return
+
+    def _tell_at_once(self, head: dict[str, Any], body: bytes) -> None:
+        """Tell what is told again by `_tell`, as far as the parent takes it without being waited for."""
+        if not self._telling.acquire(blocking=False):
+            return
+        try:
+            self._untold += frames.encode(head, len(body)) + body
+            while self._untold and select.select([], [self._parent], [], 0)[1]:
+                self._tell_more()
+        except OSError:
+            return
+        finally:
+            self._telling.release()
+
+    def _tell_more(self) -> None:
+        # What is left of half a frame comes before anything else: later ones would be unreadable.
+        del self._untold[: self._parent.send(self._untold)]
 
     def _tick(self) -> bool:
         """Count running time; False when the parent is gone although somebody else holds its end of the socket."""
