@@ -93,6 +93,20 @@ def test_ledger_that_is_not_there_has_nothing_and_one_that_cannot_be_read_has_to
     assert has_unfinished(tmp_path)
 
 
+async def test_program_that_cannot_be_loaded_any_more_is_told(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, era: str
+):
+    """As when it was upgraded or removed while the server ran."""
+    monkeypatch.setitem(sys.modules, "mediagen.app.app", None)
+    with anyio.fail_after(SECONDS):
+        async with Client(build_server(make_settings()), mode=era) as client:
+            result = await client.call_tool("list_jobs", {})
+            assert result.is_error
+            assert "restart the server" in str(result.content)
+            monkeypatch.undo()
+            assert not (await client.call_tool("list_jobs", {})).is_error
+
+
 async def test_app_that_cannot_be_opened_is_told_and_tried_again():
     tries: list[int] = []
     app = cast("App", SimpleNamespace(runner=SimpleNamespace(is_sending=False)))

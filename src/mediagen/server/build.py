@@ -16,6 +16,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.request_state import RequestStateSecurity
 
 from mediagen import __version__
+from mediagen.errors import ConfigurationError
 from mediagen.ledger.glance import has_unfinished
 from mediagen.server.desk import Desk
 from mediagen.server.instructions import instructions
@@ -75,7 +76,14 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False, front: "F
 async def _opened(settings: Settings, *, is_shared: bool) -> AsyncIterator["App"]:
     """The app, which then also sees to the jobs of servers that are gone."""
     # Loading takes longer than everything else at the start, and other calls go on meanwhile.
-    application = await anyio.to_thread.run_sync(import_module, "mediagen.app.app")
+    try:
+        application = await anyio.to_thread.run_sync(import_module, "mediagen.app.app")
+    except (ImportError, SyntaxError, OSError) as error:
+        raise ConfigurationError(
+            f"The program cannot be loaded ({type(error).__name__}).",
+            hint="It was changed or removed while the server ran, or is not installed whole. Install it again if need "
+            "be, and restart the server.",
+        ) from error
     async with application.open_app(settings, role="server") as opened:
         app: App = dataclasses.replace(opened, is_shared=is_shared)
         app.runner.scheduler.start_sweeping()
