@@ -31,11 +31,12 @@ class Told:
     bodies: list[bytes] = field(default_factory=list)
     was_named: list[bool] = field(default_factory=list)
 
-    def hear(self, result: dict[str, Any], body: bytes) -> None:
+    def hear(self, result: dict[str, Any], body: bytes) -> bool:
         assert result["state"] == "arrived"
         self.heads.append(result["head"])
         self.bodies.append(body)
         self.was_named.append(Path(path_of(str(self.folder), 1, "answer")).exists())
+        return True
 
 
 def exchanged(google: Google, spool: Spool) -> tuple[Told, dict[str, Any]]:
@@ -69,9 +70,10 @@ def test_body_of_a_larger_answer_is_read_where_it_is_by_then(google: Google, spo
     read: list[bytes] = []
 
     class Reading(Told):
-        def hear(self, result: dict[str, Any], body: bytes) -> None:
+        def hear(self, result: dict[str, Any], body: bytes) -> bool:
             super().hear(result, body)
             read.append(answer_of(self.folder, 1, result["head"], body).body())
+            return True
 
     request = spool.request(google.url)
     told = Reading(request.folder)

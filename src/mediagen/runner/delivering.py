@@ -20,7 +20,7 @@ from mediagen.storage.claims import give_back
 logger = logging.getLogger(__name__)
 
 # Whoever waits for the picture is answered before the processor is taken for what can wait.
-HEAD_START_SECONDS = 0.02
+HEAD_START_SECONDS = 0.01
 # Larger pictures are not taken into memory.
 SMALL_BYTES = 2_000_000
 
@@ -63,6 +63,8 @@ class Delivery:
 
     async def prepare(self) -> None:
         """Do what needs no answer while that is awaited; what cannot be done is tried again when it is there."""
+        # The request itself has the processor first.
+        await anyio.sleep(HEAD_START_SECONDS)
         async with self._preparing:
             with suppress(MediaGenError, OSError), anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._begin)

@@ -67,7 +67,7 @@ class Conversations:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _left_by(turns, SMALL_CHARACTERS) >= 0:
-                name, text = f"{key}.json", iter([json.dumps(turns, separators=(",", ":"), default=_text_of).encode()])
+                name, text = f"{key}.json", iter(["".join(_json(list(turns))).encode("ascii")])
             else:
                 name, text = f"{key}.json.gz", _packed(_json(list(turns)))
             written = write_temporary(self.folder, text, key=key, is_synced=False)
@@ -125,8 +125,6 @@ def _left_by(value: Any, left: int) -> int:
     match value:
         case str():
             return left - len(value) - 1
-        case Encoded():
-            return left - 4 * (value.size // 3 + 1)
         case dict() | list() | tuple():
             left -= 1
             for name, item in value.items() if isinstance(value, dict) else enumerate(value):
@@ -134,13 +132,9 @@ def _left_by(value: Any, left: int) -> int:
                     break
                 left = _left_by(item, left - len(str(name)))
             return left
+        case Encoded():
+            return left - 4 * (value.size // 3 + 1)
     return left - 1
-
-
-def _text_of(value: object) -> str:
-    if isinstance(value, Encoded):
-        return "".join(value.base64())
-    raise TypeError(type(value).__name__)
 
 
 def _packed(text: Iterable[str]) -> Iterator[bytes]:

@@ -87,7 +87,9 @@ class Process:
 
     def _finish(self, number: int, exchange: Exchange) -> None:
         try:
-            self._tell({"number": number, **exchange.run()})
+            result = exchange.run()
+            if not exchange.is_told:
+                self._tell({"number": number, **result})
         finally:
             with self._lock:
                 del self._running[number]
@@ -105,16 +107,18 @@ class Process:
                     # Nobody is there any more; the answer is on the disk.
                     return
 
-    def _tell_at_once(self, head: dict[str, Any], body: bytes) -> None:
-        """Tell what is told again by `_tell`, as far as the parent takes it without being waited for."""
+    def _tell_at_once(self, head: dict[str, Any], body: bytes) -> bool:
+        """Tell as far as the parent takes it without being waited for; whether it took all of it."""
         if not self._telling.acquire(blocking=False):
-            return
+            return False
         try:
             self._untold += frames.encode(head, len(body)) + body
             while self._untold and select.select([], [self._parent], [], 0)[1]:
                 self._tell_more()
         except OSError:
-            return
+            return False
+        else:
+            return not self._untold
         finally:
             self._telling.release()
 

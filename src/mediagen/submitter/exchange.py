@@ -53,6 +53,7 @@ class Exchange:
 
     Attributes:
         remaining: Seconds of running time, as `spend` counts them, until the request is given up.
+        is_told: Whether its answer was told of, so that nothing more need be said.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Exchange:
         *,
         tls: ssl.SSLContext,
         wait: Callable[[], None],
-        arrived: Callable[[Result, bytes], None],
+        arrived: Callable[[Result, bytes], bool],
     ) -> None:
         """Prepare it; nothing is sent yet.
 
@@ -71,14 +72,15 @@ class Exchange:
             body: Of the request.
             tls: How servers are recognised.
             wait: Waits for room on the disk.
-            arrived: Told of an answer that can be read and is not durable yet, and its body if that is small; neither
-                raises nor waits.
+            arrived: Told of an answer that can be read and is not durable yet, and its body if that is small; returns
+                whether it was passed on, and neither raises nor waits.
         """
         self._head = head
         self._body = body
         self._tls = tls
         self._wait = wait
         self._arrived = arrived
+        self.is_told = False
         self._socket: socket.socket | None = None
         self.remaining = float(head["total_seconds"])
 
@@ -191,7 +193,7 @@ class Exchange:
         # Giving up ends a body without a length as if it were complete.
         store.end("cut" if self.remaining <= 0 and end == "whole" else end)
         if store.is_written and _is_short(store.head):
-            self._arrived({"state": "arrived", "head": store.head}, store.small_body(TOLD_BYTES))
+            self.is_told = self._arrived({"state": "arrived", "head": store.head}, store.small_body(TOLD_BYTES))
         store.finish()
 
     def _success(self, response: HTTPResponse, store: AnswerFile) -> str:

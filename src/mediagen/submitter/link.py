@@ -17,7 +17,7 @@ from mediagen.submitter.routes import certificates, plain_environment
 
 _START = "import sys; sys.path.append(sys.argv[1]); from mediagen.submitter.__main__ import main; main()"
 _PACKAGES = str(Path(__file__).resolve().parents[2])
-_RECEIVE_BYTES = 64 * 1024
+_RECEIVE_BYTES = 256 * 1024
 # A process that has nothing to do any more ends within this time; one that waits for an answer is left alone.
 _END_SECONDS = 0.5
 
@@ -141,7 +141,7 @@ class Link:
             body = bytes(data[begin : begin + body_size])
             del data[: begin + body_size]
             waiting = self._waiting.get(reply["number"]) if "number" in reply else self._greeted
-            # What is told later of an answer that was taken says only that it is durable.
+            # Of an answer that was told in part, all is told again.
             if waiting and waiting.reply is None:
                 waiting.reply, waiting.body = reply, body
                 waiting.event.set()
