@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,7 +23,7 @@ from mediagen.ledger.ledger import Ledger
 from mediagen.pricing import Prices
 from mediagen.runner.changes import Changes
 from mediagen.runner.collect import Collector, EndpointSource
-from mediagen.runner.delivering import Delivery
+from mediagen.runner.delivering import deliver
 from mediagen.runner.patience import Patience
 from mediagen.runner.spool import Spool
 from mediagen.runner.steps import CallSteps
@@ -95,21 +94,6 @@ async def delivered(collector: Collector, paid: bytes) -> None:
     if job.status is JobStatus.SUBMITTING:
         kept_in = collector.spool.folder_of(job, job.calls[0]).as_uri()
         assert await deliver(collector, job, replace(job.calls[0], remote_uris=(kept_in,)), [paid[:9], paid[9:]])
-
-
-async def deliver(
-    collector: Collector,
-    job: Job,
-    call: PaidCall,
-    picture: Iterable[bytes],
-    converse: Callable[[], tuple[str, ...]] = tuple,
-) -> bool:
-    """Bring a picture the short way."""
-    delivery = Delivery(collector, job, call)
-    try:
-        return await delivery.deliver(call, picture, converse)
-    finally:
-        await delivery.aclose()
 
 
 async def go_on(collector: Collector, job_id: str = "job_1") -> Job:

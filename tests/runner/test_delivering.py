@@ -13,17 +13,16 @@ import pytest
 from tests.conftest import paid
 from tests.media.metadata.samples import still
 from tests.runner.asking import image, wait_for
-from tests.runner.crashing import collector_in, deliver, job_of
+from tests.runner.crashing import collector_in, job_of
 
 from mediagen.app.app import Manner, open_app
 from mediagen.emulator.thread import EmulatorHandle
 from mediagen.endpoints.inline_files import HEAD_BYTES, InlineFile
-from mediagen.errors import StorageError
 from mediagen.jobs import Job, JobError, JobStatus, PaidCall, Progress
 from mediagen.requests import GenerateImageRequest
 from mediagen.runner import delivering
 from mediagen.runner.collect import MOST_AT_ONCE, Collector
-from mediagen.runner.delivering import Delivery
+from mediagen.runner.delivering import deliver
 from mediagen.runner.recording import Recorder
 from mediagen.settings import Settings
 from mediagen.storage.claims import Claims
@@ -302,63 +301,3 @@ async def answered_call(folder: Path) -> tuple[Collector, Job, PaidCall]:
     job = await collector.ledger.create(job)
     kept_in = await collector.spool.call_folder(job, job.calls[0])
     return collector, job, replace(job.calls[0], remote_uris=(kept_in.as_uri(),))
-
-
-async def test_what_was_prepared_for_an_answer_that_is_no_picture_leaves_nothing(tmp_path: Path):
-    collector, job, answered = await answered_call(tmp_path)
-    delivery = Delivery(collector, job, answered)
-    await delivery.prepare()
-    assert [path.suffix for path in Path(job.output_dir).iterdir()] == [".lock"]
-    await delivery.aclose()
-    await delivery.aclose()
-    assert list(Path(job.output_dir).iterdir()) == []
-    await collector.ledger.aclose()
-
-
-async def test_picture_whose_folder_was_gone_while_its_answer_was_awaited_is_delivered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    collector, job, answered = await answered_call(tmp_path)
-    delivery = Delivery(collector, job, answered)
-    with monkeypatch.context() as patch:
-        patch.setattr(Claims, "take", raised)
-        await delivery.prepare()
-    assert await delivery.deliver(answered, [still("png")])
-    await delivery.aclose()
-    assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "made.png"]
-    await collector.ledger.aclose()
-
-
-def raised(self: Claims) -> int:
-    raise StorageError("The folder is gone.")
-
-
-async def test_picture_that_another_process_prepares_for_is_delivered_all_the_same(tmp_path: Path):
-    collector, job, answered = await answered_call(tmp_path)
-    stopped = Delivery(collector_in(tmp_path), job, answered)
-    await stopped.prepare()
-    assert await deliver(collector, job, answered, [still("png")])
-    await stopped.aclose()
-    await collector.forget_leftovers()
-    assert sorted(path.name for path in Path(job.output_dir).iterdir()) == ["made.json", "made.png"]
-    assert list((tmp_path / "spool").iterdir()) == []
-    await collector.ledger.aclose()
-
-
-async def test_refused_picture_leaves_no_lock_behind(
-    make_settings: MakeSettings, emulator: EmulatorHandle, monkeypatch: pytest.MonkeyPatch, work: Path
-):
-    prepared: list[Delivery] = []
-    prepare = Delivery.prepare
-
-    async def noted(self: Delivery) -> None:
-        await prepare(self)
-        prepared.append(self)
-
-    monkeypatch.setattr(Delivery, "prepare", noted)
-    emulator.add_fault(fault="status", status=400, match={"path_contains": "generateContent"})
-    async with open_app(make_settings()) as app:
-        report = await image(app)
-    assert report.status == "failed"
-    assert len(prepared) == 1
-    assert [path.name for path in work.rglob(".mediagen-*")] == []

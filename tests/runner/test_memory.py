@@ -116,8 +116,7 @@ async def test_memory_for_a_picture_does_not_grow_with_it(
         request = PaidRequest(kind="image", model="m", api="generate_content", body={"contents": CONTENTS})
         request = await steps.with_ticket(job, job.calls[0], request, "token")
         async with gemini() as api:
-            delivery = steps.delivery(job, job.calls[0], request)
-            await steps.keep(job, job.calls[0], await came(api, request, megabytes), request, delivery)
+            await steps.keep(job, job.calls[0], await came(api, request, megabytes), request)
         job = await collector.ledger.get(job.job_id)
         assert job.status is (JobStatus.SUCCEEDED if came is stored else JobStatus.DOWNLOADING)
         if came is arriving:  # not the short way, on which it is in its place by now

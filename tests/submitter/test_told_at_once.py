@@ -109,6 +109,21 @@ def test_answer_that_the_disk_does_not_take_is_not_told_of_early(
     assert kept.body() == BODY
 
 
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), MemoryError(), ValueError()])
+def test_answer_that_cannot_be_told_of_early_is_kept(google: Google, spool: Spool, error: Exception) -> None:
+    def failing(_result: dict[str, Any], _body: bytes) -> bool:
+        raise error
+
+    request = spool.request(google.url)
+    head = {**_head(request, 1), "proxy": None}
+    exchange = Exchange(head, bytearray(), tls=ssl.create_default_context(), wait=lambda: None, arrived=failing)
+    assert exchange.run()["state"] == "answered"
+    assert not exchange.is_told
+    kept = settle_call(request.folder).answer
+    assert kept
+    assert kept.body() == BODY
+
+
 async def test_answer_of_each_size_comes_whole(google: Google, spool: Spool) -> None:
     async with DetachedSubmitter() as submitter:
         for number, size in enumerate((0, 1, 5_000, TOLD_BYTES, TOLD_BYTES + 1, 3_000_000)):
@@ -149,6 +164,8 @@ def test_folder_is_cleared_once_its_answer_is_durable(spool: Spool, tmp_path: Pa
     timer = threading.Timer(0.1, ticket.close)
     timer.start()
     empty(request.folder)
+    assert (request.folder / "paid-1.answer").exists()
+    empty(request.folder, 10.0)
     assert list(request.folder.iterdir()) == []
     timer.join()
     until(lambda: not timer.is_alive())

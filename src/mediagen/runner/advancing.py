@@ -18,7 +18,6 @@ from mediagen.endpoints.base import PaidRequest
 from mediagen.errors import LedgerError, MediaGenError
 from mediagen.jobs import Job, JobStatus, PaidCall
 from mediagen.ledger.seen import Seen
-from mediagen.runner.delivering import Delivery
 from mediagen.runner.settling import Settling
 from mediagen.runner.steps import CallSteps, Outcome, not_sent, nothing_was_made, waits_for_operator
 
@@ -264,25 +263,12 @@ class Advancer:
             call = replace(call, attempt=attempt)
         # It may leave from here on: nothing is sent a second time under this token.
         held.requests.pop(call.ordinal, None)
-        delivery = self._steps.delivery(job, call, request)
-        try:
-            outcome = await self._sent_by(job, request, delivery)
-            wait = await self._wait_for_setup(job, call, outcome, held)
-            if wait is not None:
-                held.requests[call.ordinal] = request
-                return wait
-            return await self._keep(job, call, outcome, request, delivery)
-        finally:
-            if delivery:
-                await delivery.aclose()
-
-    async def _sent_by(self, job: Job, request: PaidRequest, delivery: Delivery | None) -> Outcome:
-        """Send a request, and prepare for its answer meanwhile."""
-        async with anyio.create_task_group() as group:
-            if delivery:
-                group.start_soon(delivery.prepare)
-            outcome = await self._steps.send(job, request)
-        return outcome  # noqa: RET504 - as in _take
+        outcome = await self._steps.send(job, request)
+        wait = await self._wait_for_setup(job, call, outcome, held)
+        if wait is not None:
+            held.requests[call.ordinal] = request
+            return wait
+        return await self._keep(job, call, outcome, request)
 
     async def _wait_for_setup(self, job: Job, call: PaidCall, outcome: Outcome, held: _Held) -> float | None:
         """Seconds until the same call is sent anew, when Google certainly made nothing and that will pass."""
@@ -298,12 +284,10 @@ class Advancer:
         await self._note(job, call.ordinal, held, f"Not sent yet, tried again in {waits[tried]:.0f} s: {outcome}")
         return waits[tried]
 
-    async def _keep(
-        self, job: Job, call: PaidCall, outcome: Outcome, request: PaidRequest, delivery: Delivery | None
-    ) -> float | None:
+    async def _keep(self, job: Job, call: PaidCall, outcome: Outcome, request: PaidRequest) -> float | None:
         while True:
             try:
-                delay = await self._steps.keep(job, call, outcome, request, delivery)
+                delay = await self._steps.keep(job, call, outcome, request)
             except MediaGenError as error:
                 logger.error("job %s: its answer cannot be written down yet: %s", job.job_id, error.code)  # noqa: TRY400 - tried again
                 self._tell(

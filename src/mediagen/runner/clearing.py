@@ -9,7 +9,7 @@ from mediagen.errors import StorageError
 from mediagen.jobs import Job, PaidCall
 from mediagen.runner.placing import Placer
 from mediagen.runner.recording import Beside
-from mediagen.runner.spool import drop, empty, mark
+from mediagen.runner.spool import STORING_SECONDS, drop, empty, mark
 from mediagen.storage.claims import Claims, claimed, give_back
 from mediagen.storage.records import make_durable
 
@@ -77,7 +77,7 @@ class Clearing:
                 # While all claims are held, so that what whoever begins anew keeps stays.
                 with contextlib.suppress(StorageError):
                     self.placer(0).clear_records(job, call)
-                empty(self.folder)
+                empty(self.folder, STORING_SECONDS if ours else 0.0)
         finally:
             give_back(claims, taken, cleared)
         # Not before the locks are gone, which nobody would find again.

@@ -2,20 +2,19 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
 import anyio
 
-from mediagen.errors import MediaGenError
 from mediagen.jobs import Job, PaidCall
 from mediagen.runner.clearing import begin, claims_on
 from mediagen.runner.collect import Collector
 from mediagen.runner.examining import examine
 from mediagen.runner.placing import Placed
 from mediagen.runner.recording import Beside
-from mediagen.storage.claims import give_back
+from mediagen.storage.claims import Claims, give_back
 
 logger = logging.getLogger(__name__)
 
@@ -33,112 +32,88 @@ class _Done:
         job: As it is from then on; None when another has moved the call on.
     """
 
+    claim: int
     placed: Placed
     beside: Beside
     job: Job | None
 
 
-class Delivery:
-    """Brings the picture of one call into its place. Whoever has made it closes it.
+async def deliver(
+    collector: Collector,
+    job: Job,
+    call: PaidCall,
+    picture: Iterable[bytes],
+    converse: Callable[[], tuple[str, ...]] = tuple,
+) -> bool:
+    """Bring the picture of a call into its place, and end the call as succeeded.
 
-    Attributes:
-        folder: Of the call in the spool.
+    Args:
+        collector: Of paid files.
+        job: Of the call.
+        call: As it was sent, with what its answer says; a submitter keeps that until the call has ended.
+        picture: The file.
+        converse: Keeps what the picture can be gone on with, and says why if it cannot be. Blocking.
+
+    Returns:
+        False when another has moved the call on, or other files are being brought; the answer is where it was.
+
+    Raises:
+        MediaGenError, OSError: It is not delivered now; the answer is where it was.
     """
-
-    def __init__(self, collector: Collector, job: Job, call: PaidCall) -> None:
-        """Nothing is done yet.
-
-        Args:
-            collector: Of paid files.
-            job: Of the call.
-            call: As it is sent.
-        """
-        self._collector = collector
-        self._job = job
-        self._claims = claims_on(job, call)
-        self.folder = collector.spool.folder_of(job, call)
-        self._claim: int | None = None
-        self._is_begun = False
-        self._preparing = anyio.Lock()
-
-    async def prepare(self) -> None:
-        """Do what needs no answer while that is awaited; what cannot be done is tried again when it is there."""
-        # The request itself has the processor first.
-        await anyio.sleep(HEAD_START_SECONDS)
-        async with self._preparing:
-            with suppress(MediaGenError, OSError), anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self._begin)
-
-    async def deliver(
-        self, call: PaidCall, picture: Iterable[bytes], converse: Callable[[], tuple[str, ...]] = tuple
-    ) -> bool:
-        """Bring the picture, and end the call as succeeded.
-
-        Args:
-            call: With what its answer says; a submitter keeps that until the call has ended.
-            picture: The file.
-            converse: Keeps what the picture can be gone on with, and says why if it cannot be. Blocking.
-
-        Returns:
-            False when another has moved the call on, or other files are being brought; the answer is where it was.
-
-        Raises:
-            MediaGenError, OSError: It is not delivered now; the answer is where it was.
-        """
-        try:
-            async with self._preparing:
-                with _place(self._collector):
-                    done = await anyio.to_thread.run_sync(self._brought, call, iter(picture), converse)
-        except anyio.WouldBlock:
-            return False
-        if done.job is None:
-            await self._collector.recorder.withdraw(self._job, call, [done.placed])
-            return False
-        try:
-            self._collector.changes.tell(self._job.job_id, done.job)
+    claims, done = claims_on(job, call), None
+    try:
+        with _place(collector):
+            done = await anyio.to_thread.run_sync(_brought, collector, job, call, iter(picture), converse, claims)
+        if done.job:
+            collector.changes.tell(job.job_id, done.job)
             await anyio.sleep(HEAD_START_SECONDS)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._clear(done.job.calls[call.ordinal], done.beside)
-        return True
-
-    async def aclose(self) -> None:
-        """Let others bring the files of the call."""
+    except anyio.WouldBlock:
+        return False
+    finally:
         with anyio.CancelScope(shield=True):
-            async with self._preparing:
-                if held := self._claims.held:
-                    await anyio.to_thread.run_sync(give_back, self._claims, held, () if self._is_begun else held)
+            await _end(collector, job, call, done, claims)
+    return done.job is not None
 
-    def _begin(self) -> int:
-        if self._claim is None:
-            self._claim = begin(self.folder, self._claims)
-        return self._claim
 
-    def _brought(self, call: PaidCall, picture: Iterator[bytes], converse: Callable[[], tuple[str, ...]]) -> _Done:
-        self._is_begun = True
-        warnings = converse()
-        placer = self._collector.placer(self._begin())
-        part = placer.opened(self._job, call, 0)
-        data, picture = _gathered(picture)
-        facts = placer.filled(self._job, call, 0, part, data) if data and not part.is_whole else None
-        if not part.is_whole:
-            part.truncate()
-            for piece in picture:
-                part.append(piece)
-            facts = examine(part, call.remote_uris[0])
-        placed = placer.placed(self._job, call, 0, part, facts)
-        recorder = self._collector.recorder
-        beside = recorder.beside(self._job, call, [placed], warnings=warnings)
-        # In this thread: told to stop in between, the process would leave a file without its record.
-        return _Done(placed=placed, beside=beside, job=recorder.store_here(self._job, call, beside.call))
+def _brought(
+    collector: Collector,
+    job: Job,
+    call: PaidCall,
+    picture: Iterator[bytes],
+    converse: Callable[[], tuple[str, ...]],
+    claims: Claims,
+) -> _Done:
+    warnings = converse()
+    claim = begin(collector.spool.folder_of(job, call), claims)
+    placer = collector.placer(claim)
+    part = placer.opened(job, call, 0)
+    data, picture = _gathered(picture)
+    facts = placer.filled(job, call, 0, part, data) if data and not part.is_whole else None
+    if not part.is_whole:
+        part.truncate()
+        for piece in picture:
+            part.append(piece)
+        facts = examine(part, call.remote_uris[0])
+    placed = placer.placed(job, call, 0, part, facts)
+    beside = collector.recorder.beside(job, call, [placed], warnings=warnings)
+    # In this thread: told to stop in between, the process would leave a file without its record.
+    stored = collector.recorder.store_here(job, call, beside.call)
+    return _Done(claim=claim, placed=placed, beside=beside, job=stored)
 
-    async def _clear(self, call: PaidCall, beside: Beside) -> None:
-        """Clear away what was kept; what cannot be is left to a later look at what dead processes left."""
-        try:
-            await self._collector.clear(self._job, call, self._claims, own=self._claim, ours=beside)
-        except OSError as error:
-            name = type(error).__name__
-            logger.warning("job %s: what was kept of it is not cleared away yet: %s", self._job.job_id, name)
+
+async def _end(collector: Collector, job: Job, call: PaidCall, done: _Done | None, claims: Claims) -> None:
+    """Clear away what was kept; what cannot be is left to a later look at what dead processes left."""
+    try:
+        if done and done.job:
+            ended = done.job.calls[call.ordinal]
+            await collector.clear(job, ended, claims, own=done.claim, ours=done.beside)
+        elif done:
+            await collector.recorder.withdraw(job, call, [done.placed])
+    except OSError as error:
+        logger.warning("job %s: what was kept of it is not cleared away yet: %s", job.job_id, type(error).__name__)
+    finally:
+        if claims.held:
+            await anyio.to_thread.run_sync(give_back, claims, claims.held)
 
 
 @contextmanager

@@ -19,7 +19,9 @@ from mediagen.storage.part import Part
 from mediagen.submitter.base import Settled, is_supported
 
 COPY_BYTES = 1_000_000
+# An answer may be known before it is durable.
 STORING_SECONDS = 1.0
+LOOK_SECONDS = 0.01
 UNBEGUN_SECONDS = 3600.0
 KEPT_MISSING = "kept_answer_missing"
 _RECORD_DUE = "record-due"
@@ -195,8 +197,13 @@ def drop(folder: Path) -> None:
         folder.rmdir()
 
 
-def empty(folder: Path) -> None:
-    """Remove what was kept of the call of a folder; `Spool.leftovers` names it until `drop`. Blocking."""
+def empty(folder: Path, seconds: float = 0.0) -> None:
+    """Remove what was kept of the call of a folder; `Spool.leftovers` names it until `drop`. Blocking.
+
+    Args:
+        folder: Of the call.
+        seconds: How long to wait for a submitter that is still making an answer durable; what it has stays otherwise.
+    """
     if not folder.is_dir():
         return
     if is_supported():
@@ -205,12 +212,11 @@ def empty(folder: Path) -> None:
 
         with contextlib.suppress(OSError):
             close_folder(str(folder))
-        # The answer to it may be known before it is durable.
-        until = time.monotonic() + STORING_SECONDS
+        until = time.monotonic() + seconds
         while is_sending(folder):
-            if time.monotonic() > until:
+            if time.monotonic() >= until:
                 return
-            time.sleep(STORING_SECONDS / 100)
+            time.sleep(LOOK_SECONDS)
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -219,7 +225,7 @@ def empty(folder: Path) -> None:
 
 
 def _forget(folder: Path) -> None:
-    empty(folder)
+    empty(folder, STORING_SECONDS)
     drop(folder)
 
 

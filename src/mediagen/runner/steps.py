@@ -30,7 +30,7 @@ from mediagen.jobs import Charge, Job, JobError, JobStatus, PaidCall, job_error
 from mediagen.ledger.ledger import Ledger
 from mediagen.ledger.writing import CallChanges
 from mediagen.runner.collect import Collector, EndpointSource
-from mediagen.runner.delivering import Delivery
+from mediagen.runner.delivering import deliver
 from mediagen.runner.patience import Patience
 from mediagen.runner.polling import seconds_to_next_batch_poll, seconds_to_next_poll
 from mediagen.storage.conversations import KEPT_DAYS, Conversations
@@ -89,22 +89,8 @@ class CallSteps:
         except MediaGenError as error:
             return error
 
-    def delivery(self, job: Job, call: PaidCall, request: PaidRequest) -> Delivery | None:
-        """What may bring the answer to a request at once to where it belongs: a picture that goes nowhere else."""
-        goes_on = bool(job.effective.get("upload_to")) or request.api != "generate_content"
-        return None if goes_on or not request.folder else Delivery(self.collector, job, call)
-
-    async def keep(
-        self, job: Job, call: PaidCall, outcome: Outcome, request: PaidRequest, delivery: Delivery | None = None
-    ) -> float | None:
+    async def keep(self, job: Job, call: PaidCall, outcome: Outcome, request: PaidRequest) -> float | None:
         """Write down what came of a paid request. May be called again with the same outcome when that fails.
-
-        Args:
-            job: Of the call.
-            call: As it was sent.
-            outcome: What came of it.
-            request: What was sent.
-            delivery: What brings a picture, until that has failed.
 
         Returns:
             Seconds until the next step is due, or None when the call has ended.
@@ -121,7 +107,7 @@ class CallSteps:
                 return self._poll_delay(job)
             case Finished(turn=turn):
                 converse = partial(self._keep_conversation, job, call, request, turn) if turn else tuple
-                if outcome.is_stored and delivery and await self._deliver(delivery, call, outcome, converse):
+                if outcome.is_stored and await self._deliver(job, call, outcome, converse):
                     return None
                 await self._keep_picture(job, call, outcome, converse)
                 return 0.0
@@ -151,20 +137,20 @@ class CallSteps:
         return replace(request, folder=spool.folder_of(job, call), ticket=ticket, token=token)
 
     async def _deliver(
-        self, delivery: Delivery, call: PaidCall, outcome: Finished, converse: Callable[[], tuple[str, ...]]
+        self, job: Job, call: PaidCall, outcome: Finished, converse: Callable[[], tuple[str, ...]]
     ) -> bool:
         """Bring a picture at once to where it belongs; False when the usual way is to be taken, which can wait."""
+        if call.status is not JobStatus.SUBMITTING or job.effective.get("upload_to"):
+            return False
         # As of a file that is here: it counts for one, needs no fetching, and no address is left of it.
-        kept_in = delivery.folder.as_uri()
+        kept_in = self.collector.spool.folder_of(job, call).as_uri()
         answered = replace(call, usage=outcome.image.usage, warnings=outcome.warnings, remote_uris=(kept_in,))
         try:
-            return await delivery.deliver(answered, outcome.picture.chunks(), converse)
+            return await deliver(self.collector, job, answered, outcome.picture.chunks(), converse)
         except (MediaGenError, OSError) as error:
             # The usual way says what is wrong, if it still is, and waits for it.
-            logger.info("job %s: its picture is not in its place yet: %s", call.job_id, type(error).__name__)
+            logger.info("job %s: its picture is not in its place yet: %s", job.job_id, type(error).__name__)
             return False
-        finally:
-            await delivery.aclose()
 
     def _keep_conversation(
         self, job: Job, call: PaidCall, request: PaidRequest, turn: dict[str, Any]

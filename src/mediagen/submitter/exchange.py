@@ -5,6 +5,7 @@ import io
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -73,7 +74,7 @@ class Exchange:
             tls: How servers are recognised.
             wait: Waits for room on the disk.
             arrived: Told of an answer that can be read and is not durable yet, and its body if that is small; returns
-                whether it was passed on, and neither raises nor waits.
+                whether it was passed on, and does not wait for anything.
         """
         self._head = head
         self._body = body
@@ -192,8 +193,10 @@ class Exchange:
         end = self._success(response, store) if is_success else _refusal(response, store, secrets)
         # Giving up ends a body without a length as if it were complete.
         store.end("cut" if self.remaining <= 0 and end == "whole" else end)
-        if store.is_written and _is_short(store.head):
-            self.is_told = self._arrived({"state": "arrived", "head": store.head}, store.small_body(TOLD_BYTES))
+        # Whatever is wrong with telling early, the answer is kept.
+        with suppress(Exception):
+            if store.is_written and _is_short(store.head):
+                self.is_told = self._arrived({"state": "arrived", "head": store.head}, store.small_body(TOLD_BYTES))
         store.finish()
 
     def _success(self, response: HTTPResponse, store: AnswerFile) -> str:
