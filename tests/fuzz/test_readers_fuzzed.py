@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
@@ -230,9 +231,16 @@ def test_any_time(text):
     assert found is None or 0 <= found < float("inf")
 
 
-@given(damaged([gzip.compress(b'[{"role":"user","parts":[{"text":"a fox"}]}]')]) | st.binary(max_size=60))
-def test_any_kept_conversation(tmp_path_factory, data):
-    folder = Path(tmp_path_factory.getbasetemp())
-    (folder / "job_a-0.json.gz").write_bytes(data)
-    found = holds(Conversations(folder=folder)._read, "job_a-0.json.gz")
+KEPT = b'[{"role":"user","parts":[{"text":"a fox"}]}]'
+
+
+@pytest.mark.parametrize(("suffix", "whole"), [(".json", KEPT), (".json.gz", gzip.compress(KEPT))])
+@given(data=st.data())
+def test_any_kept_conversation(tmp_path_factory, suffix, whole, data):
+    folder = Path(tmp_path_factory.getbasetemp()) / suffix
+    folder.mkdir(exist_ok=True)
+    (folder / f"job_a-0{suffix}").write_bytes(whole)
+    assert Conversations(folder=folder)._read("job_a-0") == json.loads(KEPT)
+    (folder / f"job_a-0{suffix}").write_bytes(data.draw(damaged([whole]) | st.binary(max_size=60)))
+    found = holds(Conversations(folder=folder)._read, "job_a-0")
     assert found is None or all(isinstance(turn, dict) for turn in found)
