@@ -13,7 +13,7 @@ The folder of a paid call says that it is one of these, and each attempt has up 
 | ``paid-1.ticket``, empty | the process took the request; no byte of it has left |
 | ``paid-1.ticket``, ``sent`` | durable before the first byte leaves |
 | ``paid-1.ticket``, ``void`` | nobody sent it, and nobody can any more |
-| ``paid-1.part`` | the answer on its way to the disk |
+| ``paid-1.part`` | the answer on its way to the disk; told of once all of it is written |
 | ``paid-1.answer`` | status, headers and body; durable before it gets this name |
 
 The process holds ``flock`` on a ticket for as long as it works on it. A lock rather than a process id with its start
