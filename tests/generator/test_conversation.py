@@ -1,6 +1,5 @@
 """Pictures over several turns: the whole conversation is sent again, across restarts, and told when it cannot be."""
 
-import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -145,4 +144,4 @@ async def test_kept_conversation_is_for_this_user_alone(make_settings: MakeSetti
     folder = settings.folder_for_state() / "conversations"
     (kept,) = folder.iterdir()
     assert folder.stat().st_mode & 0o077 == 0
-    assert json.loads(gzip.decompress(kept.read_bytes()))[-1]["role"] == "model"
+    assert json.loads(kept.read_bytes())[-1]["role"] == "model"
