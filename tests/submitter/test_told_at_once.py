@@ -15,6 +15,7 @@ from tests.submitter.conftest import BODY, Google, Handler, Spool, pytestmark, u
 from mediagen.runner.spool import empty
 from mediagen.submitter import answer_file
 from mediagen.submitter.exchange import TOLD_BYTES, Exchange
+from mediagen.submitter.link import Link
 from mediagen.submitter.recovery import answer_of, settle_call
 from mediagen.submitter.submitter import DetachedSubmitter, _head
 from mediagen.submitter.tickets import Ticket, path_of
@@ -154,6 +155,14 @@ async def test_many_answers_at_once_are_told_whole_to_who_is_slow(google: Google
                 await anyio.sleep(0.01)
         threading.Event().wait(1.0)
     assert found == bodies
+
+
+async def test_process_that_ended_before_it_was_asked_is_not_waited_for() -> None:
+    link = await anyio.to_thread.run_sync(Link.start)
+    await link.close()
+    with anyio.fail_after(5):
+        assert (await link.ask({}, b"", write_seconds=5)).reply is None
+        assert await link.greet({}) is None
 
 
 def test_folder_is_cleared_once_its_answer_is_durable(spool: Spool, tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ class Link:
     async def greet(self, environment: Mapping[str, str]) -> dict[str, Any] | None:
         """Tell it what it needs to know; None when it died."""
         await self._write(frames.encode({"parent_id": os.getpid(), **certificates(environment)}), b"")
-        await self._greeted.event.wait()
+        if self.is_open:
+            await self._greeted.event.wait()
         return self._greeted.reply
 
     async def ask(self, head: dict[str, Any], body: bytes, *, write_seconds: float) -> Waiting:
@@ -96,7 +97,9 @@ class Link:
                 await self._write(frames.encode({**head, "number": number}, len(body)), body)
             if scope.cancelled_caught:
                 self._hang_up()
-            await waiting.event.wait()
+            # One that was closed before this waits for nothing more.
+            if self.is_open:
+                await waiting.event.wait()
             return waiting
         finally:
             self._waiting.pop(number, None)
