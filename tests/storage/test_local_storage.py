@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from mediagen.errors import ConfigurationError, InvalidRequestError, StorageError
-from mediagen.storage import local
+from mediagen.storage import local, placing, records
 from mediagen.storage.local import LocalStorage, StoredFile
 
 STEM = "image_20261121_070707_0"
@@ -399,3 +399,23 @@ async def test_write_sidecar_on_a_full_disk_leaves_the_old_record(storage: Local
 
 async def test_limits_are_those_of_the_documentation() -> None:
     assert local.MIN_FREE_BYTES == 50 * 1024**2
+
+
+def test_record_whose_unfinished_file_another_process_takes_away_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = placing.place_record
+    taken: list[Path] = []
+
+    def placed(temporary: Path, directory: Path, stem: str) -> Path:
+        if not taken:
+            taken.append(temporary)
+            temporary.unlink()
+        return place(temporary, directory, stem)
+
+    monkeypatch.setattr(records, "place_record", placed)
+    folder = tmp_path / "made"
+    folder.mkdir()
+    path = records.write_sidecar(folder / "made.png", {"job_id": "job_1", "ordinal": 0})
+    assert len(taken) == 1
+    assert [*folder.iterdir()] == [path] == [folder / "made.json"]

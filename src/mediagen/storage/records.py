@@ -37,18 +37,25 @@ def write_sidecar(media_or_stem: Path, record: dict[str, Any], *, is_synced: boo
     stem = record_stem(media_or_stem)
     data = f"{json.dumps(record, ensure_ascii=False, indent=2, default=str)}\n".encode("utf-8", "replace")
     with translated(directory):
-        temporary = write_temporary(directory, data, key=_key_of(record), is_synced=is_synced)
         try:
-            path = _own_record(directory, stem, record)
-            if path:
-                temporary.replace(path)
-            else:
-                path = place_record(temporary, directory, stem)
-        finally:
-            temporary.unlink(missing_ok=True)
+            path = _written(directory, stem, record, data, is_synced=is_synced)
+        except FileNotFoundError:
+            # Another process that writes the record of the same call has taken the unfinished one away.
+            path = _written(directory, stem, record, data, is_synced=is_synced)
         if is_synced:
             sync_directory(directory)
         return path
+
+
+def _written(directory: Path, stem: str, record: dict[str, Any], data: bytes, *, is_synced: bool) -> Path:
+    temporary = write_temporary(directory, data, key=_key_of(record), is_synced=is_synced)
+    try:
+        if earlier := _own_record(directory, stem, record):
+            temporary.replace(earlier)
+            return earlier
+        return place_record(temporary, directory, stem)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def make_durable(records: Iterable[Path]) -> None:
