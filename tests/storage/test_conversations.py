@@ -17,8 +17,6 @@ ODD = 'say "x" \\ \u2028 \ud83d 🎬 é \x00'
 
 
 class Picture:
-    size = len(FILE)
-
     def base64(self) -> Iterator[str]:
         for start in range(0, len(FILE), 3000):
             yield base64.b64encode(FILE[start : start + 3000]).decode()
@@ -67,8 +65,6 @@ async def test_too_long_and_too_deep_turns_leave_nothing(tmp_path: Path, monkeyp
 
 async def test_what_was_kept_stays_when_the_next_cannot_be_written(tmp_path: Path) -> None:
     class Gone:
-        size = 3
-
         def base64(self) -> Iterator[str]:
             yield "AAAA"
             raise OSError(5, "Input/output error")

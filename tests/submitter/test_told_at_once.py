@@ -3,6 +3,7 @@
 import os
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.submitter.conftest import BODY, Google, Handler, Spool, pytestmark, until
+from tests.submitter.conftest import BODY, Google, Handler, Spool, pytestmark
 
 from mediagen.runner.spool import empty
 from mediagen.submitter import answer_file
@@ -40,23 +41,21 @@ class Told:
         return True
 
 
-def exchanged(google: Google, spool: Spool) -> tuple[Told, dict[str, Any]]:
-    """Send a request in this process; what was told early, and what came of it."""
+def exchange_of(
+    google: Google,
+    spool: Spool,
+    arrived: Callable[[dict[str, Any], bytes], bool],
+    wait: Callable[[], None] = lambda: None,
+) -> Exchange:
+    """A request that is sent in this process."""
     request = spool.request(google.url)
-    told = Told(request.folder)
     head = {**_head(request, 1), "proxy": None}
-    exchange = Exchange(
-        head,
-        bytearray(request.body),
-        tls=ssl.create_default_context(),
-        wait=lambda: None,
-        arrived=told.hear,
-    )
-    return told, exchange.run()
+    return Exchange(head, bytearray(request.body), tls=ssl.create_default_context(), wait=wait, arrived=arrived)
 
 
 def test_answer_is_told_of_with_its_body_before_it_has_its_name(google: Google, spool: Spool) -> None:
-    told, result = exchanged(google, spool)
+    told = Told(spool.folder / "job_1-0")
+    result = exchange_of(google, spool, told.hear).run()
     assert (told.bodies, told.was_named) == ([BODY], [False])
     assert result == {"state": "answered", "head": told.heads[0]}
     kept = settle_call(told.folder).answer
@@ -76,10 +75,8 @@ def test_body_of_a_larger_answer_is_read_where_it_is_by_then(google: Google, spo
             read.append(answer_of(self.folder, 1, result["head"], body).body())
             return True
 
-    request = spool.request(google.url)
-    told = Reading(request.folder)
-    head = {**_head(request, 1), "proxy": None}
-    Exchange(head, bytearray(), tls=ssl.create_default_context(), wait=lambda: None, arrived=told.hear).run()
+    told = Reading(spool.folder / "job_1-0")
+    exchange_of(google, spool, told.hear).run()
     assert (told.bodies, told.was_named) == ([b""], [False])
     assert read == [large]
     assert answer_of(told.folder, 1, told.heads[0]).body() == large
@@ -99,11 +96,8 @@ def test_answer_that_the_disk_does_not_take_is_not_told_of_early(
         is_full = False
 
     monkeypatch.setattr(answer_file.AnswerFile, "_flushed", waited)
-    request = spool.request(google.url)
-    told = Told(request.folder)
-    head = {**_head(request, 1), "proxy": None}
-    exchange = Exchange(head, bytearray(), tls=ssl.create_default_context(), wait=has_room, arrived=told.hear)
-    assert exchange.run()["state"] == "answered"
+    told = Told(spool.folder / "job_1-0")
+    assert exchange_of(google, spool, told.hear, has_room).run()["state"] == "answered"
     assert told.heads == []
     kept = settle_call(told.folder).answer
     assert kept
@@ -115,12 +109,10 @@ def test_answer_that_cannot_be_told_of_early_is_kept(google: Google, spool: Spoo
     def failing(_result: dict[str, Any], _body: bytes) -> bool:
         raise error
 
-    request = spool.request(google.url)
-    head = {**_head(request, 1), "proxy": None}
-    exchange = Exchange(head, bytearray(), tls=ssl.create_default_context(), wait=lambda: None, arrived=failing)
+    exchange = exchange_of(google, spool, failing)
     assert exchange.run()["state"] == "answered"
     assert not exchange.is_told
-    kept = settle_call(request.folder).answer
+    kept = settle_call(spool.folder / "job_1-0").answer
     assert kept
     assert kept.body() == BODY
 
@@ -165,7 +157,7 @@ async def test_process_that_ended_before_it_was_asked_is_not_waited_for() -> Non
         assert await link.greet({}) is None
 
 
-def test_folder_is_cleared_once_its_answer_is_durable(spool: Spool, tmp_path: Path) -> None:
+def test_folder_is_cleared_once_its_answer_is_durable(spool: Spool) -> None:
     request = spool.request("http://127.0.0.1:9/")
     ticket = Ticket(str(request.folder), 1)
     ticket.mark_sent()
@@ -177,4 +169,3 @@ def test_folder_is_cleared_once_its_answer_is_durable(spool: Spool, tmp_path: Pa
     empty(request.folder, 10.0)
     assert list(request.folder.iterdir()) == []
     timer.join()
-    until(lambda: not timer.is_alive())

@@ -239,9 +239,8 @@ async def _taken(channel: HttpChannel, folder: Path | None, stored: StoredAnswer
             return answer if stored.end == "whole" else replace(answer, end=stored.end)
         if not stored.is_success:
             return replace(answer, body=await anyio.to_thread.run_sync(stored.body))
-        is_quick = bool(stored.told)
         separator = (
-            _separated(stored, folder) if is_quick else await anyio.to_thread.run_sync(_separated, stored, folder)
+            _separated(stored, folder) if stored.told else await anyio.to_thread.run_sync(_separated, stored, folder)
         )
     except OSError as error:
         raise StorageError(

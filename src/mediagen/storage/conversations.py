@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,8 +20,6 @@ from mediagen.storage.placing import write_temporary
 LARGEST_BYTES = 200 * 1024 * 1024
 KEPT_DAYS = 60
 
-# What is small takes longer to pack than to write.
-SMALL_CHARACTERS = 256 * 1024
 _PIECE_CHARACTERS = 256 * 1024
 _GZIP = 31  # the window, and that it is a gzip file
 
@@ -30,13 +29,7 @@ _KEY = re.compile(r"job_[0-9a-z]+-\d+")
 
 @runtime_checkable
 class Encoded(Protocol):
-    """A file that is written as base64.
-
-    Attributes:
-        size: In bytes.
-    """
-
-    size: int
+    """A file that is written as base64."""
 
     def base64(self) -> Iterator[str]:
         """The pieces."""
@@ -66,15 +59,13 @@ class Conversations:
         key = _key_of(job_id, ordinal)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if _left_by(turns, SMALL_CHARACTERS) >= 0:
-                name, text = f"{key}.json", iter(["".join(_json(list(turns))).encode("ascii")])
-            else:
-                name, text = f"{key}.json.gz", _packed(_json(list(turns)))
-            written = write_temporary(self.folder, text, key=key, is_synced=False)
-            written.replace(self.folder / name)
-            if name.endswith(".gz"):
-                # What was kept before it, if anything, was shorter.
-                (self.folder / f"{key}.json").unlink(missing_ok=True)
+            plain, packed = self._files(key)
+            small, text = _begun(_json(list(turns)))
+            written = write_temporary(self.folder, _packed(text) if small is None else small, key=key, is_synced=False)
+            written.replace(packed if small is None else plain)
+            if small is None:
+                # Of what was kept before it, if anything, which is read first.
+                plain.unlink(missing_ok=True)
         except (RecursionError, _TooLongError):
             return False
         except OSError as error:
@@ -97,11 +88,14 @@ class Conversations:
         """Remove what was last written before a time in seconds since the epoch."""
         await anyio.to_thread.run_sync(partial(self._forget_before, oldest))
 
+    def _files(self, key: str) -> tuple[Path, Path]:
+        """Where small turns are, and where larger ones are, packed."""
+        return self.folder / f"{key}.json", self.folder / f"{key}.json.gz"
+
     def _read(self, key: str) -> Turns | None:
-        plain, packed = self.folder / f"{key}.json", self.folder / f"{key}.json.gz"
-        for path in (plain, packed):
+        for path in self._files(key):
             try:
-                with path.open("rb") if path is plain else gzip.open(path, "rb") as file:
+                with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
                     turns = json.loads(file.read(LARGEST_BYTES + 1))
             except FileNotFoundError:
                 continue
@@ -120,25 +114,20 @@ class Conversations:
                 file.unlink(missing_ok=True)
 
 
-def _left_by(value: Any, left: int) -> int:
-    """What is left of a number of characters, of which each value takes at least one; negative when it holds more."""
-    match value:
-        case str():
-            return left - len(value) - 1
-        case dict() | list() | tuple():
-            left -= 1
-            for name, item in value.items() if isinstance(value, dict) else enumerate(value):
-                if left < 0:
-                    break
-                left = _left_by(item, left - len(str(name)))
-            return left
-        case Encoded():
-            return left - 4 * (value.size // 3 + 1)
-    return left - 1
+def _begun(text: Iterator[str]) -> tuple[bytes | None, Iterator[str]]:
+    """A text that is small, which takes longer to pack than to write, and all of any text in pieces."""
+    pieces, size = list[str](), 0
+    for piece in text:
+        pieces.append(piece)
+        size += len(piece)
+        if size >= _PIECE_CHARACTERS:
+            return None, chain(pieces, text)
+    return "".join(pieces).encode("ascii"), iter(pieces)
 
 
 def _packed(text: Iterable[str]) -> Iterator[bytes]:
-    packer = None
+    # Base64 of pictures shrinks by a quarter, and no search for what comes again makes it any shorter.
+    packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP, strategy=zlib.Z_HUFFMAN_ONLY)
     size = 0
     waiting = io.StringIO()
     for piece in text:
@@ -147,11 +136,8 @@ def _packed(text: Iterable[str]) -> Iterator[bytes]:
             raise _TooLongError
         waiting.write(piece)
         if waiting.tell() >= _PIECE_CHARACTERS:
-            # Base64 of pictures shrinks by a quarter, and no search for what comes again makes it any shorter.
-            packer = packer or zlib.compressobj(1, zlib.DEFLATED, _GZIP, strategy=zlib.Z_HUFFMAN_ONLY)
             yield packer.compress(waiting.getvalue().encode("ascii"))
             waiting = io.StringIO()
-    packer = packer or zlib.compressobj(0, zlib.DEFLATED, _GZIP)
     yield packer.compress(waiting.getvalue().encode("ascii")) + packer.flush()
 
 

@@ -15,11 +15,7 @@ _PADDING = 96
 
 
 class AnswerFile:
-    """An answer on its way to the disk; while that is full, tries again for as long as `wait` returns.
-
-    Attributes:
-        part: Where it is until it is durable.
-    """
+    """An answer on its way to the disk; while that is full, tries again for as long as `wait` returns."""
 
     def __init__(self, folder: str, attempt: int, wait: Callable[[], None]) -> None:
         """Reserve space for a small answer.
@@ -29,8 +25,8 @@ class AnswerFile:
         """
         self._folder = folder
         self._wait = wait
-        self.part, self._final = path_of(folder, attempt, "part"), path_of(folder, attempt, "answer")
-        self._file = os.open(self.part, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._part, self._final = path_of(folder, attempt, "part"), path_of(folder, attempt, "answer")
+        self._file = os.open(self._part, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._offset = 0
         self._head_size = 0
         self._head: dict[str, Any] = {}
@@ -93,7 +89,7 @@ class AnswerFile:
     def discard(self) -> None:
         """Remove it."""
         os.close(self._file)
-        os.unlink(self.part)  # noqa: PTH108 - pathlib costs the process milliseconds
+        os.unlink(self._part)  # noqa: PTH108 - pathlib costs the process milliseconds
 
     def _flushed(self) -> bool:
         try:
@@ -110,7 +106,7 @@ class AnswerFile:
             os.pwrite(self._file, head, 0)
             os.ftruncate(self._file, self._offset)
             os.fsync(self._file)
-            os.rename(self.part, self._final)  # noqa: PTH104 - as above
+            os.rename(self._part, self._final)  # noqa: PTH104 - as above
             sync_folder(self._folder)
         except OSError:
             return os.path.exists(self._final)  # noqa: PTH110 - as above
