@@ -234,9 +234,10 @@ def test_any_time(text):
 KEPT = b'[{"role":"user","parts":[{"text":"a fox"}]}]'
 
 
-@pytest.mark.parametrize(("suffix", "whole"), [(".json", KEPT), (".json.gz", gzip.compress(KEPT))])
+@pytest.mark.parametrize(("suffix", "packed"), [(".json", bytes), (".json.gz", gzip.compress)])
 @given(data=st.data())
-def test_any_kept_conversation(tmp_path_factory, suffix, whole, data):
+def test_any_kept_conversation(tmp_path_factory, suffix, packed, data):
+    whole = packed(KEPT)
     folder = Path(tmp_path_factory.getbasetemp()) / suffix
     folder.mkdir(exist_ok=True)
     (folder / f"job_a-0{suffix}").write_bytes(whole)
