@@ -49,10 +49,10 @@ async def test_end_that_was_just_handed_over_counts_as_delivered_whatever_comes_
     with anyio.fail_after(60):
         async with open_app(make_settings()) as app:
             first = await image(app)
-            await app.deliveries.hand_over(first)
+            app.deliveries.hand_over(first)
             second = await image(app)
             assert second.job_id != first.job_id
-            await app.deliveries.hand_over(second)
+            app.deliveries.hand_over(second)
         async with open_app(make_settings()) as app:
             assert (await image(app)).job_id not in {first.job_id, second.job_id}
     assert paid(emulator) == 3
@@ -65,7 +65,7 @@ async def test_end_that_was_handed_over_when_everything_is_told_to_stop_counts_a
         first = await image(app)
         with anyio.CancelScope() as scope:
             async with Deliveries(app.generator.ledger) as handing:
-                await handing.hand_over(first)
+                handing.hand_over(first)
                 await anyio.sleep(0)
                 scope.cancel()
                 await anyio.sleep(60)

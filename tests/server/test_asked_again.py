@@ -4,7 +4,8 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,12 +14,27 @@ import anyio.to_thread
 import pytest
 from mcp import Client, StdioServerParameters
 from tests.conftest import Connect, of_child, paid
+from tests.server.test_http import free_port, wait_until_listening
 from tests.server.test_stdio import COMMAND, HANDSHAKE
 
 from mediagen.emulator.settings import EmulatorSettings
 from mediagen.emulator.thread import EmulatorHandle, running_emulator
 
 PICTURE = {"prompt": "a boat"}
+ASKED = {
+    "jsonrpc": "2.0",
+    "id": 3,
+    "method": "tools/call",
+    "params": {"name": "generate_image", "arguments": PICTURE},
+}
+CLIENT = f"""
+import anyio, sys
+from mcp import Client
+async def ask(url, era):
+    async with Client(url, mode=era) as client:
+        await client.call_tool("generate_image", {PICTURE})
+anyio.run(ask, *sys.argv[1:])
+"""
 NOTE = "This is the job of the same request asked"
 CLI = [sys.executable, "-m", "mediagen.cli"]
 
@@ -65,6 +81,33 @@ async def give_up(client: Client, emulator: EmulatorHandle) -> None:
         group.cancel_scope.cancel()
 
 
+async def until_made(client: Client) -> str:
+    """Wait until the only job there is has its file, and say which one it is."""
+    while True:
+        jobs = (await call(client, "list_jobs", {}))["jobs"]
+        if jobs and jobs[0]["status"] == "succeeded":
+            return str(jobs[0]["job_id"])
+        await anyio.sleep(0.02)
+
+
+@contextmanager
+def started(variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that was greeted, and whose answers nobody reads as yet."""
+    command = [sys.executable, *COMMAND]
+    with subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            write(process, *HANDSHAKE)
+            yield process
+        finally:
+            process.kill()
+
+
+def write(process: subprocess.Popen[bytes], *messages: Mapping[str, Any]) -> None:
+    assert process.stdin
+    process.stdin.write(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+    process.stdin.flush()
+
+
 async def test_client_that_gave_up_gets_its_open_job_and_then_a_new_one(variables, slow, era):
     with anyio.fail_after(60):
         async with Client(server(variables), mode=era) as client:
@@ -79,32 +122,78 @@ async def test_picture_that_was_done_after_its_client_gave_up_is_handed_over_onc
     with anyio.fail_after(60):
         async with Client(server(variables), mode=era) as client:
             await give_up(client, slow)
-            listed: dict[str, Any] = {"status": ""}
-            while listed["status"] != "succeeded":
-                [listed] = (await call(client, "list_jobs", {}))["jobs"]
-                await anyio.sleep(0.02)
+            made = await until_made(client)
             again = await call(client, "generate_image", PICTURE)
-            assert (again["job_id"], is_repeat(again), paid(slow)) == (listed["job_id"], True, 1)
+            assert (again["job_id"], is_repeat(again), paid(slow)) == (made, True, 1)
             new = await call(client, "generate_image", PICTURE)
     assert (is_repeat(new), paid(slow)) == (False, 2)
 
 
 async def test_picture_of_a_client_that_went_away_is_handed_over_by_the_next_server(variables, slow):
-    process = subprocess.Popen(
-        [sys.executable, *COMMAND], env=variables, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
-    assert process.stdin
-    asked = {"name": "generate_image", "arguments": PICTURE}
-    for message in (*HANDSHAKE, {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": asked}):
-        process.stdin.write(json.dumps(message).encode() + b"\n")
-    process.stdin.flush()
-    await sent(slow)
-    process.stdin.close()
-    await anyio.to_thread.run_sync(partial(process.wait, timeout=60))
+    with started(variables) as process:
+        write(process, ASKED)
+        await sent(slow)
+        assert process.stdin
+        process.stdin.close()
+        await anyio.to_thread.run_sync(partial(process.wait, timeout=60))
     with anyio.fail_after(60):
         async with Client(server(variables)) as client:
             again = await call(client, "generate_image", PICTURE)
     assert (again["status"], is_repeat(again), paid(slow)) == ("succeeded", True, 1)
+
+
+async def test_picture_whose_answer_was_not_read_is_handed_over_by_the_next_server(variables, slow):
+    with started(variables) as process:
+        # More than a pipe holds, so that the answer to the picture cannot leave.
+        write(process, *({"jsonrpc": "2.0", "id": 10 + number, "method": "tools/list"} for number in range(20)))
+        write(process, ASKED)
+        async with Client(server(variables)) as other:
+            await until_made(other)
+            # What would be written down of its end would be by now.
+            await anyio.sleep(0.5)
+            process.kill()
+            await anyio.to_thread.run_sync(process.wait)
+            again = await call(other, "generate_image", PICTURE)
+    assert (again["status"], is_repeat(again), paid(slow)) == ("succeeded", True, 1)
+
+
+async def test_picture_whose_answer_was_read_is_not_handed_over_again_though_its_server_was_killed(variables, slow):
+    with started(variables) as process:
+        write(process, ASKED)
+        assert process.stdout
+        while json.loads(await anyio.to_thread.run_sync(process.stdout.readline)).get("id") != ASKED["id"]:
+            pass
+        await anyio.sleep(0.5)
+        process.kill()
+        await anyio.to_thread.run_sync(process.wait)
+    async with Client(server(variables)) as other:
+        new = await call(other, "generate_image", PICTURE)
+    assert (new["status"], is_repeat(new), paid(slow)) == ("succeeded", False, 2)
+
+
+@contextmanager
+def over_http(variables: dict[str, str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([*CLI, "serve", "--http", "--port", str(port)], env=variables) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+async def test_picture_of_a_client_whose_connection_broke_is_handed_over_by_the_same_server(variables, slow, era):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/mcp"
+    with over_http(variables, port) as process:
+        await wait_until_listening(port, process)
+        with subprocess.Popen([sys.executable, "-c", CLIENT, url, era], env=variables) as client:
+            await sent(slow)
+            client.kill()
+        async with Client(url, mode=era) as other:
+            made = await until_made(other)
+            again = await call(other, "generate_image", PICTURE)
+            assert (again["job_id"], is_repeat(again), paid(slow)) == (made, True, 1)
+            new = await call(other, "generate_image", PICTURE)
+    assert (is_repeat(new), paid(slow)) == (False, 2)
 
 
 async def test_answer_is_delivered_by_the_tool_and_by_get_job_and_not_by_a_list(connect: Connect, emulator):

@@ -34,7 +34,7 @@ OURS_AT_START = {
     *(f"mediagen.server{name}" for name in ("", ".build", ".desk", ".instructions", ".listing", ".methods")),
     *(f"mediagen.server{name}" for name in (".registry", ".resources", ".resources.capabilities", ".serve")),
     *(f"mediagen.server{name}" for name in (".tasks", ".tasks.extension", ".viewer", ".viewer.parts")),
-    *(f"mediagen.server{name}" for name in (".viewer.viewer", ".__main__")),
+    *(f"mediagen.server{name}" for name in (".viewer.viewer", ".__main__", ".outgoing", ".stdio")),
     *(f"mediagen.settings{name}" for name in ("", ".choice", ".config_file", ".profiles", ".settings", ".values")),
 }
 OTHERS_AT_START = {"sqlite3", "_sqlite3", "difflib", "importlib", "platformdirs", "tomllib"}

@@ -5,7 +5,6 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from mediagen.errors import MediaGenError
@@ -15,7 +14,7 @@ from mediagen.report.job import JobReport
 
 logger = logging.getLogger(__name__)
 
-# The answer itself has the processor first.
+# Whoever reads the answer has the processor first.
 HEAD_START_SECONDS = 0.01
 
 
@@ -36,20 +35,13 @@ class Deliveries:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._wanted.set()
-        if self._tasks:
+        tasks, self._tasks = self._tasks, None
+        if tasks:
             # The group gets no exception of its user, which it would wrap.
-            await self._tasks.__aexit__(None, None, None)
+            await tasks.__aexit__(None, None, None)
 
-    async def hand_over(self, report: JobReport) -> None:
-        """Take down that a report is handed over; to be the last thing awaited before that.
-
-        The caller does not wait for the ledger: its answer is on its way when that is written.
-
-        Raises:
-            asyncio.CancelledError: Nobody waits for the answer any more; it counts as not delivered.
-        """
-        # A call that was cancelled in a worker thread notices it only here.
-        await anyio.lowlevel.checkpoint_if_cancelled()
+    def hand_over(self, report: JobReport) -> None:
+        """Take down that a report was handed over; the caller does not wait until that is written."""
         if self._tasks and tells_the_end(report):
             written = anyio.Event()
             self._begun.add(written)

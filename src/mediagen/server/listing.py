@@ -15,6 +15,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp.types import ToolAnnotations
 
 from mediagen.errors import MediaGenError
+from mediagen.server.outgoing import caught_up
 
 FILE = "tools.json"
 
@@ -32,6 +33,7 @@ class ListedTool(Tool):
             raise ToolError(error_in_words(error)) from None
         from mediagen.server.toolsets import tool_named
 
+        await caught_up()
         return await tool_named(self.name).run(arguments, context, convert_result=convert_result)
 
 

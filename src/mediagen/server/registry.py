@@ -95,6 +95,12 @@ def on_initialized(server: MCPServer[Any], where: str) -> None:
     )
 
 
+async def serve_streams(server: MCPServer[Any], incoming: Any, outgoing: Any) -> None:
+    """Serve one client over two streams of messages, as a transport of the SDK gives them, until the first one ends."""
+    low = server._lowlevel_server  # noqa: SLF001 - see the module
+    await low.run(incoming, outgoing, low.create_initialization_options())
+
+
 def connection_of(context: Context[Any]) -> Connection:
     """The connection of a request: what outlives the request, and says when it ends."""
     return context.request_context.session._connection  # noqa: SLF001 - see the module

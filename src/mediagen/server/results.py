@@ -1,9 +1,11 @@
 """Job → what a client gets: structured content, the same in words, links to the files, one small preview."""
 
 import base64
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio.lowlevel
 from mcp.types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 from pydantic import BaseModel
 
@@ -14,6 +16,7 @@ from mediagen.report.harmless import harmless, writable
 from mediagen.report.job import ArtifactReport, JobReport
 from mediagen.report.text import summary, where_is
 from mediagen.server.brief import brief_job, fitting
+from mediagen.server.outgoing import when_left
 from mediagen.server.publishing import published, veiled
 
 FAILED_STATES = frozenset({"failed", "filtered", "unconfirmed", "expired"})
@@ -36,9 +39,16 @@ async def job_result(app: App, report: JobReport, *, with_preview: bool) -> Call
 
 
 async def answer(app: App, report: JobReport, *, with_preview: bool) -> CallToolResult:
-    """Result of a tool that tells about a paid job; nothing may be awaited between it and the answer to the client."""
+    """Result of a tool that tells about a paid job; nothing may be awaited between it and the answer to the client.
+
+    Raises:
+        asyncio.CancelledError: Nobody waits for the answer any more; it counts as not delivered.
+    """
     result = await job_result(app, report, with_preview=with_preview)
-    await app.deliveries.hand_over(report)
+    # A call that was cancelled in a worker thread notices it only here.
+    await anyio.lowlevel.checkpoint_if_cancelled()
+    if report.job_id:
+        when_left(report.job_id, partial(app.deliveries.hand_over, report))
     return result
 
 

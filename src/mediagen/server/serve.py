@@ -3,7 +3,10 @@
 import logging
 import sys
 
+import anyio
+
 from mediagen.errors import MediaGenError
+from mediagen.server import stdio
 from mediagen.server.build import build_server
 from mediagen.settings import Settings, check_supported, read_settings
 
@@ -13,7 +16,7 @@ def serve_stdio() -> int:
     settings = _settings()
     if settings is None:
         return 3
-    build_server(settings, ends_on_sigterm=sys.platform != "win32").run("stdio")
+    anyio.run(stdio.serve, build_server(settings, ends_on_sigterm=sys.platform != "win32"))
     return 0
 
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediagen.server.http.answers import refusal
+from mediagen.server.outgoing import Outgoing, through
 
 HEALTH: Final = "/health"
 READY: Final = "/ready"
@@ -38,7 +39,7 @@ class Draining:
     async def answer(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Let an app answer a request; one that is cut off ends as an answer does that is complete."""
         reply = _Reply(send)
-        with anyio.CancelScope() as cancel:
+        with anyio.CancelScope() as cancel, through(reply.outgoing):
             self._answering.add(cancel)
             try:
                 await app(scope, receive, reply.send)
@@ -53,6 +54,7 @@ class _Reply:
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self.outgoing = Outgoing()
         self._has_begun = self._is_complete = False
 
     async def send(self, message: Message) -> None:
@@ -60,6 +62,8 @@ class _Reply:
         self._has_begun = True
         self._is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
         await self._send(message)
+        if self.outgoing.is_wanted:
+            self.outgoing.left(message.get("body", b"").decode("utf-8", "replace"))
 
     async def complete(self, scope: Scope, receive: Receive) -> None:
         """Say that nothing more comes."""
