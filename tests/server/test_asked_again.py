@@ -157,6 +157,21 @@ async def test_picture_whose_answer_was_not_read_is_handed_over_by_the_next_serv
     assert (again["status"], is_repeat(again), paid(slow)) == ("succeeded", True, 1)
 
 
+async def test_picture_of_a_client_that_reads_no_more_is_handed_over_by_the_next_server(variables, slow):
+    with started(variables) as process:
+        assert process.stdin
+        assert process.stdout
+        await anyio.to_thread.run_sync(process.stdout.readline)
+        process.stdout.close()
+        write(process, ASKED, {"jsonrpc": "2.0", "id": 4, "method": "tools/list"})
+        async with Client(server(variables)) as other:
+            await until_made(other)
+            process.stdin.close()
+            assert await anyio.to_thread.run_sync(partial(process.wait, timeout=60)) == 0
+            again = await call(other, "generate_image", PICTURE)
+    assert (again["status"], is_repeat(again), paid(slow)) == ("succeeded", True, 1)
+
+
 async def test_picture_whose_answer_was_read_is_not_handed_over_again_though_its_server_was_killed(variables, slow):
     with started(variables) as process:
         write(process, ASKED)
