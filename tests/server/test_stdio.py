@@ -245,3 +245,21 @@ def test_logs_hold_no_key_prompt_or_signed_url(environment, emulator, level):
     ledger = Path(environment["MEDIAGEN_STATE_DIR"])
     kept = b"".join(file.read_bytes() for file in ledger.rglob("*") if file.is_file())
     assert secret.encode() not in kept
+
+
+PRINTS = """
+import os, sys
+from mediagen.server.stdio import _own_output
+own = _own_output()
+print("printed", flush=True)
+os.system("echo of a child")
+os.write(own, b"message")
+"""
+
+
+@pytest.mark.parametrize("missing", ["", "2>&-", "0<&-", "0<&- 2>&-"])
+def test_only_messages_come_to_standard_output(environment, missing):
+    command = ["sh", "-c", f'exec "$0" "$@" {missing}', sys.executable, "-c", PRINTS]
+    run = subprocess.run(command, env=of_child(environment), capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout == "message"
+    assert run.stderr == ("" if "2" in missing else "printed\nof a child\n")

@@ -57,10 +57,21 @@ def _own_output() -> int:
     """Standard output for the protocol alone; whatever else is printed, by children too, goes to standard error."""
     sys.stdout.flush()
     # Never closed: a thread may still be writing when all else has ended.
-    own = os.dup(STANDARD_OUTPUT)
+    own = _copy_of(STANDARD_OUTPUT)
     try:
         os.dup2(STANDARD_ERROR, STANDARD_OUTPUT)
     except OSError:  # there is none
         os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_OUTPUT)
     rebind_std_handle_to_fd(STANDARD_OUTPUT)
     return own
+
+
+def _copy_of(descriptor: int) -> int:
+    """Another descriptor of the same, and not one of the standard ones: they may be missing."""
+    copy = os.dup(descriptor)
+    if copy > STANDARD_ERROR:
+        return copy
+    try:
+        return _copy_of(descriptor)
+    finally:
+        os.close(copy)
