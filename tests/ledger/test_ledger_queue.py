@@ -59,10 +59,12 @@ async def test_whoever_waits_for_a_ledger_to_open_is_told_what_for(
     ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await ledger.create(a_job())
+    await ledger.aclose()
     monkeypatch.setattr(database, "SLOW_SECONDS", 0.01)
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
     fresh = Ledger(path, noon)
     with closing(sqlite3.connect(path, isolation_level=None)) as backup:
+        backup.execute("PRAGMA locking_mode = EXCLUSIVE")  # which keeps readers out in every journal mode
         backup.execute("BEGIN EXCLUSIVE")
         with pytest.raises(LedgerError):
             await fresh.open_jobs()
