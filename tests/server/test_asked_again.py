@@ -90,10 +90,17 @@ async def until_made(client: Client) -> str:
         await anyio.sleep(0.02)
 
 
+async def read_until(process: subprocess.Popen[bytes], number: int) -> None:
+    """Read what a server says up to its answer to one request."""
+    assert process.stdout
+    while json.loads(await anyio.to_thread.run_sync(process.stdout.readline)).get("id") != number:
+        pass
+
+
 @contextmanager
-def started(variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def started(variables: dict[str, str], code: str = COMMAND[1]) -> Iterator[subprocess.Popen[bytes]]:
     """A server that was greeted, and whose answers nobody reads as yet."""
-    command = [sys.executable, *COMMAND]
+    command = [sys.executable, "-c", code]
     with subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             write(process, *HANDSHAKE)
@@ -157,6 +164,41 @@ async def test_picture_whose_answer_was_not_read_is_handed_over_by_the_next_serv
     assert (again["status"], is_repeat(again), paid(slow)) == ("succeeded", True, 1)
 
 
+async def test_list_that_names_the_job_is_no_delivery_of_the_answer_behind_it(variables, slow):
+    lists = [{"jsonrpc": "2.0", "id": 10 + number, "method": "tools/list"} for number in range(40)]
+    with started(variables) as process:
+        write(process, *lists[:20], ASKED)
+        await sent(slow)
+        listed = {**ASKED, "id": 5, "params": {"name": "list_jobs", "arguments": {}}}
+        write(process, listed, *lists[20:])
+        async with Client(server(variables)) as other:
+            await until_made(other)
+            await read_until(process, 5)
+            await anyio.sleep(0.5)
+            process.kill()
+            again = await call(other, "generate_image", PICTURE)
+    assert (again["status"], is_repeat(again), paid(slow)) == ("succeeded", True, 1)
+
+
+async def test_answer_was_told_though_its_client_left_before_the_server_knew(variables, slow):
+    slowly = f"""
+import time
+from mediagen.server import stdio
+write = stdio._Outlet._write
+stdio._Outlet._write = lambda self, data: (write(self, data), time.sleep(0.03))
+{COMMAND[1]}
+"""
+    with started(variables, slowly) as process:
+        write(process, ASKED)
+        await read_until(process, 3)
+        assert process.stdin
+        process.stdin.close()
+        assert await anyio.to_thread.run_sync(partial(process.wait, timeout=60)) == 0
+    async with Client(server(variables)) as other:
+        new = await call(other, "generate_image", PICTURE)
+    assert (new["status"], is_repeat(new), paid(slow)) == ("succeeded", False, 2)
+
+
 async def test_picture_of_a_client_that_reads_no_more_is_handed_over_by_the_next_server(variables, slow):
     with started(variables) as process:
         assert process.stdin
@@ -175,9 +217,7 @@ async def test_picture_of_a_client_that_reads_no_more_is_handed_over_by_the_next
 async def test_picture_whose_answer_was_read_is_not_handed_over_again_though_its_server_was_killed(variables, slow):
     with started(variables) as process:
         write(process, ASKED)
-        assert process.stdout
-        while json.loads(await anyio.to_thread.run_sync(process.stdout.readline)).get("id") != ASKED["id"]:
-            pass
+        await read_until(process, 3)
         await anyio.sleep(0.5)
         process.kill()
         await anyio.to_thread.run_sync(process.wait)

@@ -22,6 +22,7 @@ from mediagen.server.desk import Desk
 from mediagen.server.instructions import instructions
 from mediagen.server.listing import listed_tools
 from mediagen.server.methods import add_methods
+from mediagen.server.outgoing import caught_up
 from mediagen.server.tasks.extension import TasksExtension, TaskSource
 from mediagen.server.viewer.parts import add_parts
 from mediagen.server.viewer.viewer import viewer
@@ -57,7 +58,12 @@ def build_server(settings: Settings, *, ends_on_sigterm: bool = False, front: "F
             if front:
                 await desk.ready()
                 front.open(desk.app)
-            yield desk
+            try:
+                yield desk
+            finally:
+                # A client may have its last answer, and be gone, before that is known here.
+                with anyio.CancelScope(shield=True):
+                    await caught_up()
             group.cancel_scope.cancel()
 
     server = make_server(

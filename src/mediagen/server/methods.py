@@ -13,6 +13,7 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
+from mediagen.server.outgoing import know_request
 from mediagen.server.registry import handle, on_initialized
 from mediagen.server.resources.capabilities import tell_capabilities
 
@@ -34,3 +35,4 @@ def add_methods(server: MCPServer[Any]) -> None:
     handle(server, "completion/complete", CompleteRequestParams, "mediagen.server.completion:complete")
     on_initialized(server, f"{_NOTICES}:begin_session")
     server.middleware.append(tell_capabilities)
+    server.middleware.append(know_request)

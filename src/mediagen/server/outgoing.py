@@ -1,14 +1,18 @@
-"""Answers on their way to a client: when one has left, whoever wants to know is told."""
+"""Answers on their way to a client: what is to be done once one has left."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Final
 
 import anyio
+from mcp.server import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult
 
-ANSWER = '"result"'  # what the requests and notices of a server do not have
 # Between the moment at which a client has an answer and the one at which this process knows that it left.
 CATCH_UP_SECONDS = 0.05
+UNTOLD: Final = ""
 
 
 class Outgoing:
@@ -23,15 +27,14 @@ class Outgoing:
         """Whether anybody wants to know of a message."""
         return bool(self._wanted)
 
-    def when_left(self, words: str, action: Callable[[], None]) -> None:
-        """Do something once an answer with these words was handed to the system; never, if that does not happen."""
-        self._wanted[words] = action
+    def when_left(self, mark: str, action: Callable[[], None]) -> None:
+        """Do something once the answer with this mark was handed to the system; never, if that does not happen."""
+        self._wanted[mark] = action
 
     def left(self, message: str) -> None:
         """Take note of a message that was handed to the system."""
-        if self._wanted and ANSWER in message:
-            for words in [words for words in self._wanted if words in message]:
-                self._wanted.pop(words)()
+        for mark in [mark for mark in self._wanted if mark in message]:
+            self._wanted.pop(mark)()
 
     @contextmanager
     def leaving(self, message: str) -> Iterator[None]:
@@ -52,11 +55,12 @@ class Outgoing:
 
 
 _current: ContextVar[Outgoing | None] = ContextVar("outgoing", default=None)
+_mark: ContextVar[str | None] = ContextVar("mark_of_answer", default=None)
 
 
 @contextmanager
 def through(outgoing: Outgoing) -> Iterator[None]:
-    """Say how the answers to the calls leave that arrive inside."""
+    """Say how the answers to the requests leave that arrive inside."""
     token = _current.set(outgoing)
     try:
         yield
@@ -64,17 +68,46 @@ def through(outgoing: Outgoing) -> Iterator[None]:
         _current.reset(token)
 
 
-def when_left(words: str, action: Callable[[], None]) -> None:
-    """Do something once the answer with these words has left; at once where the transport does not tell."""
-    outgoing = _current.get()
-    if outgoing:
-        outgoing.when_left(words, action)
+async def know_request(ctx: ServerRequestContext[object, object], call_next: CallNext) -> HandlerResult:
+    """Know, while a request is served, by what its answer can be told from other messages."""
+    with _marked(_mark_of(ctx.request_id)):
+        return await call_next(ctx)
+
+
+@contextmanager
+def untold() -> Iterator[None]:
+    """Say that what is found out inside is not in the answer to the request."""
+    with _marked(UNTOLD):
+        yield
+
+
+def when_left(action: Callable[[], None]) -> None:
+    """Do something once the answer to the request that is served has left; at once where its transport is silent."""
+    outgoing, mark = _current.get(), _mark.get()
+    if mark == UNTOLD:
+        return
+    if outgoing and mark:
+        outgoing.when_left(mark, action)
     else:
         action()
 
 
 async def caught_up() -> None:
-    """Let what was written to whoever calls count as that before the call is served."""
+    """Let what was written to whoever calls count as that before anything else is done."""
     outgoing = _current.get()
     if outgoing:
         await outgoing.caught_up()
+
+
+@contextmanager
+def _marked(mark: str) -> Iterator[None]:
+    token = _mark.set(mark)
+    try:
+        yield
+    finally:
+        _mark.reset(token)
+
+
+def _mark_of(request_id: object) -> str:
+    """How an answer begins, as the SDK writes it; inside of texts there is a backslash before each quotation mark."""
+    return f'"id":{json.dumps(request_id, ensure_ascii=False)},"result":'

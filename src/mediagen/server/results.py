@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from mediagen.app.app import App
 from mediagen.errors import MediaGenError
+from mediagen.generator.deliveries import tells_the_end
 from mediagen.media.preview import preview
 from mediagen.report.harmless import harmless, writable
 from mediagen.report.job import ArtifactReport, JobReport
@@ -47,8 +48,8 @@ async def answer(app: App, report: JobReport, *, with_preview: bool) -> CallTool
     result = await job_result(app, report, with_preview=with_preview)
     # A call that was cancelled in a worker thread notices it only here.
     await anyio.lowlevel.checkpoint_if_cancelled()
-    if report.job_id:
-        when_left(report.job_id, partial(app.deliveries.hand_over, report))
+    if tells_the_end(report):
+        when_left(partial(app.deliveries.hand_over, report))
     return result
 
 

@@ -1,7 +1,9 @@
 """Standard input and output as the SDK serves them, except that it is known when an answer has left."""
 
+import contextlib
 import logging
 import os
+import select
 import sys
 from typing import Any, cast
 
@@ -35,22 +37,29 @@ class _Outlet:
     def __init__(self, descriptor: int, outgoing: Outgoing) -> None:
         self._descriptor = descriptor
         self._outgoing = outgoing
+        self._is_broken = False
 
     async def write(self, message: str) -> None:
         """Write a whole message, in one trip to a thread; for a client that reads no more, write nothing."""
+        if self._is_broken:
+            return
         try:
             with self._outgoing.leaving(message):
                 await anyio.to_thread.run_sync(self._write, memoryview(message.encode()))
-        except ConnectionError:
+        except OSError as error:
             # What was asked for goes on, and the next server tells of it; this one ends with its input.
-            logger.info("the client reads no more")
+            self._is_broken = True
+            logger.info("the client reads no more: %s", type(error).__name__)
 
     async def flush(self) -> None:
         """Do nothing: everything is out."""
 
     def _write(self, data: memoryview) -> None:
         while data:
-            data = data[os.write(self._descriptor, data) :]
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:  # whoever started the server set the pipe so
+                select.select([], [self._descriptor], [])
 
 
 def _own_output() -> int:
@@ -62,7 +71,8 @@ def _own_output() -> int:
         os.dup2(STANDARD_ERROR, STANDARD_OUTPUT)
     except OSError:  # there is none
         os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_OUTPUT)
-    rebind_std_handle_to_fd(STANDARD_OUTPUT)
+    with contextlib.suppress(OSError):
+        rebind_std_handle_to_fd(STANDARD_OUTPUT)
     return own
 
 

@@ -201,6 +201,27 @@ async def test_task_is_fulfilled_by_the_job_that_another_call_made_of_its_wish(
     assert paid(emulator) == 1
 
 
+async def test_task_that_has_ended_when_it_is_begun_is_not_told_before_its_result(
+    make_settings: MakeSettings, emulator: EmulatorHandle, monkeypatch: pytest.MonkeyPatch
+):
+    find = JobTasks.find
+
+    async def late(self: JobTasks, task_id: str, context: Any) -> Any:
+        while (task := await find(self, task_id, context)) and task.status in OPEN:
+            await anyio.sleep(0.02)
+        return task
+
+    monkeypatch.setattr(JobTasks, "find", late)
+    pictures = {"prompt": "a boat", "count": 2}
+    async with following(make_settings()) as client:
+        task = await call(client, "generate_image", **pictures)
+        assert (task["status"], "result" in task) == ("completed", False)
+        again = await call(client, "generate_image", **pictures)
+        assert (again["structuredContent"]["job_id"], paid(emulator)) == (task["taskId"], 2)
+        new = await call(client, "generate_image", **pictures)
+    assert (new["taskId"] == task["taskId"], paid(emulator)) == (False, 4)
+
+
 async def test_job_whose_price_is_asked_about_is_no_unknown_one(make_settings: MakeSettings):
     async with following(make_settings(MEDIAGEN_CONFIRM_ABOVE_USD="0.001")) as client:
         task = await call(client, "generate_video", **CLIP)

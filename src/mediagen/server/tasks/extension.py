@@ -19,6 +19,7 @@ from mcp.types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, CallToolR
 from pydantic import ConfigDict, Field
 
 from mediagen.errors import MediaGenError
+from mediagen.server.outgoing import untold
 
 TASKS = "io.modelcontextprotocol/tasks"
 VERSIONS = frozenset({"2026-07-28"})
@@ -121,13 +122,13 @@ class TasksExtension(Extension):
         return {**_fields(task), **{name: value for name, value in details.items() if value is not None}}
 
     async def _update(self, ctx: RequestContext, params: AnswerParams) -> dict[str, Any]:
-        with _told(ctx):
+        with _told(ctx), untold():
             await self._find(ctx, params)
             await (await self._source(ctx)).answer(params.task_id, params.input_responses, ctx)
         return {}
 
     async def _cancel(self, ctx: RequestContext, params: TaskParams) -> dict[str, Any]:
-        with _told(ctx):
+        with _told(ctx), untold():
             await self._find(ctx, params)
             await (await self._source(ctx)).cancel(params.task_id, ctx)
         return {}

@@ -22,6 +22,7 @@ from mediagen.report.text import error_in_words
 from mediagen.requests import CancelJobRequest, EstimateCostRequest, GenerationRequest, explain_invalid
 from mediagen.server import approval as approving
 from mediagen.server.callers import app_of
+from mediagen.server.outgoing import untold
 from mediagen.server.publishing import veiled_text
 from mediagen.server.results import answer
 from mediagen.server.serving import ServedCall, serving
@@ -52,7 +53,8 @@ class JobTasks:
             result = await call(context)
         task_id = served.asked or _running_job(result)
         try:
-            task = await self.find(task_id, context) if task_id else None
+            with untold():  # of a task that is new its caller gets no result as yet
+                task = await self.find(task_id, context) if task_id else None
         except MediaGenError:
             # What was begun is not lost: the answer names the job, or says what to do about the price.
             return result
@@ -105,7 +107,8 @@ class JobTasks:
             return
         self._making.add(asked.job_id)
         try:
-            await _make(asked, context)
+            with untold():
+                await _make(asked, context)
         finally:
             self._making.discard(asked.job_id)
 
