@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -18,6 +19,8 @@ import pytest
 from tests.conftest import of_child, paid
 from tests.runner.asking import left_behind
 from tests.stored import sha256_as_made
+
+from mediagen.ledger.engines.sqlite import journal_mode
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and limits")
 
@@ -150,6 +153,9 @@ def test_job_killed_while_fetched_from_and_copied_to_buckets_is_delivered_once(
     clear_away(run, work, ledger_file)
 
 
+@pytest.mark.skipif(
+    journal_mode(sqlite3.sqlite_version_info) == "wal", reason="the log of the ledger is larger than the answer"
+)
 def test_inline_answer_that_does_not_fit_on_the_disk_is_taken_once_there_is_space(
     run: Run, emulator, work: Path, ledger_file: Path
 ):
