@@ -2,11 +2,13 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -83,18 +85,31 @@ async def give_up(client: Client, emulator: EmulatorHandle) -> None:
 
 async def until_made(client: Client) -> str:
     """Wait until the only job there is has its file, and say which one it is."""
-    while True:
-        jobs = (await call(client, "list_jobs", {}))["jobs"]
-        if jobs and jobs[0]["status"] == "succeeded":
-            return str(jobs[0]["job_id"])
-        await anyio.sleep(0.02)
+    with anyio.fail_after(60):
+        while True:
+            jobs = (await call(client, "list_jobs", {}))["jobs"]
+            if jobs and jobs[0]["status"] == "succeeded":
+                return str(jobs[0]["job_id"])
+            await anyio.sleep(0.02)
+
+
+async def until_told(variables: dict[str, str]) -> None:
+    """Wait until it is written down that the end of the only job was told."""
+    ledger = Path(variables["MEDIAGEN_STATE_DIR"]) / "ledger.sqlite3"
+    with anyio.fail_after(60), closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as connection:
+        while connection.execute("SELECT delivered_at FROM jobs").fetchone() in {None, (None,)}:
+            await anyio.sleep(0.02)
 
 
 async def read_until(process: subprocess.Popen[bytes], number: int) -> None:
     """Read what a server says up to its answer to one request."""
     assert process.stdout
-    while json.loads(await anyio.to_thread.run_sync(process.stdout.readline)).get("id") != number:
-        pass
+    with anyio.fail_after(60):
+        while (
+            json.loads(await anyio.to_thread.run_sync(process.stdout.readline, abandon_on_cancel=True)).get("id")
+            != number
+        ):
+            pass
 
 
 @contextmanager
@@ -157,7 +172,7 @@ async def test_picture_whose_answer_was_not_read_is_handed_over_by_the_next_serv
         async with Client(server(variables)) as other:
             await until_made(other)
             # What would be written down of its end would be by now.
-            await anyio.sleep(0.5)
+            await anyio.sleep(0.05)
             process.kill()
             await anyio.to_thread.run_sync(process.wait)
             again = await call(other, "generate_image", PICTURE)
@@ -174,7 +189,7 @@ async def test_list_that_names_the_job_is_no_delivery_of_the_answer_behind_it(va
         async with Client(server(variables)) as other:
             await until_made(other)
             await read_until(process, 5)
-            await anyio.sleep(0.5)
+            await anyio.sleep(0.05)
             process.kill()
             again = await call(other, "generate_image", PICTURE)
     assert (again["status"], is_repeat(again), paid(slow)) == ("succeeded", True, 1)
@@ -218,7 +233,7 @@ async def test_picture_whose_answer_was_read_is_not_handed_over_again_though_its
     with started(variables) as process:
         write(process, ASKED)
         await read_until(process, 3)
-        await anyio.sleep(0.5)
+        await until_told(variables)
         process.kill()
         await anyio.to_thread.run_sync(process.wait)
     async with Client(server(variables)) as other:
