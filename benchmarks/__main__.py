@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 from benchmarks import calling, ledger, many, memory, polling, quota, starting
 from benchmarks.measuring import Curve, Figure
 from benchmarks.page import write_page
+from mediagen.ledger.engines.sqlite import journal_mode
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -106,6 +108,7 @@ def as_json(figures: Sequence[Figure], curves: Sequence[Curve], *, short: bool) 
     return {
         "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
+        "sqlite": f"{sqlite3.sqlite_version} (journal mode {journal_mode(sqlite3.sqlite_version_info)})",
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "short": short,
         "figures": [{**asdict(figure), "measured": figure.measured, "holds": figure.holds} for figure in figures],

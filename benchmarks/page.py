@@ -68,8 +68,8 @@ def _text(results: dict[str, Any], curves: list[Curve]) -> str:
 def _machine(results: dict[str, Any]) -> str:
     short = " It was a short run, which shows no more than that the benchmarks work." if results.get("short") else ""
     return (
-        f"Taken {results['taken_at'].replace('T', ' ').replace('+00:00', ' UTC')} with Python {results['python']} on "
-        f"{results['machine']}.{short}"
+        f"Taken {results['taken_at'].replace('T', ' ').replace('+00:00', ' UTC')} with Python {results['python']}, "
+        f"SQLite {results['sqlite']}, on {results['machine']}.{short}"
     )
 
 

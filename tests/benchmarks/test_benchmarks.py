@@ -1,6 +1,7 @@
 """That the benchmarks run and the page is made; what is found says something on an idle machine only."""
 
 import json
+import sqlite3
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,7 @@ def test_page_tells_each_figure_its_bar_and_whether_it_is_held(results: dict[str
     assert "| late | – | 1.2 s | – | ≤ 5 s | yes |" in page
     assert "| a call | 1 s | 1.2 s | +0.20 s | ≤ +1.1 s | yes |" in page
     assert "(performance/cpu-of-each-clip.svg)" in page
+    assert f"SQLite {sqlite3.sqlite_version} (journal mode " in page
 
 
 def test_page_is_made_from_earlier_results_without_measuring(

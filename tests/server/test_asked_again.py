@@ -104,12 +104,10 @@ async def until_told(variables: dict[str, str]) -> None:
 async def read_until(process: subprocess.Popen[bytes], number: int) -> None:
     """Read what a server says up to its answer to one request."""
     assert process.stdout
+    said: dict[str, Any] = {}
     with anyio.fail_after(60):
-        while (
-            json.loads(await anyio.to_thread.run_sync(process.stdout.readline, abandon_on_cancel=True)).get("id")
-            != number
-        ):
-            pass
+        while said.get("id") != number:
+            said = json.loads(await anyio.to_thread.run_sync(process.stdout.readline, abandon_on_cancel=True))
 
 
 @contextmanager
