@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, TypeVar
 
 import anyio
 from mcp.server import ServerRequestContext
@@ -13,6 +13,8 @@ from mcp.server.context import CallNext, HandlerResult
 # Between the moment at which a client has an answer and the one at which this process knows that it left.
 CATCH_UP_SECONDS = 0.05
 UNTOLD: Final = ""
+
+T = TypeVar("T")
 
 
 class Outgoing:
@@ -58,27 +60,20 @@ _current: ContextVar[Outgoing | None] = ContextVar("outgoing", default=None)
 _mark: ContextVar[str | None] = ContextVar("mark_of_answer", default=None)
 
 
-@contextmanager
-def through(outgoing: Outgoing) -> Iterator[None]:
+def through(outgoing: Outgoing) -> AbstractContextManager[None]:
     """Say how the answers to the requests leave that arrive inside."""
-    token = _current.set(outgoing)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return _set(_current, outgoing)
 
 
 async def know_request(ctx: ServerRequestContext[object, object], call_next: CallNext) -> HandlerResult:
     """Know, while a request is served, by what its answer can be told from other messages."""
-    with _marked(_mark_of(ctx.request_id)):
+    with _set(_mark, _mark_of(ctx.request_id)):
         return await call_next(ctx)
 
 
-@contextmanager
-def untold() -> Iterator[None]:
+def untold() -> AbstractContextManager[None]:
     """Say that what is found out inside is not in the answer to the request."""
-    with _marked(UNTOLD):
-        yield
+    return _set(_mark, UNTOLD)
 
 
 def when_left(action: Callable[[], None]) -> None:
@@ -100,12 +95,12 @@ async def caught_up() -> None:
 
 
 @contextmanager
-def _marked(mark: str) -> Iterator[None]:
-    token = _mark.set(mark)
+def _set(variable: ContextVar[T], value: T) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _mark.reset(token)
+        variable.reset(token)
 
 
 def _mark_of(request_id: object) -> str:
