@@ -41,8 +41,8 @@ class Deliveries:
             await tasks.__aexit__(None, None, None)
 
     def hand_over(self, report: JobReport) -> None:
-        """Take down that a report was handed over; the caller does not wait until that is written."""
-        if self._tasks and tells_the_end(report):
+        """Take down that a report was handed over, if it tells the end; nobody waits until that is written."""
+        if self._tasks:
             written = anyio.Event()
             self._begun.add(written)
             self._tasks.start_soon(self._write, report, written, self._wanted)
